@@ -1,0 +1,299 @@
+//! The steps of `cargo xtask test`, cheap to dear.
+//!
+//! A step runs to its end and says how it went; what follows from that for the whole run is decided
+//! in `test`.
+
+use std::process::Command;
+
+use crate::Result;
+use crate::oracle::{self, Oracle};
+use crate::process::{self, Transcript};
+use crate::repo::{self, Repo};
+use crate::tools::{CARGO_DENY, NEXTEST, TYPOS};
+use crate::{codegen, tidy};
+
+/// Something that must hold before a change goes in.
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    /// What a failure of this step means, turned round: what it proves.
+    pub(crate) proves: &'static str,
+    pub(crate) run: fn(&Run) -> Verdict,
+}
+
+/// What the steps of one run share.
+pub(crate) struct Run {
+    pub(crate) repo: Repo,
+    /// The judge of the differential tests; the first step that asks for it obtains it.
+    oracle: std::cell::OnceCell<Result<Oracle>>,
+}
+
+/// How a step went.
+pub(crate) enum Verdict {
+    Passed(Counts),
+    Failed(String, Counts),
+    /// Could not run, and why.
+    Skipped(String),
+}
+
+/// How many tests of each outcome a test runner reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Counts {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
+}
+
+impl Counts {
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            skipped: self.skipped + other.skipped,
+        }
+    }
+}
+
+pub(crate) const STEPS: &[Step] = &[
+    Step { name: "fmt", proves: "rustfmt would change nothing", run: fmt },
+    Step { name: "tidy", proves: "sizes, arrows, names and lists are as agreed", run: tidy_up },
+    Step { name: "spelling", proves: "no word is misspelt in a known way", run: spelling },
+    Step { name: "deny", proves: "dependencies have allowed licences and sources", run: deny },
+    Step { name: "clippy", proves: "no lint has a finding", run: clippy },
+    Step { name: "codegen", proves: "generated files are up to date", run: generated },
+    Step { name: "oracle", proves: "a current Nix is here and reads our flake.nix", run: judge },
+    Step { name: "tests", proves: "unit, integration and differential tests pass", run: all_tests },
+    Step { name: "doctests", proves: "the examples in the documentation run", run: doctests },
+    Step { name: "docs", proves: "the documentation builds without a dead link", run: docs },
+];
+
+/// Returns one line per step: its name and what it proves.
+pub(crate) fn list() -> String {
+    STEPS.iter().map(|step| format!("  {:<10}{}\n", step.name, step.proves)).collect()
+}
+
+impl Run {
+    pub(crate) fn new(repo: Repo) -> Self {
+        Self { repo, oracle: std::cell::OnceCell::new() }
+    }
+
+    fn oracle(&self) -> &Result<Oracle> {
+        self.oracle.get_or_init(|| oracle::obtain(&self.repo))
+    }
+
+    /// Returns a Cargo command that refuses to touch the lock file where that would be overlooked.
+    fn cargo(&self, command: &str) -> Command {
+        let mut cargo = self.repo.cargo();
+        cargo.arg(command);
+        if repo::is_ci() {
+            cargo.arg("--locked");
+        }
+        cargo
+    }
+}
+
+impl Verdict {
+    fn of(result: Result<()>) -> Self {
+        match result {
+            Ok(()) => Self::Passed(Counts::default()),
+            Err(message) => Self::Failed(message, Counts::default()),
+        }
+    }
+}
+
+fn fmt(run: &Run) -> Verdict {
+    Verdict::of(process::run(run.repo.cargo().args(["fmt", "--all", "--check"])))
+}
+
+fn tidy_up(run: &Run) -> Verdict {
+    Verdict::of(tidy::run(&run.repo))
+}
+
+fn spelling(run: &Run) -> Verdict {
+    match TYPOS.obtain(&run.repo) {
+        Ok(typos) => {
+            let mut typos = Command::new(typos);
+            Verdict::of(process::run(
+                typos.args(["--format", "brief"]).current_dir(run.repo.root()),
+            ))
+        }
+        Err(reason) => Verdict::Skipped(reason),
+    }
+}
+
+fn deny(run: &Run) -> Verdict {
+    match CARGO_DENY.obtain(&run.repo) {
+        Ok(deny) => {
+            let mut deny = Command::new(deny);
+            // Advisories are left out: they change without a change of ours, and need the network.
+            deny.args(["--log-level", "warn", "check", "bans", "licenses", "sources"]);
+            Verdict::of(process::run(deny.current_dir(run.repo.root())))
+        }
+        Err(reason) => Verdict::Skipped(reason),
+    }
+}
+
+fn clippy(run: &Run) -> Verdict {
+    let mut clippy = run.cargo("clippy");
+    clippy.args(["--workspace", "--all-targets", "--", "-D", "warnings"]);
+    Verdict::of(process::run(&mut clippy))
+}
+
+fn generated(run: &Run) -> Verdict {
+    Verdict::of(codegen::check(&run.repo))
+}
+
+fn judge(run: &Run) -> Verdict {
+    match run.oracle() {
+        Ok(oracle) => {
+            println!("the judge is {} ({})", oracle.version, oracle.path.display());
+            let mut parse = Command::new(&oracle.path);
+            parse.arg("--parse").arg(run.repo.path("flake.nix")).env("NIX_REMOTE", "dummy://");
+            Verdict::of(process::quiet(&mut parse).map(drop))
+        }
+        Err(reason) => Verdict::Skipped(reason.clone()),
+    }
+}
+
+/// Runs the tests with nextest, or with Cargo's own runner where nextest cannot be had.
+///
+/// Without an oracle the differential tests, which live in modules of that name, are left out; the
+/// step `oracle` is the one that reports it.
+fn all_tests(run: &Run) -> Verdict {
+    let (mut command, by_nextest) = match NEXTEST.obtain(&run.repo) {
+        Ok(nextest) => {
+            let mut command = Command::new(nextest);
+            command.args(["nextest", "run", "--workspace", "--no-tests=fail"]);
+            (command, true)
+        }
+        Err(reason) => {
+            println!("running the tests with `cargo test`: {reason}");
+            let mut command = run.repo.cargo();
+            command.args(["test", "--workspace", "--all-targets", "--no-fail-fast"]);
+            (command, false)
+        }
+    };
+    if repo::is_ci() {
+        command.arg("--locked");
+    }
+    match (run.oracle(), by_nextest) {
+        (Ok(oracle), _) => command.env(oracle::VARIABLE, &oracle.path),
+        (Err(_), true) => command.args(["-E", "not test(/(^|::)differential::/)"]),
+        (Err(_), false) => command.args(["--", "--skip", "differential::"]),
+    };
+    counted(command.current_dir(run.repo.root()))
+}
+
+fn doctests(run: &Run) -> Verdict {
+    counted(run.cargo("test").args(["--workspace", "--doc"]))
+}
+
+fn docs(run: &Run) -> Verdict {
+    let mut doc = run.cargo("doc");
+    doc.args(["--workspace", "--no-deps", "--document-private-items"]);
+    Verdict::of(process::run(doc.env("RUSTDOCFLAGS", "-D warnings")))
+}
+
+fn counted(command: &mut Command) -> Verdict {
+    match process::transcript(command) {
+        Ok(Transcript { result, text }) => {
+            let counts = count(&text);
+            match result {
+                Ok(()) => Verdict::Passed(counts),
+                Err(message) => Verdict::Failed(message, counts),
+            }
+        }
+        Err(message) => Verdict::Failed(message, Counts::default()),
+    }
+}
+
+/// Adds up the closing lines of nextest and of Cargo's test runner.
+fn count(transcript: &str) -> Counts {
+    let mut counts = Counts::default();
+    for line in transcript.lines() {
+        let line = without_colours(line);
+        let line = line.trim_start();
+        if !line.starts_with("Summary [") && !line.starts_with("test result: ") {
+            continue;
+        }
+        let words: Vec<&str> =
+            line.split_whitespace().map(|word| word.trim_matches([',', ';', ':', '('])).collect();
+        for pair in words.windows(2) {
+            let Ok(number) = pair[0].parse::<usize>() else { continue };
+            match pair[1] {
+                "passed" => counts.passed += number,
+                "failed" | "timed" => counts.failed += number,
+                "skipped" | "ignored" => counts.skipped += number,
+                _ => {}
+            }
+        }
+    }
+    counts
+}
+
+/// Drops the escape sequences that a runner colours its lines with.
+fn without_colours(line: &str) -> String {
+    let mut plain = String::with_capacity(line.len());
+    let mut pieces = line.split("\u{1b}[");
+    plain.extend(pieces.next());
+    for piece in pieces {
+        plain.push_str(piece.split_once('m').map_or(piece, |(_, rest)| rest));
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(transcript: &str, passed: usize, failed: usize, skipped: usize) {
+        assert_eq!(count(transcript), Counts { passed, failed, skipped });
+    }
+
+    #[test]
+    fn reads_the_closing_line_of_nextest() {
+        check("     Summary [   0.015s] 19 tests run: 19 passed, 0 skipped", 19, 0, 0);
+        check(
+            "     Summary [   1.2s] 9 tests run: 6 passed (1 slow), 3 failed, 2 skipped",
+            6,
+            3,
+            2,
+        );
+        check(
+            "     Summary [   9.9s] 3 tests run: 1 passed, 1 failed, 1 timed out, 0 skipped",
+            1,
+            2,
+            0,
+        );
+    }
+
+    #[test]
+    fn adds_up_the_closing_lines_of_cargo() {
+        let one = "test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s\n";
+        let other =
+            "test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out\n";
+        check(&format!("{one}{other}"), 3, 1, 1);
+    }
+
+    #[test]
+    fn looks_through_colours() {
+        check(
+            "\u{1b}[32;1m     Summary\u{1b}[0m [ 0.1s] \u{1b}[1m4\u{1b}[0m tests run: \u{1b}[1m4\u{1b}[0m passed, 0 skipped",
+            4,
+            0,
+            0,
+        );
+    }
+
+    #[test]
+    fn ignores_what_tests_print() {
+        check("a test says: 7 passed, 8 failed", 0, 0, 0);
+    }
+
+    #[test]
+    fn names_are_unique_and_fit_the_table() {
+        for (position, step) in STEPS.iter().enumerate() {
+            assert!(STEPS[..position].iter().all(|earlier| earlier.name != step.name));
+            assert!(step.name.len() < 10, "{}", step.name);
+        }
+    }
+}
