@@ -154,7 +154,7 @@ impl Tree {
         loop {
             let inner = node.children().find(|child| {
                 let found = child.range();
-                found.contains_range(range) && !(found.is_empty() && !range.is_empty())
+                found.contains_range(range) && (range.is_empty() || !found.is_empty())
             });
             match inner {
                 Some(child) => node = child,
