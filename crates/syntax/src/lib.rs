@@ -16,7 +16,10 @@
 pub mod codes;
 mod kind;
 mod lexer;
+pub mod literal;
 mod parser;
+#[cfg(test)]
+mod testing;
 mod tree;
 
 pub use kind::{NodeKind, TokenKind};
