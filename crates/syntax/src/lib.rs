@@ -13,6 +13,7 @@
 //! assert_eq!(set.child(0).unwrap().text(), "a = 1;");
 //! ```
 
+pub mod ast;
 pub mod codes;
 mod kind;
 mod lexer;
