@@ -15,6 +15,7 @@
 
 pub mod ast;
 pub mod codes;
+pub mod doc;
 mod kind;
 mod lexer;
 pub mod literal;
