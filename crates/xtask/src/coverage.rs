@@ -17,7 +17,7 @@ use crate::lcov::{self, Lines};
 use crate::metadata;
 use crate::process;
 use crate::repo::Repo;
-use crate::tools;
+use crate::{tidy, tools};
 
 /// Prints a table of the crates; `min` is the percentage that the library crates must reach.
 pub(crate) fn run(repo: &Repo, min: Option<&str>) -> Result<()> {
@@ -32,10 +32,12 @@ pub(crate) fn run(repo: &Repo, min: Option<&str>) -> Result<()> {
     let programs = build.programs()?;
     process::run(build.tests().arg("--no-fail-fast"))?;
     let report = llvm.report(&counters, &programs)?;
-    let crates = lcov::per_crate(&report, &repo.root().to_string_lossy(), |path| {
+    let mut crates = lcov::per_crate(&report, &repo.root().to_string_lossy(), |path| {
         let path = repo.path(path);
         fs::read_to_string(&path).map_err(|error| cannot("read", &path, &error))
     })?;
+    let judges = tidy::judges(repo)?;
+    crates.retain(|name, _| !judges.contains(name));
     let libraries = libraries(repo)?;
     let table = Table::of(&crates, |name| libraries.contains(name));
     print!("\n{}", table.text);

@@ -81,15 +81,18 @@ fn text(command: &Command, bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| format!("`{}` printed no UTF-8", shown(command)))
 }
 
-/// Prints a command as one would type it: the program's name and its arguments.
+/// Prints a command as one would type it; of a long one, what it is and what it is about.
 fn shown(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program());
     let name = program.file_name().unwrap_or(program.as_os_str());
-    std::iter::once(name)
+    let words: Vec<_> = std::iter::once(name)
         .chain(command.get_args())
-        .map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ")
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    match words.as_slice() {
+        [a, b, c, .., last] if words.len() > 8 => format!("{a} {b} {c} ... {last}"),
+        _ => words.join(" "),
+    }
 }
 
 #[cfg(test)]
@@ -100,6 +103,13 @@ mod tests {
     fn a_failing_command_is_named_with_its_arguments() {
         let message = run(Command::new("/bin/sh").args(["-c", "exit 3"])).unwrap_err();
         assert_eq!(message, "`sh -c exit 3` ended with exit status: 3");
+    }
+
+    #[test]
+    fn a_long_command_is_cut_in_the_middle() {
+        let mut command = Command::new("/bin/pip");
+        command.args(["install", "-1", "-2", "-3", "-4", "-5", "-6", "x"]);
+        assert_eq!(shown(&command), "pip install -1 ... x");
     }
 
     #[test]

@@ -67,6 +67,14 @@ const CHECKS: &[Check] = &[
     paths::check,
 ];
 
+/// Names the folders of the crates that are no part of the product.
+pub(crate) fn judges(repo: &Repo) -> Result<Vec<String>> {
+    let path = repo.path(RULES_FILE);
+    let text =
+        fs::read_to_string(path).map_err(|error| format!("cannot read {RULES_FILE}: {error}"))?;
+    Ok(Rules::parse(&text)?.outside)
+}
+
 /// Runs every check and prints what it found.
 pub(crate) fn run(repo: &Repo) -> Result<()> {
     let tree = Tree::read(repo)?;

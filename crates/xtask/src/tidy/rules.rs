@@ -17,7 +17,7 @@ pub(super) struct Rules {
     pub(super) rows: Vec<Row>,
     /// Arrows within a row: who may use whom.
     pub(super) beside: Vec<Beside>,
-    /// Crates outside the rows, which may use everything and be used by none.
+    /// Crates that judge the others: outside the rows, they use everything and are used by none.
     pub(super) outside: Vec<String>,
     /// Registry packages that only tests may use, and why.
     pub(super) tests_only: BTreeMap<String, String>,
