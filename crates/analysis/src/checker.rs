@@ -1,0 +1,163 @@
+//! One pass over one file.
+
+use cim_nix_base::{Diagnostic, LineIndex, Severity};
+use cim_nix_semantics::Lowerer;
+use cim_nix_syntax::{NodeKind, Parser, Tree};
+
+use crate::context::Context;
+use crate::lints::Lints;
+use crate::rewrite::Rewrite;
+use crate::rule::{Check, Finding, Report};
+use crate::rules;
+use crate::suppress::{self, Suppression};
+
+/// A finding with what its fix does to the tree.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// The finding.
+    pub diagnostic: Diagnostic,
+    /// What the fix does to the tree; empty where there is no fix or it changes comments only.
+    pub rewrites: Vec<Rewrite>,
+}
+
+/// What a check of one file has found.
+#[derive(Debug)]
+pub struct CheckedFile {
+    /// The tree, for whoever wants more.
+    pub tree: Tree,
+    /// The lowered file.
+    pub ir: cim_nix_semantics::Ir,
+    /// Findings in the order of their places.
+    pub findings: Vec<Found>,
+    /// Whether Nix refuses to parse the file.
+    pub is_refused: bool,
+    /// Findings that comments silenced.
+    pub n_suppressed: usize,
+}
+
+/// Checks files one after another with buffers that outlive them.
+#[derive(Default)]
+pub struct Checker {
+    parser: Parser,
+    lowerer: Lowerer,
+    report: Report,
+}
+
+impl Checker {
+    /// Parses, lowers and checks one text. `path` is only looked at for hints, never opened.
+    ///
+    /// Where the syntax is broken, that alone is reported: findings about names would be guesses.
+    pub fn check(&mut self, path: &str, text: impl Into<Box<str>>, lints: &Lints) -> CheckedFile {
+        let parse = self.parser.parse(text);
+        let tree = parse.tree;
+        let ir = self.lowerer.lower(&tree);
+        let is_refused = parse.problems.iter().any(|p| p.severity == Severity::Error);
+        let mut findings: Vec<Found> = parse.problems.into_iter().map(plain).collect();
+        if is_refused {
+            return CheckedFile { tree, ir, findings, is_refused, n_suppressed: 0 };
+        }
+        findings.extend(ir.problems.iter().cloned().map(plain));
+        let is_refused = !findings.is_empty();
+        let context = Context::new(path, &tree, &ir);
+        self.run_rules(&context, lints, &mut findings);
+        let is_refused = is_refused || findings.iter().any(|f| f.diagnostic.code.0 == "COR001");
+        findings.sort_by_key(|found| {
+            let range = found.diagnostic.range;
+            (range.start, range.end, found.diagnostic.code)
+        });
+        let n_suppressed = silence(&tree, lints, &mut findings);
+        CheckedFile { tree, ir, findings, is_refused, n_suppressed }
+    }
+
+    fn run_rules(&mut self, context: &Context<'_>, lints: &Lints, out: &mut Vec<Found>) {
+        let mut wanted: [Vec<usize>; 64] = std::array::from_fn(|_| Vec::new());
+        let mut wants_nodes = false;
+        for (at, rule) in rules::all().iter().enumerate() {
+            if lints.severity_at(at).is_none() {
+                continue;
+            }
+            match rule.check {
+                Check::File(check) => {
+                    check(context, &mut self.report);
+                    self.collect(at, lints, out);
+                }
+                Check::Nodes(kinds, _) => {
+                    wants_nodes = true;
+                    for kind in kinds {
+                        wanted[*kind as usize].push(at);
+                    }
+                }
+                Check::Elsewhere => {}
+            }
+        }
+        if !wants_nodes {
+            return;
+        }
+        for node in context.tree.nodes() {
+            for &at in &wanted[node.kind() as usize] {
+                if let Check::Nodes(_, check) = rules::all()[at].check {
+                    check(context, node, &mut self.report);
+                    if !self.report.findings.is_empty() {
+                        self.collect(at, lints, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Moves the findings of rule number `at` to the result.
+    fn collect(&mut self, at: usize, lints: &Lints, out: &mut Vec<Found>) {
+        let Some(severity) = lints.severity_at(at) else { return };
+        let code = rules::all()[at].code;
+        out.extend(self.report.findings.drain(..).map(|finding| found(code, severity, finding)));
+    }
+}
+
+pub(crate) fn found(code: cim_nix_base::Code, severity: Severity, finding: Finding) -> Found {
+    let mut diagnostic = Diagnostic::new(code, severity, finding.range, finding.message);
+    diagnostic.labels = finding.labels;
+    diagnostic.help = finding.help;
+    let mut rewrites = Vec::new();
+    if let Some(fix) = finding.fix {
+        diagnostic = diagnostic.fix(fix.title, fix.applicability, fix.edits);
+        rewrites = fix.rewrites;
+    }
+    Found { diagnostic, rewrites }
+}
+
+fn plain(diagnostic: Diagnostic) -> Found {
+    Found { diagnostic, rewrites: Vec::new() }
+}
+
+/// Drops what comments silence and reports comments that silence nothing.
+fn silence(tree: &Tree, lints: &Lints, findings: &mut Vec<Found>) -> usize {
+    if !suppress::may_suppress(tree.text()) {
+        return 0;
+    }
+    let index = LineIndex::new(tree.text());
+    let mut suppressions = suppress::suppressions(tree, &index);
+    let before = findings.len();
+    findings.retain(|found| {
+        let range = found.diagnostic.range;
+        let (first, last) = (index.line_of(range.start), index.line_of(range.end));
+        !is_silenced(&mut suppressions, found.diagnostic.code.0, first, last.min(first))
+    });
+    let n_suppressed = before - findings.len();
+    if let Some(severity) = lints.severity(rules::unused_suppression::RULE.code) {
+        let stale = rules::unused_suppression::stale(tree, &suppressions, lints);
+        let code = rules::unused_suppression::RULE.code;
+        findings.extend(stale.into_iter().map(|finding| found(code, severity, finding)));
+        findings.sort_by_key(|found| found.diagnostic.range.start);
+    }
+    n_suppressed
+}
+
+fn is_silenced(suppressions: &mut [Suppression], code: &str, first: u32, last: u32) -> bool {
+    let mut silenced = false;
+    for suppression in suppressions {
+        silenced |= suppression.silences(code, first, last);
+    }
+    silenced
+}
+
+const _: () = assert!(NodeKind::ALL.len() <= 64);

@@ -1,0 +1,81 @@
+//! The pages' examples, run.
+
+use crate::rule::{Check, FixKind};
+use crate::{Checker, FixMode, Lints, RuleDoc, all, fix_text};
+
+fn lints_for(code: &str) -> Lints {
+    let mut lints = Lints::nothing();
+    lints.select(code).unwrap();
+    if code == "DEAD016" {
+        // Only what ran can be silenced in vain.
+        lints.select("DEAD001").unwrap();
+    }
+    lints
+}
+
+fn codes(path: &str, text: &str, lints: &Lints) -> Vec<&'static str> {
+    let checked = Checker::default().check(path, text, lints);
+    checked.findings.iter().map(|found| found.diagnostic.code.0).collect()
+}
+
+#[test]
+fn rules_are_sorted_and_documented() {
+    assert!(all().is_sorted_by_key(|rule| rule.code));
+    for rule in all() {
+        let doc = RuleDoc::of(rule);
+        assert!(
+            doc.summary.ends_with('.'),
+            "{}: the first sentence is {:?}",
+            rule.code,
+            doc.summary
+        );
+        assert!(rule.doc.contains("## Why it matters"), "{} lacks a section", rule.code);
+        assert!(rule.doc.contains("## Source"), "{} lacks its source", rule.code);
+        let is_fixing = rule.fix != FixKind::None;
+        assert_eq!(rule.doc.contains("## When the fix is unsafe"), is_fixing, "{}", rule.code);
+        let has = |section| doc.examples.iter().any(|example| example.section == section);
+        assert!(has("Example") && has("Better"), "{} lacks examples", rule.code);
+    }
+}
+
+#[test]
+fn examples_fire_and_better_ones_do_not() {
+    for rule in all().iter().filter(|rule| rule.code.0 < "DEP" || rule.code.0 > "DEQ") {
+        let lints = lints_for(rule.code.0);
+        for example in RuleDoc::of(rule).examples {
+            let found = codes("default.nix", example.code, &lints).contains(&rule.code.0);
+            let wanted = example.section == "Example";
+            assert_eq!(found, wanted, "{} on {:?}", rule.code, example.code);
+        }
+    }
+}
+
+#[test]
+fn fixing_an_example_gives_the_better_one() {
+    for rule in all().iter().filter(|rule| rule.fix == FixKind::Safe) {
+        let lints = lints_for(rule.code.0);
+        let doc = RuleDoc::of(rule);
+        let of = |section| doc.examples.iter().filter(move |example| example.section == section);
+        for (before, after) in of("Example").zip(of("Better")) {
+            let mut checker = Checker::default();
+            let checked = checker.check("default.nix", before.code, &lints);
+            let fixed = fix_text(&mut checker, "default.nix", checked, &lints, FixMode::Safe);
+            assert_eq!(fixed.text.trim(), after.code.trim(), "{}", rule.code);
+            let again = checker.check("default.nix", fixed.text.as_str(), &lints);
+            let twice = fix_text(&mut checker, "default.nix", again, &lints, FixMode::Safe);
+            assert_eq!(twice.text, fixed.text, "{} twice", rule.code);
+        }
+    }
+}
+
+#[test]
+fn rules_survive_half_typed_code() {
+    for rule in all().iter().filter(|rule| !matches!(rule.check, Check::Elsewhere)) {
+        let lints = lints_for(rule.code.0);
+        for example in RuleDoc::of(rule).examples {
+            for end in (0..example.code.len()).filter(|at| example.code.is_char_boundary(*at)) {
+                codes("default.nix", &example.code[..end], &lints);
+            }
+        }
+    }
+}

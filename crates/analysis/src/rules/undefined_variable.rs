@@ -1,0 +1,64 @@
+//! COR001: a name that nothing defines.
+
+use cim_nix_base::{Code, Severity};
+use cim_nix_semantics::builtins;
+
+use crate::context::Context;
+use crate::rule::{Check, Finding, FixKind, Report, Rule};
+
+pub(crate) const RULE: Rule = Rule {
+    code: Code("COR001"),
+    name: "undefined-variable",
+    severity: Severity::Error,
+    is_default: true,
+    fix: FixKind::None,
+    check: Check::File(check),
+    doc: "\
+Flags a variable that no binding, no `with` and no builtin supplies.
+
+## Why it matters
+
+Nix refuses the whole file, even where the variable is never evaluated.
+
+## Example
+
+```nix
+let greeting = \"hello\"; in greting
+```
+
+## Better
+
+```nix
+let greeting = \"hello\"; in greeting
+```
+
+## Source
+
+Nix reports `undefined variable` for the same names.
+",
+};
+
+fn check(context: &Context<'_>, report: &mut Report) {
+    for (symbol, variable) in context.ir.free_names() {
+        let name = context.ir.symbol(symbol);
+        // `unknown-builtin` says more about names of builtins that lack their prefix.
+        if builtins::global(name).is_some() || builtins::builtin(name).is_some() {
+            continue;
+        }
+        let node = context.node(context.ir.node(variable));
+        let finding = Finding::at(node.range(), format!("undefined variable `{name}`"));
+        report.add(match nearest(context, node.id(), name) {
+            Some(near) => finding.help(format!("a name that is in scope here: `{near}`")),
+            None => finding,
+        });
+    }
+}
+
+/// The name in scope that differs least from `name`, if little.
+fn nearest(context: &Context<'_>, at: cim_nix_syntax::NodeId, name: &str) -> Option<String> {
+    let visible = context.ir.visible_at(context.tree, at);
+    let names = visible.iter().map(|&id| context.name(id));
+    let scored = names.map(|known| (crate::lints::distance(known, name), known));
+    let (score, known) = scored.min_by_key(|(score, _)| *score)?;
+    (score <= name.len().div_ceil(4)).then(|| known.to_owned())
+}
