@@ -14,5 +14,7 @@ pub const TOO_LARGE: Code = Code("SYN004");
 pub const BYTE_ORDER_MARK: Code = Code("SYN005");
 /// A number literal is out of range.
 pub const INVALID_NUMBER: Code = Code("SYN006");
+/// A NUL byte stands in code, where Nix takes it for the end of the file.
+pub const NUL_BYTE: Code = Code("SYN011");
 /// A path ends in a slash.
 pub const TRAILING_SLASH: Code = Code("COR016");

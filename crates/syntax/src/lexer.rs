@@ -112,6 +112,8 @@ struct Cursor<'a> {
     run_end: usize,
     /// One past the last `_` in that run: a URI scheme cannot contain one.
     run_scheme: usize,
+    /// Whether there is a NUL byte anywhere; most files are spared the look for them in strings.
+    has_nul: bool,
 }
 
 impl Lexer {
@@ -130,6 +132,7 @@ impl Lexer {
             modes: &mut self.modes,
             run_end: 0,
             run_scheme: 0,
+            has_nul: memchr(0, text.as_bytes()).is_some(),
         };
         cursor.byte_order_mark();
         while cursor.at < cursor.bytes.len() {
@@ -232,6 +235,7 @@ impl Cursor<'_> {
             }
             b'~' => self.home_path(),
             b'<' => self.less(),
+            0 => self.nul(),
             _ => self.punctuation(first),
         }
     }
@@ -266,6 +270,28 @@ impl Cursor<'_> {
             _ => return self.unknown(),
         };
         self.take(kind, len);
+    }
+
+    /// A NUL byte in code: Nix takes it for the end of the file.
+    fn nul(&mut self) {
+        let range = TextRange::new(self.at as u32, self.at as u32 + 1);
+        let message = "a NUL byte ends the file for Nix; what follows is ignored";
+        self.problems.push(Diagnostic::new(codes::NUL_BYTE, Severity::Warning, range, message));
+        self.push(LineComment, self.bytes.len());
+    }
+
+    /// Reports a NUL byte in the string text from `start` to the cursor, which Nix refuses unless a
+    /// backslash stands right in front of it.
+    fn check_nul(&mut self, start: usize) {
+        let text = &self.bytes[start..self.at];
+        let found = text
+            .iter()
+            .enumerate()
+            .find(|&(at, &byte)| byte == 0 && (at == 0 || text[at - 1] != b'\\'));
+        if let Some((at, _)) = found {
+            let message = "a string cannot contain a NUL byte".to_owned();
+            self.problem(codes::SYNTAX_ERROR, start + at, start + at + 1, message);
+        }
     }
 
     /// A whole character that begins no token.
@@ -341,13 +367,19 @@ impl Cursor<'_> {
         if self.byte(at) == b'/' { at + 1 } else { at }
     }
 
-    /// Takes a first piece up to `end` and whatever path text follows a trailing slash directly
-    /// (`a/b//c` is one path); opens path mode when an interpolation follows.
+    /// Takes a piece up to `end` and whatever path text follows a trailing slash directly
+    /// (`a/${b}c//d` goes on); opens path mode when an interpolation follows.
     fn path_piece(&mut self, kind: TokenKind, end: usize) {
-        let end = self.path_text(end);
+        let (end, n_more) = self.path_text(end);
         let interpolated = self.byte(end) == b'$' && self.byte(end + 1) == b'{';
+        let start = self.at;
         let kind = if interpolated && kind == Path { PathStart } else { kind };
         self.push(kind, end);
+        // In front of the first interpolation Nix's grammar has room for one further piece.
+        if (kind == Path && n_more > 0) || (kind == PathStart && n_more > 1) {
+            let message = "a path cannot contain two slashes in a row".to_owned();
+            self.problem(codes::SYNTAX_ERROR, start, end, message);
+        }
         if interpolated {
             if kind == PathStart {
                 self.modes.push(Mode::Path);
@@ -363,16 +395,17 @@ impl Cursor<'_> {
         }
     }
 
-    /// The end of further path text at `end`, which follows path text already.
-    fn path_text(&self, mut end: usize) -> usize {
-        loop {
+    /// The end of further path text at `end`, and of how many pieces it consists for Nix.
+    fn path_text(&self, mut end: usize) -> (usize, usize) {
+        for n_pieces in 0.. {
             let next = self.scan(end, PATH);
             let next = if self.byte(next) == b'/' { self.path_end_or_slash(next) } else { next };
             if next == end {
-                return end;
+                return (end, n_pieces);
             }
             end = next;
         }
+        (end, 0)
     }
 
     fn path_end_or_slash(&self, at: usize) -> usize {
@@ -382,7 +415,7 @@ impl Cursor<'_> {
 
     /// Behind an interpolation in a path.
     fn path_rest(&mut self) {
-        let end = self.path_text(self.at);
+        let (end, _) = self.path_text(self.at);
         if end > self.at {
             self.path_piece(PathPart, end);
         } else if self.peek(0) == b'$' && self.peek(1) == b'{' {
@@ -555,7 +588,11 @@ impl Cursor<'_> {
         }
         // An escape can be cut off by the end of the file in the middle of a character.
         if at > self.at {
+            let start = self.at;
             self.push(StrContent, at);
+            if self.has_nul {
+                self.check_nul(start);
+            }
         }
         match self.byte(at) {
             b'"' if at < len => {
@@ -598,7 +635,11 @@ impl Cursor<'_> {
             }
         }
         if at > self.at {
+            let start = self.at;
             self.push(IndContent, at);
+            if self.has_nul {
+                self.check_nul(start);
+            }
         }
         if closes {
             self.modes.pop();

@@ -15,8 +15,8 @@ use crate::lexer::{Lexer, MAX_FILE_SIZE, Token};
 use crate::tree::{NodeData, Tree};
 use crate::{NodeKind, TokenKind, codes};
 
-/// Deepest nesting of nodes. What lies deeper is dropped from the tree and reported; Nix gives up
-/// on parentheses near that depth, too.
+/// Deepest nesting of nodes. What lies deeper is dropped from the tree and reported, so that every
+/// consumer can rely on a bounded depth. (Nix 2.34 itself goes on until its stack overflows.)
 pub const MAX_DEPTH: usize = 10_000;
 
 /// A parsed file and what is wrong with it.
@@ -137,7 +137,7 @@ fn cut(nodes: &[NodeData], tokens: &[Token], problems: &mut Vec<Diagnostic>) -> 
 fn too_deep(range: TextRange) -> Diagnostic {
     let message = format!("code is nested more than {MAX_DEPTH} levels deep");
     Diagnostic::new(codes::TOO_DEEP, Severity::Error, range, message)
-        .help("Nix gives up on such code, too; split it into several bindings")
+        .help("split it into several bindings")
 }
 
 /// A node as it is pushed: kind in the low six bits, subtree size above.

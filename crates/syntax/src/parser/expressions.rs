@@ -32,7 +32,7 @@ fn precedence(kind: TokenKind) -> u8 {
 }
 
 fn is_non_associative(precedence: u8) -> bool {
-    matches!(precedence, 4 | 5 | HAS_ATTR)
+    matches!(precedence, 4 | 5)
 }
 
 impl Run<'_> {
