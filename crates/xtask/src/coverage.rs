@@ -72,8 +72,8 @@ impl Build<'_> {
         cargo.args(["test", "--workspace", "--exclude", "xtask", "--all-targets"]);
         cargo.arg("--target-dir").arg(self.dir);
         cargo.env("RUSTFLAGS", FLAGS);
-        // %4m: programs share up to four files each, however many processes a test starts.
-        cargo.env("LLVM_PROFILE_FILE", self.counters.join("%4m.profraw"));
+        // A file per process: tests kill some of them, and half a file would spoil a shared one.
+        cargo.env("LLVM_PROFILE_FILE", self.counters.join("%p-%m.profraw"));
         cargo
     }
 
@@ -154,7 +154,10 @@ impl Llvm {
     fn report(&self, counters: &Path, programs: &[PathBuf]) -> Result<String> {
         let merged = counters.join("merged.profdata");
         let mut merge = self.command("llvm-profdata");
-        merge.args(["merge", "--sparse", "--output"]).arg(&merged).arg(counters);
+        merge
+            .args(["merge", "--sparse", "--failure-mode=all", "--output"])
+            .arg(&merged)
+            .arg(counters);
         process::run(&mut merge)?;
         let mut export = self.command("llvm-cov");
         export.args(["export", "--format=lcov", "--skip-functions", "--skip-branches"]);
