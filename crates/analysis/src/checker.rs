@@ -1,8 +1,8 @@
 //! One pass over one file.
 
 use cim_nix_base::{Diagnostic, LineIndex, Severity};
-use cim_nix_semantics::Lowerer;
-use cim_nix_syntax::{NodeKind, Parser, Tree};
+use cim_nix_semantics::{Lowerer, builtins};
+use cim_nix_syntax::{Parser, Tree};
 
 use crate::context::Context;
 use crate::lints::Lints;
@@ -57,10 +57,10 @@ impl Checker {
             return CheckedFile { tree, ir, findings, is_refused, n_suppressed: 0 };
         }
         findings.extend(ir.problems.iter().cloned().map(plain));
-        let is_refused = !findings.is_empty();
+        let is_undefined = |(symbol, _)| builtins::global(ir.symbol(symbol)).is_none();
+        let is_refused = !ir.problems.is_empty() || ir.free_names().any(is_undefined);
         let context = Context::new(path, &tree, &ir);
         self.run_rules(&context, lints, &mut findings);
-        let is_refused = is_refused || findings.iter().any(|f| f.diagnostic.code.0 == "COR001");
         findings.sort_by_key(|found| {
             let range = found.diagnostic.range;
             (range.start, range.end, found.diagnostic.code)
@@ -70,31 +70,14 @@ impl Checker {
     }
 
     fn run_rules(&mut self, context: &Context<'_>, lints: &Lints, out: &mut Vec<Found>) {
-        let mut wanted: [Vec<usize>; 64] = std::array::from_fn(|_| Vec::new());
-        let mut wants_nodes = false;
-        for (at, rule) in rules::all().iter().enumerate() {
-            if lints.severity_at(at).is_none() {
-                continue;
+        for &at in &lints.file_rules {
+            if let Check::File(check) = rules::all()[at].check {
+                check(context, &mut self.report);
+                self.collect(at, lints, out);
             }
-            match rule.check {
-                Check::File(check) => {
-                    check(context, &mut self.report);
-                    self.collect(at, lints, out);
-                }
-                Check::Nodes(kinds, _) => {
-                    wants_nodes = true;
-                    for kind in kinds {
-                        wanted[*kind as usize].push(at);
-                    }
-                }
-                Check::Elsewhere => {}
-            }
-        }
-        if !wants_nodes {
-            return;
         }
         for node in context.tree.nodes() {
-            for &at in &wanted[node.kind() as usize] {
+            for &at in &lints.node_rules[node.kind() as usize] {
                 if let Check::Nodes(_, check) = rules::all()[at].check {
                     check(context, node, &mut self.report);
                     if !self.report.findings.is_empty() {
@@ -159,5 +142,3 @@ fn is_silenced(suppressions: &mut [Suppression], code: &str, first: u32, last: u
     }
     silenced
 }
-
-const _: () = assert!(NodeKind::ALL.len() <= 64);

@@ -1,8 +1,9 @@
 //! Which rules run, and how bad their findings are.
 
 use cim_nix_base::{Code, Severity};
+use cim_nix_syntax::NodeKind;
 
-use crate::rule::Rule;
+use crate::rule::{Check, Rule};
 use crate::rules;
 
 /// A word that selects no rule.
@@ -19,13 +20,16 @@ pub struct UnknownRule {
 pub struct Lints {
     /// By place in the registry; `None` for a rule that does not run.
     severities: Box<[Option<Severity>]>,
+    /// The running rules that look at whole files.
+    pub(crate) file_rules: Vec<usize>,
+    /// By node kind, the running rules that want such nodes.
+    pub(crate) node_rules: Vec<Vec<usize>>,
 }
 
 impl Default for Lints {
     /// The rules that are on by default, each with its own severity.
     fn default() -> Self {
-        let of = |rule: &&Rule| rule.is_default.then_some(rule.severity);
-        Self { severities: rules::all().iter().map(of).collect() }
+        Self::new(|rule| rule.is_default.then_some(rule.severity))
     }
 }
 
@@ -33,13 +37,38 @@ impl Lints {
     /// Every rule there is.
     #[must_use]
     pub fn everything() -> Self {
-        Self { severities: rules::all().iter().map(|rule| Some(rule.severity)).collect() }
+        Self::new(|rule| Some(rule.severity))
     }
 
     /// No rule at all; what Nix itself refuses is still reported.
     #[must_use]
     pub fn nothing() -> Self {
-        Self { severities: rules::all().iter().map(|_| None).collect() }
+        Self::new(|_| None)
+    }
+
+    fn new(severity: impl Fn(&Rule) -> Option<Severity>) -> Self {
+        let severities = rules::all().iter().map(|rule| severity(rule)).collect();
+        let mut lints = Self { severities, file_rules: Vec::new(), node_rules: Vec::new() };
+        lints.plan();
+        lints
+    }
+
+    /// Sorts the running rules by what they want to look at, once for all files.
+    fn plan(&mut self) {
+        self.file_rules.clear();
+        self.node_rules = vec![Vec::new(); NodeKind::ALL.len()];
+        for (at, rule) in rules::all().iter().enumerate() {
+            match rule.check {
+                _ if self.severities[at].is_none() => {}
+                Check::File(_) => self.file_rules.push(at),
+                Check::Nodes(kinds, _) => {
+                    for kind in kinds {
+                        self.node_rules[*kind as usize].push(at);
+                    }
+                }
+                Check::Elsewhere => {}
+            }
+        }
     }
 
     /// Switches on the rules that `word` selects: a code, a prefix of codes, a name or `ALL`.
@@ -70,6 +99,7 @@ impl Lints {
             }
         }
         if n_selected > 0 {
+            self.plan();
             return Ok(());
         }
         Err(UnknownRule { word: word.to_owned(), suggestion: nearest(word) })

@@ -2,16 +2,48 @@
 
 use crate::rule::Rule;
 
+pub(crate) mod application_in_list;
+pub(crate) mod duplicate_definition;
+pub(crate) mod mixed_rec_merge;
+pub(crate) mod or_as_variable;
+pub(crate) mod self_reference;
+pub(crate) mod trailing_slash;
 pub(crate) mod undefined_variable;
+pub(crate) mod unknown_builtin;
+pub(crate) mod unreadable;
 pub(crate) mod unused_binding;
 pub(crate) mod unused_suppression;
+pub(crate) mod uri_for_function;
 
 #[cfg(test)]
 mod tests;
 
 /// Every rule, by code.
-static ALL: &[&Rule] =
-    &[&undefined_variable::RULE, &unused_binding::RULE, &unused_suppression::RULE];
+#[rustfmt::skip]
+static ALL: &[&Rule] = &[
+    &undefined_variable::RULE,
+    &duplicate_definition::RULE,
+    &or_as_variable::RULE,
+    &unknown_builtin::RULE,
+    &self_reference::RULE,
+    &uri_for_function::RULE,
+    &application_in_list::RULE,
+    &mixed_rec_merge::RULE,
+    &trailing_slash::RULE,
+    &unused_binding::RULE,
+    &unused_suppression::RULE,
+    &unreadable::SYNTAX,
+    &unreadable::UNTERMINATED,
+    &unreadable::TOO_DEEP,
+    &unreadable::TOO_LARGE,
+    &unreadable::BYTE_ORDER_MARK,
+    &unreadable::INVALID_NUMBER,
+    &unreadable::NOT_UTF8,
+    &unreadable::UNREADABLE,
+    &unreadable::DYNAMIC_NAME,
+    &unreadable::PIPE,
+    &unreadable::NUL_BYTE,
+];
 
 /// Every rule, sorted by code.
 #[must_use]

@@ -13,6 +13,18 @@ fn lints_for(code: &str) -> Lints {
     lints
 }
 
+/// Checks `text` with one rule; `want` lists `range message` for each of its findings.
+#[track_caller]
+pub(crate) fn check(code: &str, text: &str, want: &[&str]) {
+    let checked = Checker::default().check("default.nix", text, &lints_for(code));
+    let found = checked.findings.iter().map(|found| &found.diagnostic);
+    let found: Vec<String> = found
+        .filter(|found| found.code.0 == code)
+        .map(|found| format!("{:?} {}", found.range, found.message))
+        .collect();
+    assert_eq!(found, want, "{code} on {text:?}");
+}
+
 fn codes(path: &str, text: &str, lints: &Lints) -> Vec<&'static str> {
     let checked = Checker::default().check(path, text, lints);
     checked.findings.iter().map(|found| found.diagnostic.code.0).collect()
@@ -34,7 +46,9 @@ fn rules_are_sorted_and_documented() {
         let is_fixing = rule.fix != FixKind::None;
         assert_eq!(rule.doc.contains("## When the fix is unsafe"), is_fixing, "{}", rule.code);
         let has = |section| doc.examples.iter().any(|example| example.section == section);
-        assert!(has("Example") && has("Better"), "{} lacks examples", rule.code);
+        // Some of what keeps a file from being read cannot be shown on a page.
+        let is_showable = has("Example") && has("Better");
+        assert!(is_showable || rule.code.0.starts_with("SYN"), "{} lacks examples", rule.code);
     }
 }
 

@@ -82,40 +82,43 @@ fn smoke() {
     check(
         "{ a = ; b = foo.\n c = 1; d = [ 1 2; e = (1; f = 1 }",
         expect![[r#"
-        Root@0..51
-          AttrSet@0..51
-            Binding@2..7
-              AttrPath@2..3
-                Name@2..3 "a"
-              Error@5..5
-            Binding@8..24
-              AttrPath@8..9
-                Name@8..9 "b"
-              Select@12..19
-                Ident@12..15 "foo"
-                AttrPath@18..19
-                  Name@18..19 "c"
-              Error@20..23 "= 1"
-            Binding@25..35
-              AttrPath@25..26
-                Name@25..26 "d"
-              List@29..34
-                Literal@31..32 "1"
-                Literal@33..34 "2"
-            Binding@36..43
-              AttrPath@36..37
-                Name@36..37 "e"
-              Paren@40..42
-                Literal@41..42 "1"
-            Binding@44..49
-              AttrPath@44..45
-                Name@44..45 "f"
-              Literal@48..49 "1"
-        6..7 SYN001: expected an expression, found `;`
-        19..19 SYN001: expected `;`, found `=`
-        34..34 SYN001: expected `]`, found `;`
-        42..42 SYN001: expected `)`, found `;`
-        49..49 SYN001: expected `;`, found `}`
-    "#]],
+            Root@0..51
+              AttrSet@0..51
+                Binding@2..7
+                  AttrPath@2..3
+                    Name@2..3 "a"
+                  Error@5..5
+                Binding@8..16
+                  AttrPath@8..9
+                    Name@8..9 "b"
+                  Select@12..16
+                    Ident@12..15 "foo"
+                    AttrPath@16..16
+                      Error@16..16
+                Binding@18..24
+                  AttrPath@18..19
+                    Name@18..19 "c"
+                  Literal@22..23 "1"
+                Binding@25..35
+                  AttrPath@25..26
+                    Name@25..26 "d"
+                  List@29..34
+                    Literal@31..32 "1"
+                    Literal@33..34 "2"
+                Binding@36..43
+                  AttrPath@36..37
+                    Name@36..37 "e"
+                  Paren@40..42
+                    Literal@41..42 "1"
+                Binding@44..49
+                  AttrPath@44..45
+                    Name@44..45 "f"
+                  Literal@48..49 "1"
+            6..7 SYN001: expected an expression, found `;`
+            16..16 SYN001: expected an attribute name, found a name
+            34..34 SYN001: expected `]`, found `;`
+            42..42 SYN001: expected `)`, found `;`
+            49..49 SYN001: expected `;`, found `}`
+        "#]],
     );
 }
