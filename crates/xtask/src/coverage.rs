@@ -22,6 +22,25 @@ use crate::{tidy, tools};
 /// Prints a table of the crates; `min` is the percentage that the library crates must reach.
 pub(crate) fn run(repo: &Repo, min: Option<&str>) -> Result<()> {
     let min: f64 = min.unwrap_or("0").parse().map_err(|_| "--min wants a number, such as 85")?;
+    let judges = tidy::judges(repo)?;
+    let mut crates = measure(repo)?;
+    crates.retain(|name, _| !judges.contains(name));
+    let mut libraries = libraries(repo)?;
+    libraries.retain(|name| !judges.contains(name));
+    if let Some(lost) = libraries.iter().find(|name| !crates.contains_key(*name)) {
+        // Objects remember the folder they were compiled in.
+        return Err(format!("no line of crate `{lost}` was seen: was it built in another clone?"));
+    }
+    let table = Table::of(&crates, |name| libraries.contains(name));
+    print!("\n{}", table.text);
+    if table.percent < min {
+        return Err(format!("the library crates reach {:.1} %, below {min} %", table.percent));
+    }
+    Ok(())
+}
+
+/// Builds and runs the tests and counts the lines of each crate, by folder.
+fn measure(repo: &Repo) -> Result<BTreeMap<String, Lines>> {
     let llvm = Llvm::obtain(repo)?;
     let dir = repo.target_dir().join("coverage");
     let counters = dir.join("counters");
@@ -32,19 +51,10 @@ pub(crate) fn run(repo: &Repo, min: Option<&str>) -> Result<()> {
     let programs = build.programs()?;
     process::run(build.tests().arg("--no-fail-fast"))?;
     let report = llvm.report(&counters, &programs)?;
-    let mut crates = lcov::per_crate(&report, &repo.root().to_string_lossy(), |path| {
+    lcov::per_crate(&report, &repo.root().to_string_lossy(), |path| {
         let path = repo.path(path);
         fs::read_to_string(&path).map_err(|error| cannot("read", &path, &error))
-    })?;
-    let judges = tidy::judges(repo)?;
-    crates.retain(|name, _| !judges.contains(name));
-    let libraries = libraries(repo)?;
-    let table = Table::of(&crates, |name| libraries.contains(name));
-    print!("\n{}", table.text);
-    if table.percent < min {
-        return Err(format!("the library crates reach {:.1} %, below {min} %", table.percent));
-    }
-    Ok(())
+    })
 }
 
 /// Counters in every function; their names uncompressed, since the LLVM tools that come as a wheel

@@ -189,8 +189,9 @@ fn doctests(run: &Run) -> Verdict {
 }
 
 fn docs(run: &Run) -> Verdict {
+    // Private items are left out: among them, a public page may link to what no reader will see.
     let mut doc = run.cargo("doc");
-    doc.args(["--workspace", "--no-deps", "--document-private-items"]);
+    doc.args(["--workspace", "--no-deps"]);
     Verdict::of(process::run(doc.env("RUSTDOCFLAGS", "-D warnings")))
 }
 
@@ -207,25 +208,30 @@ fn counted(command: &mut Command) -> Verdict {
     }
 }
 
-/// Adds up the closing lines of nextest and of Cargo's test runner.
+/// Reads the closing line of nextest, or adds up those of Cargo's runner, one per program.
+///
+/// Nextest shows the output of a failed test, which has a closing line of its own.
 fn count(transcript: &str) -> Counts {
+    let lines: Vec<String> = transcript.lines().map(without_colours).collect();
+    let closing = |start: &str| {
+        let closing = lines.iter().filter(|line| line.trim_start().starts_with(start));
+        closing.map(|line| count_line(line)).reduce(Counts::plus)
+    };
+    closing("Summary [").or_else(|| closing("test result: ")).unwrap_or_default()
+}
+
+/// Reads each number that stands before the name of an outcome.
+fn count_line(line: &str) -> Counts {
+    let words: Vec<&str> =
+        line.split_whitespace().map(|word| word.trim_matches([',', ';', ':', '('])).collect();
     let mut counts = Counts::default();
-    for line in transcript.lines() {
-        let line = without_colours(line);
-        let line = line.trim_start();
-        if !line.starts_with("Summary [") && !line.starts_with("test result: ") {
-            continue;
-        }
-        let words: Vec<&str> =
-            line.split_whitespace().map(|word| word.trim_matches([',', ';', ':', '('])).collect();
-        for pair in words.windows(2) {
-            let Ok(number) = pair[0].parse::<usize>() else { continue };
-            match pair[1] {
-                "passed" => counts.passed += number,
-                "failed" | "timed" => counts.failed += number,
-                "skipped" | "ignored" => counts.skipped += number,
-                _ => {}
-            }
+    for pair in words.windows(2) {
+        let Ok(number) = pair[0].parse::<usize>() else { continue };
+        match pair[1] {
+            "passed" => counts.passed += number,
+            "failed" | "timed" => counts.failed += number,
+            "skipped" | "ignored" => counts.skipped += number,
+            _ => {}
         }
     }
     counts
@@ -288,6 +294,13 @@ mod tests {
     #[test]
     fn ignores_what_tests_print() {
         check("a test says: 7 passed, 8 failed", 0, 0, 0);
+        let shown = "test result: FAILED. 0 passed; 1 failed; 0 ignored\n";
+        check(
+            &format!("{shown}     Summary [ 1s] 2 tests run: 1 passed, 1 failed\n{shown}"),
+            1,
+            1,
+            0,
+        );
     }
 
     #[test]
