@@ -1,0 +1,4 @@
+rec {
+  web = "web";
+  db = "db";
+}

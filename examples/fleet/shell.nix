@@ -1,0 +1,10 @@
+{
+  pkgs ? import <nixpkgs> { },
+}:
+with pkgs.lib;
+pkgs.mkShell {
+  packages = [
+    pkgs.nixfmt-rfc-style
+    pkgs.git
+  ];
+}
