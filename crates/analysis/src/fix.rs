@@ -5,6 +5,8 @@
 //! text must have exactly the shape that the rules declared, and must not be refused by Nix where
 //! the old one was not. A fix that fails that is left out and stays a finding.
 
+use std::collections::BTreeMap;
+
 use cim_nix_base::{Applicability, TextEdit, apply_edits};
 
 use crate::checker::{CheckedFile, Checker, Found};
@@ -62,22 +64,21 @@ pub fn fix_text(
     Fixed { text, mended, rest }
 }
 
-/// The findings to fix in one round: allowed ones whose edits and nodes do not meet.
+/// The findings to fix in one round: allowed ones whose edits do not meet.
 fn choose(findings: &[Found], mode: FixMode) -> Vec<&Found> {
     let mut chosen: Vec<&Found> = Vec::new();
-    let mut taken: Vec<&TextEdit> = Vec::new();
+    // Start of each taken edit to its end.
+    let mut taken: BTreeMap<u32, u32> = BTreeMap::new();
     for found in findings {
         let Some(fix) = &found.diagnostic.fix else { continue };
         let is_allowed = mode == FixMode::Unsafe || fix.applicability == Applicability::Safe;
         // Touching edits meet, too: two removals may both take the blank between them.
         let meets = |edit: &TextEdit| {
-            let touches = |other: &&TextEdit| {
-                edit.range.start <= other.range.end && other.range.start <= edit.range.end
-            };
-            taken.iter().any(touches)
+            let before = taken.range(..=edit.range.end).next_back();
+            before.is_some_and(|(_, &end)| edit.range.start <= end)
         };
         if is_allowed && !fix.edits.is_empty() && !fix.edits.iter().any(meets) {
-            taken.extend(&fix.edits);
+            taken.extend(fix.edits.iter().map(|edit| (edit.range.start, edit.range.end)));
             chosen.push(found);
         }
     }

@@ -7,8 +7,8 @@
 mod names;
 mod sets;
 
-use cim_nix_base::Diagnostic;
-use cim_nix_syntax::{Node, NodeId, NodeKind, TokenKind, Tree, literal};
+use cim_nix_base::{Diagnostic, Severity, TextRange};
+use cim_nix_syntax::{MAX_DEPTH, MAX_PROBLEMS, Node, NodeId, NodeKind, TokenKind, Tree, literal};
 
 use crate::ir::{
     Attr, BinaryOp, Binding, BindingId, BindingKind, DynamicAttr, Expr, ExprId, Formal, Ir, Lambda,
@@ -65,6 +65,7 @@ impl Lowerer {
         };
         let mut problems = std::mem::take(&mut self.problems);
         problems.sort_by_key(|problem| problem.range.start);
+        problems.truncate(MAX_PROBLEMS);
         let (names, name_ends) = self.symbols.copy();
         Ir {
             exprs: self.exprs.as_slice().into(),
@@ -119,16 +120,35 @@ impl Lowerer {
         ExprId(self.exprs.len() as u32 - 1)
     }
 
-    /// Lowers any expression; the tree's depth cap bounds the recursion.
+    /// Lowers any expression.
     fn expr(&mut self, node: Node<'_>) -> ExprId {
+        self.nested(node, |lowerer| lowerer.expr_here(node))
+    }
+
+    /// Runs `lower` for `node` one level deeper, on more stack where it gets short. A dotted name
+    /// is flat in the tree but nested here, so the tree's own cap is not enough.
+    fn nested(&mut self, node: Node<'_>, lower: impl FnOnce(&mut Self) -> ExprId) -> ExprId {
+        if self.level >= MAX_DEPTH {
+            self.too_deep(node.range());
+            return self.push(Expr::Missing, node.id());
+        }
         self.level += 1;
         let id = if self.level.is_multiple_of(16) {
-            stacker::maybe_grow(512 * 1024, 8 * 1024 * 1024, || self.expr_here(node))
+            stacker::maybe_grow(512 * 1024, 8 * 1024 * 1024, || lower(self))
         } else {
-            self.expr_here(node)
+            lower(self)
         };
         self.level -= 1;
         id
+    }
+
+    #[cold]
+    fn too_deep(&mut self, range: TextRange) {
+        let code = cim_nix_syntax::codes::TOO_DEEP;
+        if !self.problems.iter().any(|problem| problem.code == code) {
+            let message = format!("code is nested more than {MAX_DEPTH} levels deep");
+            self.problems.push(Diagnostic::new(code, Severity::Error, range, message));
+        }
     }
 
     fn expr_here(&mut self, node: Node<'_>) -> ExprId {

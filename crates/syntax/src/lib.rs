@@ -27,5 +27,5 @@ mod tree;
 
 pub use kind::{NodeKind, TokenKind};
 pub use lexer::MAX_FILE_SIZE;
-pub use parser::{MAX_DEPTH, Parse, Parser, parse};
+pub use parser::{MAX_DEPTH, MAX_PROBLEMS, Parse, Parser, parse};
 pub use tree::{Children, Node, NodeId, TokenId, TokenRef, Tree};

@@ -19,6 +19,10 @@ use crate::{NodeKind, TokenKind, codes};
 /// consumer can rely on a bounded depth. (Nix 2.34 itself goes on until its stack overflows.)
 pub const MAX_DEPTH: usize = 10_000;
 
+/// Most problems that are told of one file: enough for any file that a person wrote, and a bound for
+/// those that a machine broke.
+pub const MAX_PROBLEMS: usize = 1000;
+
 /// A parsed file and what is wrong with it.
 #[derive(Clone, Debug)]
 pub struct Parse {
@@ -59,6 +63,7 @@ impl Parser {
         run.file();
         let nodes = self.preorder(&mut problems);
         problems.sort_by_key(|problem| problem.range.start);
+        problems.truncate(MAX_PROBLEMS);
         let tree = Tree { text, tokens: self.lexer.tokens.as_slice().into(), nodes };
         Parse { tree, problems }
     }

@@ -326,7 +326,7 @@ impl Lowerer {
         let Group { symbol, first, .. } = self.grouping.groups[group];
         let item = self.grouping.items[first as usize];
         match self.attrs[attr].kind {
-            AttrKind::Nested => self.nested(tree, first),
+            AttrKind::Nested => self.nested_set(tree, first),
             AttrKind::InheritedFrom => {
                 let source = self.lists[sources.0.start as usize + item.source as usize];
                 self.push(Expr::InheritFrom { source, symbol }, item.name)
@@ -336,15 +336,9 @@ impl Lowerer {
     }
 
     /// Lowers the set that a chain of items makes together.
-    fn nested(&mut self, tree: &Tree, first: u32) -> ExprId {
-        self.level += 1;
-        let id = if self.level.is_multiple_of(16) {
-            stacker::maybe_grow(512 * 1024, 8 * 1024 * 1024, || self.nested_here(tree, first))
-        } else {
-            self.nested_here(tree, first)
-        };
-        self.level -= 1;
-        id
+    fn nested_set(&mut self, tree: &Tree, first: u32) -> ExprId {
+        let name = tree.node(self.grouping.items[first as usize].name);
+        self.nested(name, |lowerer| lowerer.nested_here(tree, first))
     }
 
     fn nested_here(&mut self, tree: &Tree, first: u32) -> ExprId {
@@ -377,7 +371,7 @@ impl Lowerer {
             let value = if item.is_dotted(tree) {
                 let first = self.grouping.items.len() as u32;
                 self.grouping.items.push(Item { next: NONE, ..item });
-                self.nested(tree, first)
+                self.nested_set(tree, first)
             } else {
                 self.expr(tree.node(item.value))
             };

@@ -97,71 +97,128 @@ fn check(text: &str, want: Expect) {
 
 #[test]
 fn scopes_nest_and_shadow() {
-    check("x: let y = x; in y: y + x", expect!["(x#0|: let rec{ y = x#0; } in (y#2|: Add(y#2 x#0)))"]);
-    check("let a = b; b = a; in { inherit a; c = z; }", expect!["let rec{ a = b#1; b = a#0; } in { a = a#0; c = z?; }"]);
-    check("rec { a = 1; b = a; inherit c; d = { a = 2; e = a; }; }", expect!["rec{ a = 1; b = a#0; c = c?; d = { a = 2; e = a#0; }; }"]);
-    check("a: { inherit a; } // rec { inherit a; b = a; }", expect!["(a#0|: Update({ a = a#0; } rec{ a = a#0; b = a#1; }))"]);
+    check(
+        "x: let y = x; in y: y + x",
+        expect!["(x#0|: let rec{ y = x#0; } in (y#2|: Add(y#2 x#0)))"],
+    );
+    check(
+        "let a = b; b = a; in { inherit a; c = z; }",
+        expect!["let rec{ a = b#1; b = a#0; } in { a = a#0; c = z?; }"],
+    );
+    check(
+        "rec { a = 1; b = a; inherit c; d = { a = 2; e = a; }; }",
+        expect!["rec{ a = 1; b = a#0; c = c?; d = { a = 2; e = a#0; }; }"],
+    );
+    check(
+        "a: { inherit a; } // rec { inherit a; b = a; }",
+        expect!["(a#0|: Update({ a = a#0; } rec{ a = a#0; b = a#1; }))"],
+    );
 }
 
 #[test]
 fn patterns_bind_before_defaults() {
     check("{ a, b ? a, ... } @ args: args.b or c", expect!["(args#0,a#1,b#2|a#1: args#0.b or c?)"]);
-    check("{ a, a ? 1 } @ a: a", expect![[r#"
+    check(
+        "{ a, a ? 1 } @ a: a",
+        expect![[r#"
         (a#0|: a#0)
         5..6 COR002: the parameter `a` is defined twice (2..3 first defined here)
-        15..16 COR002: the parameter `a` is defined twice (2..3 first defined here)"#]]);
+        15..16 COR002: the parameter `a` is defined twice (2..3 first defined here)"#]],
+    );
     check("args @ { }: args", expect!["(args#0|: args#0)"]);
 }
 
 #[test]
 fn with_supplies_only_free_names() {
-    check("with a; with b; let c = 1; in c + d", expect!["with a?; with b@0; let rec{ c = 1; } in Add(c#0 d@1)"]);
+    check(
+        "with a; with b; let c = 1; in c + d",
+        expect!["with a?; with b@0; let rec{ c = 1; } in Add(c#0 d@1)"],
+    );
     check("with with a; b; c", expect!["with with a?; b@0; c@1"]);
 }
 
 #[test]
 fn dotted_names_merge_as_in_nix() {
-    check("{ a.b = 1; a = { c = x; }; a.d.e = 2; }", expect!["{ a = { b = 1; c = x?; d = { e = 2; }; }; }"]);
-    check("x: { a = rec { x = 1; }; a.y = x; }", expect!["(x#0|: { a = rec{ x = 1; y = x#1; }; })"]);
-    check("x: { a.y = x; a = rec { x = 1; z = x; }; }", expect!["(x#0|: { a = { y = x#0; x = 1; z = x#0; }; })"]);
-    check("{ a = ({ b = 1; }); a = { inherit (s) c; inherit (t) d; }; }", expect!["{ a = { b = 1; c = from(s?, c); d = from(t?, d); }; }"]);
-    check("{ ${a}.b.c = 1; a.${d} = 2; \"e f\".g = 3; ${\"h\"} = 4; }", expect!["{ a = { ${d?} = 2; }; e f = { g = 3; }; h = 4; ${a?} = { b = { c = 1; }; }; }"]);
+    check(
+        "{ a.b = 1; a = { c = x; }; a.d.e = 2; }",
+        expect!["{ a = { b = 1; c = x?; d = { e = 2; }; }; }"],
+    );
+    check(
+        "x: { a = rec { x = 1; }; a.y = x; }",
+        expect!["(x#0|: { a = rec{ x = 1; y = x#1; }; })"],
+    );
+    check(
+        "x: { a.y = x; a = rec { x = 1; z = x; }; }",
+        expect!["(x#0|: { a = { y = x#0; x = 1; z = x#0; }; })"],
+    );
+    check(
+        "{ a = ({ b = 1; }); a = { inherit (s) c; inherit (t) d; }; }",
+        expect!["{ a = { b = 1; c = from(s?, c); d = from(t?, d); }; }"],
+    );
+    check(
+        "{ ${a}.b.c = 1; a.${d} = 2; \"e f\".g = 3; ${\"h\"} = 4; }",
+        expect!["{ a = { ${d?} = 2; }; e f = { g = 3; }; h = 4; ${a?} = { b = { c = 1; }; }; }"],
+    );
 }
 
 #[test]
 fn doubles_are_reported() {
-    check("{ a = 1; a = 2; }", expect![[r#"
+    check(
+        "{ a = 1; a = 2; }",
+        expect![[r#"
         { a = 1; }
-        9..10 COR002: the attribute `a` is defined twice (2..3 first defined here)"#]]);
-    check("{ a.b = 1; a.b = 2; inherit a; }", expect![[r#"
+        9..10 COR002: the attribute `a` is defined twice (2..3 first defined here)"#]],
+    );
+    check(
+        "{ a.b = 1; a.b = 2; inherit a; }",
+        expect![[r#"
         { a = { b = 1; }; }
         13..14 COR002: the attribute `b` is defined twice (4..5 first defined here)
-        28..29 COR002: the attribute `a` is defined twice (2..3 first defined here)"#]]);
-    check("let a = { b = 1; }; a.b = 2; in a", expect![[r#"
+        28..29 COR002: the attribute `a` is defined twice (2..3 first defined here)"#]],
+    );
+    check(
+        "let a = { b = 1; }; a.b = 2; in a",
+        expect![[r#"
         let rec{ a = { b = 1; }; } in a#0
-        22..23 COR002: the attribute `b` is defined twice (10..11 first defined here)"#]]);
-    check("{ a = { b = 1; b = 2; }; a.b = 3; }", expect![[r#"
+        22..23 COR002: the attribute `b` is defined twice (10..11 first defined here)"#]],
+    );
+    check(
+        "{ a = { b = 1; b = 2; }; a.b = 3; }",
+        expect![[r#"
         { a = { b = 1; }; }
         15..16 COR002: the attribute `b` is defined twice (8..9 first defined here)
-        27..28 COR002: the attribute `b` is defined twice (8..9 first defined here)"#]]);
+        27..28 COR002: the attribute `b` is defined twice (8..9 first defined here)"#]],
+    );
 }
 
 #[test]
 fn computed_names_have_their_places() {
-    check("let ${a} = 1; b.${c} = 2; in b", expect![[r#"
+    check(
+        "let ${a} = 1; b.${c} = 2; in b",
+        expect![[r#"
         let rec{ b = { ${c?} = 2; }; ${a?} = 1; } in b#0
-        4..8 SYN009: a computed attribute name cannot stand in `let`"#]]);
-    check("{ inherit ${a}; inherit (b) \"c\" ${\"d\"}; }", expect![[r#"
+        4..8 SYN009: a computed attribute name cannot stand in `let`"#]],
+    );
+    check(
+        "{ inherit ${a}; inherit (b) \"c\" ${\"d\"}; }",
+        expect![[r#"
         { c = from(b?, c); d = from(b?, d); }
-        10..14 SYN009: a computed attribute name cannot stand in `inherit`"#]]);
+        10..14 SYN009: a computed attribute name cannot stand in `inherit`"#]],
+    );
 }
 
 #[test]
 fn operators_look_up_shadowed_functions() {
-    check("let __sub = f; in 1 - 2 - -3", expect!["let rec{ __sub = f?; } in (__sub#0 (__sub#0 1 2) (__sub#0 0 3))"]);
+    check(
+        "let __sub = f; in 1 - 2 - -3",
+        expect!["let rec{ __sub = f?; } in (__sub#0 (__sub#0 1 2) (__sub#0 0 3))"],
+    );
     check("__lessThan: a <= b", expect!["(__lessThan#0|: !(__lessThan#0 b? a?))"]);
     check("1 - 2", expect!["Sub(1 2)"]);
-    check("let __nixPath = 1; in <a>", expect!["let rec{ __nixPath = 1; } in (__findFile? __nixPath#0 uri)"]);
+    check(
+        "let __nixPath = 1; in <a>",
+        expect!["let rec{ __nixPath = 1; } in (__findFile? __nixPath#0 uri)"],
+    );
 }
 
 #[test]

@@ -274,7 +274,7 @@ impl Run<'_> {
             IndStart => self.string(NodeKind::IndStr, IndEnd),
             PathStart => self.path(),
             LParen => self.paren(),
-            LBracket => self.list(),
+            LBracket => self.nested(Self::list),
             LBrace | Rec => self.set(NodeKind::AttrSet),
             Let if self.peek(1) == LBrace => self.set(NodeKind::LegacyLet),
             Error => {
