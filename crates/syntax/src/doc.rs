@@ -9,6 +9,7 @@
 use cim_nix_base::TextRange;
 
 use crate::ast::{self, Binding, Lambda};
+use crate::trivia::{begins_line, blank_before, line_feeds};
 use crate::{Node, NodeKind, TokenKind, TokenRef};
 
 /// How a doc comment is written.
@@ -145,22 +146,9 @@ fn lines_doc(last: TokenRef<'_>) -> Option<DocComment> {
 }
 
 fn line_comment_above(comment: TokenRef<'_>) -> Option<TokenRef<'_>> {
-    let blank = comment.previous().filter(|token| token.kind() == TokenKind::Whitespace)?;
+    let blank = blank_before(comment)?;
     let above = blank.previous().filter(|token| token.kind() == TokenKind::LineComment)?;
     (line_feeds(blank) == 1 && begins_line(above)).then_some(above)
-}
-
-fn line_feeds(token: TokenRef<'_>) -> usize {
-    token.text().bytes().filter(|&byte| byte == b'\n').count()
-}
-
-/// Whether nothing but blanks stands in front of the token on its line.
-fn begins_line(token: TokenRef<'_>) -> bool {
-    match token.previous() {
-        None => true,
-        Some(before) if before.kind() != TokenKind::Whitespace => false,
-        Some(blank) => line_feeds(blank) > 0 || blank.previous().is_none(),
-    }
 }
 
 /// The text of a block comment without its marks. The first line follows the opening mark, so its

@@ -17,6 +17,7 @@ pub mod ast;
 pub mod build;
 pub mod codes;
 pub mod doc;
+pub mod edit;
 mod kind;
 mod lexer;
 pub mod literal;
@@ -24,6 +25,7 @@ mod parser;
 #[cfg(test)]
 mod testing;
 mod tree;
+mod trivia;
 
 pub use kind::{NodeKind, TokenKind};
 pub use lexer::MAX_FILE_SIZE;

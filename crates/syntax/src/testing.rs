@@ -20,14 +20,14 @@ impl Random {
         ((self.next() >> 33) as usize) % bound
     }
 
-    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
     }
 
     /// Up to `longest` of `pieces`, one behind the other.
     pub(crate) fn text(&mut self, pieces: &[&str], longest: usize) -> String {
         let len = self.below(longest + 1);
-        (0..len).map(|_| *self.pick(pieces)).collect()
+        (0..len).map(|_| self.pick(pieces)).collect()
     }
 }
 

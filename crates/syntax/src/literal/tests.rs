@@ -261,7 +261,7 @@ fn real_nix_computes_the_same_values() {
     let mut sources = Vec::new();
     let mut want = Vec::new();
     while sources.len() < 4000 {
-        let (quote, pieces) = *random.pick(&[("\"", QUOTED), ("''", INDENTED)]);
+        let (quote, pieces) = random.pick(&[("\"", QUOTED), ("''", INDENTED)]);
         let text = format!("{quote}{}{quote}", random.text(pieces, 14));
         let parse = parse(text.as_str());
         let node = expression(&parse.tree);
