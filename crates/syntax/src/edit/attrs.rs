@@ -22,6 +22,9 @@ pub fn set_attr(
     path: &[&str],
     value: &str,
 ) -> Result<Vec<TextEdit>, EditError> {
+    if let Some(name) = path.iter().find(|name| name.contains('\0')) {
+        return Err(EditError::InvalidName((*name).to_owned()));
+    }
     let found = search(tree, set, path)?;
     if let Some((&first, others)) = found.definitions.split_first() {
         let mut edits = replaced(first, path, value)?;

@@ -367,6 +367,14 @@ fn windows_line_ends_stay() {
 #[test]
 fn what_cannot_be_set_is_refused() {
     check_set(
+        "{ }",
+        "a\0",
+        "1",
+        expect![[r#"
+        error: "a\0" cannot be a name here
+    "#]],
+    );
+    check_set(
         "{ a = import ./a; }",
         "a.b",
         "1",
