@@ -216,10 +216,11 @@ fn empty_sets_are_filled() {
         }"#]],
     );
     check_set(
-        "  {\n    # nothing\n  }",
+        "x:\n  {\n    # nothing\n  }",
         "a",
         "1",
         expect![[r#"
+            x:
               {
                 # nothing
 
