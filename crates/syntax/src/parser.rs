@@ -278,7 +278,9 @@ impl<'a> Run<'a> {
     #[inline]
     fn finish(&mut self, mark: Mark, kind: NodeKind) {
         let size = self.nodes.len() as u32 - mark.node + 1;
-        let first = mark.token.min(self.consumed);
+        // A missing first operand lies where the code before it ended, in front of the mark.
+        let first_child = self.nodes.get(mark.node as usize).map_or(mark.token, |node| node.first);
+        let first = mark.token.min(self.consumed).min(first_child);
         self.nodes.push(PostNode { kind_size: kind as u32 | size << 6, first, end: self.consumed });
     }
 

@@ -33,7 +33,7 @@ impl std::fmt::Debug for TokenId {
 pub(crate) struct NodeData {
     /// Kind in the low six bits, number of nodes in the subtree (itself included) above.
     pub(crate) kind_size: u32,
-    /// First token that belongs to the node (never trivia).
+    /// First token that belongs to the node (trivia only in front of a missing first child).
     pub(crate) first: u32,
     /// One past its last token (never trivia); equal to `first` for a missing node.
     pub(crate) end: u32,
