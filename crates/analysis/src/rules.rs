@@ -3,18 +3,30 @@
 use crate::rule::Rule;
 
 pub(crate) mod application_in_list;
+mod callers;
 pub(crate) mod duplicate_definition;
+pub(crate) mod empty_construct;
 pub(crate) mod mixed_rec_merge;
+pub(crate) mod needless_rec;
 pub(crate) mod or_as_variable;
+mod reachability;
 pub(crate) mod self_reference;
 pub(crate) mod trailing_slash;
 pub(crate) mod undefined_variable;
 pub(crate) mod unknown_builtin;
 pub(crate) mod unreadable;
+pub(crate) mod unused_at_name;
 pub(crate) mod unused_binding;
+pub(crate) mod unused_closed_formal;
+pub(crate) mod unused_formal;
+pub(crate) mod unused_inherit;
+pub(crate) mod unused_parameter;
 pub(crate) mod unused_suppression;
+pub(crate) mod unused_with;
 pub(crate) mod uri_for_function;
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -31,7 +43,15 @@ static ALL: &[&Rule] = &[
     &mixed_rec_merge::RULE,
     &trailing_slash::RULE,
     &unused_binding::RULE,
+    &unused_formal::RULE,
+    &unused_closed_formal::RULE,
+    &unused_at_name::RULE,
+    &unused_parameter::RULE,
+    &unused_inherit::RULE,
+    &unused_with::RULE,
+    &needless_rec::RULE,
     &unused_suppression::RULE,
+    &empty_construct::RULE,
     &unreadable::SYNTAX,
     &unreadable::UNTERMINATED,
     &unreadable::TOO_DEEP,
