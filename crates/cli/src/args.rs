@@ -1,0 +1,103 @@
+//! The arguments of the program, declared as types; `--help` and completions come from here.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::check::CheckArgs;
+use crate::commands::completions::CompletionsArgs;
+use crate::commands::explain::ExplainArgs;
+use crate::commands::parse::ParseArgs;
+use crate::commands::symbols::SymbolsArgs;
+use crate::terminal::ColorWhen;
+
+/// The version, with the commit where whoever built the program named it: a build that asks Git
+/// itself would fail in a release archive, and would run again after every commit.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let version = env!("CARGO_PKG_VERSION");
+    match option_env!("CIM_NIX_COMMIT") {
+        Some(commit) if !commit.is_empty() => format!("{version} ({commit})"),
+        _ => version.to_owned(),
+    }
+});
+
+const EXAMPLES: &str = "\
+Examples:
+  cim-nix check                      check the project in this folder
+  cim-nix check --fix modules/       mend what can be mended safely
+  cim-nix explain DEAD001            what a rule is about
+  cim-nix symbols flake.nix          what a file defines
+
+Exit status: 0 nothing found, 1 findings, 2 wrong usage or syntax, 3 the program or machine failed.";
+
+/// Checks Nix projects, and shows what it knows about them.
+#[derive(Parser, Debug)]
+#[command(name = "cim-nix", version = VERSION.as_str(), after_help = EXAMPLES)]
+#[command(disable_help_subcommand = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// When to colour
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub(crate) color: ColorWhen,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Look for faults in files and folders, and mend them
+    Check(CheckArgs),
+    /// Print the syntax tree or the tokens of a file
+    Parse(ParseArgs),
+    /// List what files define: bindings, attributes, parameters
+    Symbols(SymbolsArgs),
+    /// Explain a rule
+    Explain(ExplainArgs),
+    /// Print the completions for a shell
+    Completions(CompletionsArgs),
+}
+
+/// Which files are meant, for every command that looks for files.
+#[derive(Args, Debug, Default)]
+pub(crate) struct WalkArgs {
+    /// Leave out what matches PATTERN, written as in a .gitignore file
+    #[arg(long, value_name = "PATTERN", help_heading = "Files")]
+    pub(crate) exclude: Vec<String>,
+    /// Take files that .gitignore and .ignore leave out
+    #[arg(long, help_heading = "Files")]
+    pub(crate) no_ignore: bool,
+    /// Enter hidden folders
+    #[arg(long, help_heading = "Files")]
+    pub(crate) hidden: bool,
+    /// Work on N threads [default: one for each processor]
+    #[arg(long, value_name = "N", help_heading = "Files")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Read the settings from FILE instead of the nearest cim-nix.toml
+    #[arg(long, value_name = "FILE", help_heading = "Settings")]
+    pub(crate) config: Option<PathBuf>,
+    /// Read no cim-nix.toml
+    #[arg(long, conflicts_with = "config", help_heading = "Settings")]
+    pub(crate) isolated: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn declarations_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("Examples:\n"), "{}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! One command, one file.
+
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod explain;
+pub(crate) mod parse;
+pub(crate) mod symbols;
+
+use cim_nix_base::Error;
+
+use crate::args::Command;
+use crate::exit::Exit;
+use crate::terminal::ColorWhen;
+
+/// Runs a command. `color` is for what it prints.
+pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
+    match command {
+        Command::Check(args) => check::run(args, color),
+        Command::Parse(args) => parse::run(args),
+        Command::Symbols(args) => symbols::run(args),
+        Command::Explain(args) => explain::run(args, color),
+        Command::Completions(args) => completions::run(args),
+    }
+}

@@ -1,0 +1,305 @@
+//! `cim-nix check`: looks for faults, and mends them.
+
+use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
+
+use cim_nix_analysis::FixMode;
+use cim_nix_base::Error;
+use cim_nix_vfs::DiskFiles;
+use clap::Args;
+
+use crate::args::WalkArgs;
+use crate::checking::{Outcome, Run, check_all, check_stdin};
+use crate::exit::Exit;
+use crate::fixing::Target;
+use crate::output::{Ending, Format, Report, Style, Tally, number};
+use crate::progress::Progress;
+use crate::reading::{is_stdin, read_stdin};
+use crate::scope;
+use crate::settings::{FailOn, RuleChoice, Settings};
+use crate::terminal::{ColorWhen, Out, note, report as report_error};
+use crate::watch::{self, Versions};
+
+const EXAMPLES: &str = "\
+Examples:
+  cim-nix check                        check everything below this folder
+  cim-nix check --fix flake.nix        mend what can be mended safely
+  cim-nix check --diff                 show what --fix would change
+  cim-nix check --select DEAD,COR001   run these rules only
+  cim-nix check --format json          findings for another program
+  cim-nix check - < default.nix        check standard input
+
+Findings go to standard output, everything else to standard error. Exit status: 0 no findings at
+or above --fail-on, 1 findings (or changes that --diff shows), 2 wrong usage, unreadable files or
+syntax errors, 3 the program or the machine failed.";
+
+/// Look for faults in files and folders, and mend them
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct CheckArgs {
+    /// Files and folders; `-` is standard input
+    #[arg(default_value = ".", value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// The path that standard input is taken to have
+    #[arg(long, value_name = "PATH", help_heading = "Files")]
+    stdin_filename: Option<PathBuf>,
+    /// Mend what can be mended without a change of meaning
+    #[arg(long)]
+    fix: bool,
+    /// Mend what may change the meaning, too (with --fix or --diff)
+    #[arg(long)]
+    unsafe_fixes: bool,
+    /// Show what --fix would change instead of changing it
+    #[arg(long, conflicts_with = "fix")]
+    diff: bool,
+    /// Check again whenever a file changes
+    #[arg(long, conflicts_with_all = ["fix", "diff"])]
+    watch: bool,
+    /// How to write findings
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    format: Format,
+    /// Run these rules instead of the usual ones: codes, beginnings of codes, names or ALL
+    #[arg(long, value_name = "RULE", value_delimiter = ',', help_heading = "Rules")]
+    select: Vec<String>,
+    /// Leave out these rules
+    #[arg(long, value_name = "RULE", value_delimiter = ',', help_heading = "Rules")]
+    ignore: Vec<String>,
+    /// From which severity on findings fail the run [default: warning]
+    #[arg(long, value_enum, value_name = "SEVERITY", help_heading = "Rules")]
+    fail_on: Option<FailOn>,
+    /// Run rules on files that tools wrote, too
+    #[arg(long, help_heading = "Files")]
+    include_generated: bool,
+    /// Count findings by rule instead of showing them
+    #[arg(long, help_heading = "Output")]
+    statistics: bool,
+    /// Write findings only: no summary, no remarks, no progress
+    #[arg(long, short, help_heading = "Output")]
+    quiet: bool,
+    /// Show at most N findings
+    #[arg(long, value_name = "N", help_heading = "Output")]
+    max_findings: Option<usize>,
+    #[command(flatten)]
+    walk: WalkArgs,
+}
+
+pub(crate) fn run(args: &CheckArgs, color: ColorWhen) -> Result<Exit, Error> {
+    let is_stdin_among = args.paths.iter().any(|path| is_stdin(path));
+    if !is_stdin_among {
+        return match args.watch {
+            true => watch(args, color),
+            false => Ok(check(args, color)?.exit),
+        };
+    }
+    if args.paths.len() > 1 {
+        return Err(Error::user("`-` is standard input and stands alone, without other paths"));
+    }
+    if args.watch {
+        return Err(Error::user("standard input cannot be watched"));
+    }
+    let path = args.stdin_filename.clone().unwrap_or_else(|| "stdin.nix".into());
+    let config = scope::config(&args.walk, std::slice::from_ref(&path))?;
+    let settings = Settings::new(&config, &args.rule_choice())?;
+    let run = Run { settings: &settings, style: args.style(color), fix: args.fix_mode() };
+    check_standard_input(args, run, &path)
+}
+
+/// How one run over files ended.
+struct Checked {
+    exit: Exit,
+    /// Whether somebody still reads what is printed.
+    has_reader: bool,
+}
+
+fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
+    let config = scope::config(&args.walk, &args.paths)?;
+    let settings = Settings::new(&config, &args.rule_choice())?;
+    let run = Run { settings: &settings, style: args.style(color), fix: args.fix_mode() };
+    let target = match args.fix {
+        true => Some(Target::new(scope::project_root(&args.paths))?),
+        false => None,
+    };
+    if let Some(target) = &target {
+        target.recover()?;
+    }
+    let progress = Progress::new(!args.quiet);
+    let found = scope::find_files(&DiskFiles, &args.walk, &args.paths, &config)?;
+    let outcomes = check_all(run, &found, scope::workers(&args.walk), &progress)?;
+    drop(progress);
+    if outcomes.is_empty() && !args.quiet {
+        note("no Nix files found");
+    }
+    if args.diff {
+        return Ok(Checked { exit: show_changes(args, run, &outcomes)?, has_reader: true });
+    }
+    if let Some(target) = &target {
+        target.write(outcomes.iter().filter_map(|outcome| outcome.fixed.as_ref()))?;
+    }
+    let mut out = Out::new();
+    let tally = report(args, run, &outcomes, &mut out);
+    out.flush();
+    let has_reader = !out.is_closed();
+    out.finish()?;
+    Ok(Checked { exit: tally.exit(settings.fail_on), has_reader })
+}
+
+/// Checks again whenever a file changes, until somebody ends it or nobody reads.
+fn watch(args: &CheckArgs, color: ColorWhen) -> Result<Exit, Error> {
+    let mut versions = look(args);
+    loop {
+        if io::stdout().is_terminal() {
+            let mut out = Out::new();
+            out.text(CLEAR);
+            out.finish()?;
+        }
+        // A setting that is wrong now may be right in a moment.
+        let has_reader = check(args, color).map_or_else(
+            |error| {
+                report_error(&error, color);
+                true
+            },
+            |checked| checked.has_reader,
+        );
+        if !has_reader {
+            return Ok(Exit::Clean);
+        }
+        if !args.quiet {
+            note(format_args!("watching {}; Ctrl-C ends", number(versions.len(), "file")));
+        }
+        let now = watch::wait_for_change(&versions, || look(args));
+        if !args.quiet {
+            note(changed(&versions.changes(&now)));
+        }
+        versions = now;
+    }
+}
+
+/// Clears the screen and what was scrolled out of it.
+const CLEAR: &str = "\x1b[H\x1b[2J\x1b[3J";
+
+/// The files that are looked at, settings included.
+fn look(args: &CheckArgs) -> Versions {
+    let settings = scope::config_path(&args.walk, &args.paths);
+    let config = scope::config(&args.walk, &args.paths).unwrap_or_default();
+    let found = scope::find_files(&DiskFiles, &args.walk, &args.paths, &config);
+    let files = found.unwrap_or_default().files;
+    Versions::of(files.into_iter().map(|file| file.path.to_path_buf()).chain(settings))
+}
+
+fn changed(paths: &[&Path]) -> String {
+    let shown: Vec<String> = paths.iter().take(3).map(|path| scope::shown(path)).collect();
+    let more = paths.len() - shown.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("changed: {}{more}", shown.join(", "))
+}
+
+impl CheckArgs {
+    fn rule_choice(&self) -> RuleChoice {
+        RuleChoice {
+            select: self.select.clone(),
+            ignore: self.ignore.clone(),
+            fail_on: self.fail_on,
+            include_generated: self.include_generated,
+        }
+    }
+
+    fn style(&self, color: ColorWhen) -> Style {
+        let color = color.applies_to(&io::stdout());
+        Style { format: self.format, color, unsafe_fixes: self.unsafe_fixes }
+    }
+
+    fn fix_mode(&self) -> Option<FixMode> {
+        let mode = if self.unsafe_fixes { FixMode::Unsafe } else { FixMode::Safe };
+        (self.fix || self.diff).then_some(mode)
+    }
+}
+
+fn report(args: &CheckArgs, run: Run<'_>, outcomes: &[Outcome], out: &mut Out) -> Tally {
+    let is_table = args.statistics && matches!(args.format, Format::Human | Format::Concise);
+    let mut report = Report::new(out, run.style, args.max_findings);
+    let mut tally = Tally::default();
+    for outcome in outcomes {
+        tally.add(&outcome.tally);
+        if !is_table {
+            report.file(&outcome.rendered);
+        }
+    }
+    report.end(&tally, Ending { statistics: args.statistics, quiet: args.quiet });
+    tally
+}
+
+fn check_standard_input(args: &CheckArgs, run: Run<'_>, path: &Path) -> Result<Exit, Error> {
+    let bytes = read_stdin()?;
+    let given = args.fix.then(|| bytes.clone());
+    let path = scope::real(path);
+    let outcome = check_stdin(run, &path, bytes, scope::workers(&args.walk))?;
+    if args.diff {
+        return show_changes(args, run, &[outcome]);
+    }
+    let mut out = Out::new();
+    if let Some(given) = given {
+        // The text goes where it is expected, so the findings go to the other stream.
+        match &outcome.fixed {
+            Some(fixed) => out.text(&fixed.text),
+            None => out.bytes(&given),
+        }
+        for finding in outcome.rendered.findings() {
+            note(finding.trim_end());
+        }
+        out.finish()?;
+        return Ok(outcome.tally.exit(run.settings.fail_on));
+    }
+    let tally = report(args, run, &[outcome], &mut out);
+    out.finish()?;
+    Ok(tally.exit(run.settings.fail_on))
+}
+
+fn show_changes(args: &CheckArgs, run: Run<'_>, outcomes: &[Outcome]) -> Result<Exit, Error> {
+    let mut out = Out::new();
+    let mut tally = Tally::default();
+    for outcome in outcomes {
+        tally.add(&outcome.tally);
+        if let Some(fixed) = &outcome.fixed {
+            out.text(&colored_diff(&fixed.diff, run.style.color));
+        }
+    }
+    out.finish()?;
+    if !args.quiet {
+        let n_fixed = number(tally.n_fixed(), "finding");
+        note(match tally.fixed_files {
+            0 => "nothing to fix".to_owned(),
+            n => format!("would fix {n_fixed} in {}", number(n, "file")),
+        });
+    }
+    Ok(match tally {
+        Tally { failures: 1.., .. } => Exit::Broken,
+        Tally { unparsed: 1.., .. } => Exit::Refused,
+        Tally { fixed_files: 1.., .. } => Exit::Findings,
+        _ => Exit::Clean,
+    })
+}
+
+fn colored_diff(diff: &str, color: bool) -> String {
+    if !color {
+        return diff.to_owned();
+    }
+    let mut out = String::with_capacity(diff.len() * 2);
+    for line in diff.split_inclusive('\n') {
+        let (body, end) = match line.strip_suffix('\n') {
+            Some(body) => (body, "\n"),
+            None => (line, ""),
+        };
+        let style = match line.as_bytes() {
+            [b'-', b'-', b'-', ..] | [b'+', b'+', b'+', ..] => "\x1b[1m",
+            [b'-', ..] => "\x1b[31m",
+            [b'+', ..] => "\x1b[32m",
+            [b'@', ..] => "\x1b[36m",
+            _ => "",
+        };
+        out.push_str(style);
+        out.push_str(body);
+        out.push_str(if style.is_empty() { "" } else { "\x1b[0m" });
+        out.push_str(end);
+    }
+    out
+}

@@ -1,0 +1,33 @@
+//! `cim-nix completions`: what a shell completes.
+
+use cim_nix_base::Error;
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+
+use crate::args::Cli;
+use crate::exit::Exit;
+use crate::terminal::Out;
+
+const EXAMPLES: &str = "\
+Examples:
+  cim-nix completions bash > ~/.local/share/bash-completion/completions/cim-nix
+  cim-nix completions fish > ~/.config/fish/completions/cim-nix.fish
+  cim-nix completions zsh > ~/.zfunc/_cim-nix";
+
+/// Print the completions for a shell
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    shell: Shell,
+}
+
+pub(crate) fn run(args: &CompletionsArgs) -> Result<Exit, Error> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "cim-nix", &mut script);
+    let mut out = Out::new();
+    out.bytes(&script);
+    out.finish()?;
+    Ok(Exit::Clean)
+}

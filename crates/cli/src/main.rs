@@ -1,0 +1,40 @@
+//! `cim-nix`: checks Nix projects, and shows what it knows about them.
+//!
+//! `main` parses the arguments, calls the command and turns its end into an exit status. Each
+//! command is one file in `commands`; what they share (finding files, settings, checking, output)
+//! lies beside it. This crate reads the environment, the clock and the terminal, so that no other
+//! crate has to.
+#![allow(clippy::disallowed_methods, reason = "the edge: here arguments, files and clocks are met")]
+
+mod args;
+mod checking;
+mod commands;
+mod config;
+mod exit;
+mod fixing;
+mod globs;
+mod listing;
+mod outline;
+mod output;
+mod progress;
+mod reading;
+mod scope;
+mod settings;
+mod terminal;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::Cli;
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let exit = commands::run(&cli.command, cli.color).unwrap_or_else(|error| {
+        terminal::report(&error, cli.color);
+        Exit::from(&error)
+    });
+    exit.into()
+}

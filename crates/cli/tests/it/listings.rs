@@ -1,0 +1,135 @@
+//! `parse`, `symbols` and `files`.
+
+use expect_test::expect;
+use serde_json::Value;
+
+use crate::sandbox::{Sandbox, stdout};
+
+const PROJECT: &str = "\
+//- flake.nix
+{
+  description = \"a flake\";
+  outputs = { self, ... }: {
+    /** Says hello. */
+    lib.greet = name: \"hello ${name}\";
+  };
+}
+//- flake.lock
+{ \"nodes\": { \"root\": { } }, \"root\": \"root\", \"version\": 7 }
+//- module.nix
+{ config, lib, ... }:
+{
+  options.services.x.enable = lib.mkEnableOption \"x\";
+  config = lib.mkIf config.services.x.enable { };
+}
+";
+
+#[test]
+fn the_tree_and_the_tokens() {
+    let sandbox = Sandbox::new("//- a.nix\n[ 1 ] # x\n");
+    sandbox.check(
+        "parse a.nix",
+        expect![[r#"
+        [stdout]
+        Root@0..10
+          List@0..5
+            Literal@2..3 "1"
+        [exit 0]
+    "#]],
+    );
+    sandbox.check(
+        "parse --tokens a.nix",
+        expect![[r##"
+        [stdout]
+        LBracket@0..1 "["
+        Whitespace@1..2 " "
+        Int@2..3 "1"
+        Whitespace@3..4 " "
+        RBracket@4..5 "]"
+        Whitespace@5..6 " "
+        LineComment@6..9 "# x"
+        Whitespace@9..10 "\n"
+        Eof@10..10 ""
+        [exit 0]
+    "##]],
+    );
+    sandbox.check_on("parse --format json -", "{ a = }", expect![[r#"
+        [stdout]
+        {"version":1,"path":"-","tree":{"kind":"Root","start":0,"end":7,"children":[{"kind":"AttrSet","start":0,"end":7,"children":[{"kind":"Binding","start":2,"end":5,"children":[{"kind":"AttrPath","start":2,"end":3,"children":[{"kind":"Name","start":2,"end":3,"text":"a","children":[]}]},{"kind":"Error","start":5,"end":5,"text":"","children":[]}]}]}]},"problems":[{"path":"-","code":"SYN001","severity":"error","message":"expected an expression, found `}`","range":{"start":{"line":1,"column":7,"offset":6},"end":{"line":1,"column":8,"offset":7}},"labels":[],"related":[],"help":null,"fix":null}]}
+        [stderr]
+        -:1:7: error[SYN001] expected an expression, found `}`
+        [exit 2]
+    "#]]);
+    sandbox.check(
+        "parse nowhere.nix",
+        expect![[r#"
+        [stderr]
+        error: cannot read `nowhere.nix`: it does not exist
+        [exit 2]
+    "#]],
+    );
+}
+
+#[test]
+fn json_of_tokens_is_valid() {
+    let sandbox = Sandbox::new("");
+    let output = sandbox.run_on("parse --tokens --format json -", "\"a\\n\" # \u{1f600}\n");
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let texts: Vec<&str> = json["tokens"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|token| token["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(texts.concat(), "\"a\\n\" # \u{1f600}\n");
+}
+
+#[test]
+fn deep_trees_can_be_printed() {
+    let sandbox = Sandbox::new("");
+    let text = format!("{}1{}", "(".repeat(5000), ")".repeat(5000));
+    let output = sandbox.run_on("parse --format json -", text);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn symbols_of_a_project() {
+    let sandbox = Sandbox::new(PROJECT);
+    sandbox.check(
+        "symbols",
+        expect![[r#"
+            [stdout]
+            flake.nix:2:3: attribute description (string)
+            flake.nix:3:3: attribute outputs (function)
+            flake.nix:3:15: parameter outputs.self
+            flake.nix:5:5: attribute outputs.lib.greet (function) - Says hello.
+            flake.nix:5:17: parameter outputs.lib.greet.name
+            module.nix:1:3: parameter config
+            module.nix:1:11: parameter lib
+            module.nix:3:3: attribute options.services.x.enable (call)
+            module.nix:4:3: attribute config (call)
+            [exit 0]
+        "#]],
+    );
+    let json: Value =
+        serde_json::from_str(&stdout(&sandbox.run("symbols --format json flake.nix"))).unwrap();
+    let greet = &json["files"][0]["symbols"][3];
+    assert_eq!(
+        (&greet["name"], &greet["doc"]),
+        (&"outputs.lib.greet".into(), &"Says hello.".into())
+    );
+    assert_eq!(greet["name_range"]["start"]["line"], 5);
+}
+
+#[test]
+fn what_cannot_be_read_is_told() {
+    let sandbox = Sandbox::new(PROJECT);
+    sandbox.check(
+        "symbols nowhere",
+        expect![[r#"
+        [stderr]
+        cannot read `nowhere`: it does not exist
+        [exit 2]
+    "#]],
+    );
+}

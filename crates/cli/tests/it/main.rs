@@ -1,0 +1,28 @@
+//! The program as its users meet it: arguments and files in, both streams and the exit status out.
+
+#![allow(clippy::disallowed_methods, reason = "these tests run the program on real files")]
+#![allow(clippy::unwrap_used, reason = "what a test cannot do fails it")]
+
+mod check;
+mod config;
+mod explain;
+mod fix;
+mod listings;
+mod sandbox;
+mod streams;
+mod usage;
+mod watch;
+
+#[test]
+fn every_file_here_is_a_module() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it");
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    let main = std::fs::read_to_string(format!("{folder}/main.rs")).unwrap();
+    for name in names.iter().filter(|name| *name != "main.rs") {
+        let module = name.trim_end_matches(".rs");
+        assert!(main.contains(&format!("mod {module};")), "{name} is not compiled");
+    }
+}

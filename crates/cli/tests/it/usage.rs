@@ -1,0 +1,217 @@
+//! Help, version and wrong arguments.
+
+use expect_test::expect;
+
+use crate::sandbox::{Sandbox, stdout};
+
+#[test]
+fn help_of_the_program() {
+    Sandbox::new("").check("--help", expect![[r#"
+        [stdout]
+        Checks Nix projects, and shows what it knows about them
+
+        Usage: cim-nix [OPTIONS] <COMMAND>
+
+        Commands:
+          check        Look for faults in files and folders, and mend them
+          parse        Print the syntax tree or the tokens of a file
+          symbols      List what files define: bindings, attributes, parameters
+          explain      Explain a rule
+          completions  Print the completions for a shell
+
+        Options:
+              --color <WHEN>
+                  When to colour
+
+                  Possible values:
+                  - auto:   On a terminal, unless NO_COLOR is set; with CLICOLOR_FORCE everywhere
+                  - always: Everywhere
+                  - never:  Nowhere
+          
+                  [default: auto]
+
+          -h, --help
+                  Print help (see a summary with '-h')
+
+          -V, --version
+                  Print version
+
+        Examples:
+          cim-nix check                      check the project in this folder
+          cim-nix check --fix modules/       mend what can be mended safely
+          cim-nix explain DEAD001            what a rule is about
+          cim-nix symbols flake.nix          what a file defines
+
+        Exit status: 0 nothing found, 1 findings, 2 wrong usage or syntax, 3 the program or machine failed.
+        [exit 0]
+    "#]]);
+}
+
+#[test]
+fn help_of_every_command_has_examples() {
+    let sandbox = Sandbox::new("");
+    for command in ["check", "parse", "symbols", "explain", "completions"] {
+        let output = sandbox.run(&format!("{command} --help"));
+        assert_eq!(output.status.code(), Some(0));
+        let text = stdout(&output);
+        assert!(text.contains("\nExamples:\n  "), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
+    }
+}
+
+#[test]
+fn the_version() {
+    let sandbox = Sandbox::new("");
+    let text = stdout(&sandbox.run("--version"));
+    assert!(text.starts_with(concat!("cim-nix ", env!("CARGO_PKG_VERSION"))), "{text}");
+    assert_eq!(text, stdout(&sandbox.run("-V")));
+}
+
+#[test]
+fn completions_for_every_shell() {
+    let sandbox = Sandbox::new("");
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let text = stdout(&sandbox.run(&format!("completions {shell}")));
+        assert!(text.contains("unsafe-fixes"), "{shell}");
+    }
+}
+
+#[test]
+fn wrong_arguments_are_refused() {
+    let sandbox = Sandbox::new("//- a.nix\n1\n");
+    sandbox.check("", expect![[r#"
+        [stderr]
+        Checks Nix projects, and shows what it knows about them
+
+        Usage: cim-nix [OPTIONS] <COMMAND>
+
+        Commands:
+          check        Look for faults in files and folders, and mend them
+          parse        Print the syntax tree or the tokens of a file
+          symbols      List what files define: bindings, attributes, parameters
+          explain      Explain a rule
+          completions  Print the completions for a shell
+
+        Options:
+              --color <WHEN>  When to colour [default: auto] [possible values: auto, always, never]
+          -h, --help          Print help (see more with '--help')
+          -V, --version       Print version
+
+        Examples:
+          cim-nix check                      check the project in this folder
+          cim-nix check --fix modules/       mend what can be mended safely
+          cim-nix explain DEAD001            what a rule is about
+          cim-nix symbols flake.nix          what a file defines
+
+        Exit status: 0 nothing found, 1 findings, 2 wrong usage or syntax, 3 the program or machine failed.
+        [exit 2]
+    "#]]);
+    sandbox.check(
+        "chek",
+        expect![[r#"
+        [stderr]
+        error: unrecognized subcommand 'chek'
+
+          tip: a similar subcommand exists: 'check'
+
+        Usage: cim-nix [OPTIONS] <COMMAND>
+
+        For more information, try '--help'.
+        [exit 2]
+    "#]],
+    );
+    sandbox.check(
+        "check --fixx",
+        expect![[r#"
+        [stderr]
+        error: unexpected argument '--fixx' found
+
+          tip: a similar argument exists: '--fix'
+
+        Usage: cim-nix check --fix [PATH]...
+
+        For more information, try '--help'.
+        [exit 2]
+    "#]],
+    );
+    sandbox.check(
+        "check --fix --diff",
+        expect![[r#"
+        [stderr]
+        error: the argument '--fix' cannot be used with '--diff'
+
+        Usage: cim-nix check --fix [PATH]...
+
+        For more information, try '--help'.
+        [exit 2]
+    "#]],
+    );
+    sandbox.check(
+        "check --format xml",
+        expect![[r#"
+        [stderr]
+        error: invalid value 'xml' for '--format <FORMAT>'
+          [possible values: human, concise, json, json-lines]
+
+        For more information, try '--help'.
+        [exit 2]
+    "#]],
+    );
+    sandbox.check(
+        "check --select DEAD0O1",
+        expect![[r#"
+        [stderr]
+        error: no rule is called `DEAD0O1`
+          hint: did you mean `DEAD001`?
+        [exit 2]
+    "#]],
+    );
+    sandbox.check(
+        "check --threads 0",
+        expect![[r#"
+        [stderr]
+        error: invalid value '0' for '--threads <N>': number would be zero for non-zero type
+
+        For more information, try '--help'.
+        [exit 2]
+    "#]],
+    );
+    sandbox.check(
+        "check - a.nix",
+        expect![[r#"
+        [stderr]
+        error: `-` is standard input and stands alone, without other paths
+        [exit 2]
+    "#]],
+    );
+    sandbox.check(
+        "check --watch -",
+        expect![[r#"
+        [stderr]
+        error: standard input cannot be watched
+        [exit 2]
+    "#]],
+    );
+    sandbox.check(
+        "check --exclude [",
+        expect![[r#"
+        [stderr]
+        error: the exclude pattern `[` can match nothing
+          hint: patterns are written as in a .gitignore file, for example `/vendor/`
+        [exit 2]
+    "#]],
+    );
+    sandbox.check(
+        "explain",
+        expect![[r#"
+        [stderr]
+        error: the following required arguments were not provided:
+          <RULE>
+
+        Usage: cim-nix explain <RULE>
+
+        For more information, try '--help'.
+        [exit 2]
+    "#]],
+    );
+}
