@@ -18,6 +18,7 @@ pub mod build;
 pub mod codes;
 pub mod doc;
 pub mod edit;
+pub mod file_kind;
 mod kind;
 mod lexer;
 pub mod literal;
