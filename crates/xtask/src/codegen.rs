@@ -6,6 +6,8 @@
 use std::fs;
 use std::io::ErrorKind;
 
+use cim_nix_analysis::{FixKind, RuleDoc};
+
 use crate::Result;
 use crate::repo::Repo;
 use crate::steps;
@@ -27,8 +29,36 @@ struct Generated {
     text: String,
 }
 
-const GENERATORS: &[Generator] =
-    &[Generator { name: "steps of `cargo xtask test`", owns: None, run: list_of_steps }];
+const GENERATORS: &[Generator] = &[
+    Generator { name: "steps of `cargo xtask test`", owns: None, run: list_of_steps },
+    Generator { name: "pages of the rules", owns: Some("docs/rules"), run: rule_pages },
+];
+
+/// One page a rule and an index, from the rules' own texts.
+fn rule_pages(_: &Repo) -> Result<Vec<Generated>> {
+    let mut index = String::from(
+        "# Rules\n\n| code | name | by default | fix | |\n| --- | --- | --- | --- | --- |\n",
+    );
+    let mut pages = Vec::new();
+    for rule in cim_nix_analysis::all() {
+        let doc = RuleDoc::of(rule);
+        let by_default = if rule.is_default { "on" } else { "off" };
+        let fix = match rule.fix {
+            FixKind::None => "",
+            FixKind::Safe => "safe",
+            FixKind::Unsafe => "unsafe",
+        };
+        let summary = doc.summary.replace('\n', " ").replace('|', "\\|");
+        index.push_str(&format!(
+            "| [{0}]({1}.md) | `{1}` | {by_default} | {fix} | {summary} |\n",
+            rule.code, rule.name
+        ));
+        let path = format!("docs/rules/{}.md", rule.name);
+        pages.push(Generated { path, text: RuleDoc::page(rule) });
+    }
+    pages.push(Generated { path: "docs/rules/README.md".to_owned(), text: index });
+    Ok(pages)
+}
 
 fn list_of_steps(repo: &Repo) -> Result<Vec<Generated>> {
     let path = "CONTRIBUTING.md".to_owned();

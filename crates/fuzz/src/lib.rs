@@ -1,0 +1,50 @@
+//! What must hold for any input.
+//!
+//! Each function takes bytes, makes of them what it tests, and panics if a property does not hold.
+//! The targets below `fuzz/` hand them what a coverage-guided fuzzer invents; the tests here hand
+//! them a bounded number of texts from a seeded generator, so that every test run fuzzes a little.
+
+mod properties;
+mod soup;
+
+pub use properties::{check, edit, fix, lower, parse};
+pub use soup::{Random, soup};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs `property` on texts that a seed gives: token soup and mutated programs.
+    fn run(property: fn(&[u8]), count: u64) {
+        for seed in 0..count {
+            let text = soup(seed);
+            let outcome = std::panic::catch_unwind(|| property(text.as_bytes()));
+            assert!(outcome.is_ok(), "seed {seed}: {text:?}");
+        }
+    }
+
+    #[test]
+    fn parsing_any_text() {
+        run(parse, 4_000);
+    }
+
+    #[test]
+    fn lowering_any_text() {
+        run(lower, 4_000);
+    }
+
+    #[test]
+    fn editing_any_text() {
+        run(edit, 2_000);
+    }
+
+    #[test]
+    fn checking_any_text() {
+        run(check, 2_000);
+    }
+
+    #[test]
+    fn fixing_any_text() {
+        run(fix, 2_000);
+    }
+}

@@ -1,0 +1,134 @@
+//! The properties themselves.
+
+use cim_nix_analysis::{Checker, FixMode, Lints, fix_text};
+use cim_nix_base::{Severity, TextEdit, apply_edits};
+use cim_nix_semantics::{BindingId, Expr, ExprId, Target};
+use cim_nix_syntax::{Node, NodeKind, Tree, edit as edits};
+
+use crate::soup::Random;
+
+fn text_of(data: &[u8]) -> String {
+    String::from_utf8_lossy(data).into_owned()
+}
+
+/// Parsing keeps every byte, and the tree is well-formed.
+pub fn parse(data: &[u8]) {
+    let text = text_of(data);
+    let parsed = cim_nix_syntax::parse(text.as_str());
+    let tree = &parsed.tree;
+    let joined: String = tree.tokens().map(|token| token.text()).collect();
+    assert_eq!(joined, text, "tokens do not add up to the text");
+    for problem in &parsed.problems {
+        let range = problem.range.as_usize();
+        assert!(text.get(range).is_some(), "{problem:?} lies outside the text");
+    }
+    for node in tree.nodes() {
+        well_formed(node);
+    }
+    let _ = cim_nix_syntax::file_kind::detect("default.nix", tree);
+}
+
+fn well_formed(node: Node<'_>) {
+    let range = node.range();
+    let mut end = range.start;
+    for child in node.children() {
+        assert_eq!(child.parent(), Some(node), "{child:?} has another parent");
+        assert!(range.contains_range(child.range()), "{child:?} sticks out of {node:?}");
+        assert!(end <= child.range().start, "{child:?} overlaps its sibling");
+        end = child.range().end;
+    }
+    assert!(node.own_tokens().count() <= node.tokens().count());
+}
+
+/// Lowering keeps its numbers in range and its questions answerable.
+pub fn lower(data: &[u8]) {
+    let parsed = cim_nix_syntax::parse(text_of(data));
+    let ir = cim_nix_semantics::lower(&parsed.tree);
+    let (uses, live) = (ir.uses(), ir.live_names());
+    let mut children = Vec::new();
+    for at in 0..ir.exprs.len() as u32 {
+        let id = ExprId(at);
+        assert!((ir.node(id).0 as usize) < parsed.tree.len());
+        children.clear();
+        ir.children(id, &mut children);
+        // Only what a `with` or an inherited value shares can be named by two parents.
+        assert!(children.iter().all(|child| child.0 < at), "{id:?} comes before its child");
+        if let Expr::Var { symbol, target } = ir.expr(id) {
+            assert!(!ir.symbol(symbol).is_empty());
+            if let Target::Local(binding) = target {
+                assert_eq!(ir.binding(binding).symbol, symbol);
+                assert!(uses.of(binding).contains(&id));
+            }
+        }
+    }
+    for at in 0..ir.bindings.len() as u32 {
+        let id = BindingId(at);
+        assert!(!live.is_live(id) || !uses.of(id).is_empty(), "{id:?} is live without a use");
+    }
+}
+
+/// An edit re-parses, and leaves alone what it does not name.
+pub fn edit(data: &[u8]) {
+    let text = text_of(data);
+    let parsed = cim_nix_syntax::parse(text.as_str());
+    let is_sound = parsed.problems.iter().all(|problem| problem.severity < Severity::Error);
+    let tree = &parsed.tree;
+    let mut random = Random::new(data.len() as u64 + 7);
+    for _ in 0..4 {
+        let Some(result) = some_edit(tree, &mut random) else { continue };
+        let after = apply_edits(&text, &result);
+        let after = after.expect("edits are sorted, free of overlap and inside the text");
+        let again = cim_nix_syntax::parse(after.as_str());
+        let still_sound = again.problems.iter().all(|problem| problem.severity < Severity::Error);
+        assert!(!is_sound || still_sound, "{result:?} breaks the code: {after:?}");
+    }
+}
+
+/// One edit of some node; `None` where it is refused or there is no such node.
+fn some_edit(tree: &Tree, random: &mut Random) -> Option<Vec<TextEdit>> {
+    let kinds = [NodeKind::AttrSet, NodeKind::List, NodeKind::Pattern, NodeKind::LetIn];
+    let kind = kinds[random.below(kinds.len())];
+    let nodes: Vec<Node<'_>> = tree.nodes().filter(|node| node.kind() == kind).collect();
+    let node = *nodes.get(random.below(nodes.len().max(1)))?;
+    let paths: [&[&str]; 6] =
+        [&["a"], &["a", "b"], &["one"], &["c", "d", "e"], &["q r"], &["new", "if"]];
+    let path = paths[random.below(paths.len())];
+    let n_children = node.children().count();
+    let result = match (kind, random.below(2)) {
+        (NodeKind::List, 0) => edits::insert_in_list(tree, node.id(), None, "(f x)"),
+        (NodeKind::List, _) => {
+            edits::remove_from_list(tree, node.id(), random.below(n_children.max(1)))
+        }
+        (NodeKind::Pattern, 0) => edits::add_formal(tree, node.id(), "added", None),
+        (NodeKind::Pattern, _) => edits::remove_formal(tree, node.id(), "lib"),
+        (_, 0) => edits::set_attr(tree, node.id(), path, "42"),
+        _ => edits::remove_attr(tree, node.id(), path),
+    };
+    result.ok()
+}
+
+/// A check with every rule comes to an end, and its findings lie inside the text.
+pub fn check(data: &[u8]) {
+    let text = text_of(data);
+    let checked = Checker::default().check("default.nix", text.as_str(), &Lints::everything());
+    for found in &checked.findings {
+        let range = found.diagnostic.range.as_usize();
+        assert!(text.get(range).is_some(), "{:?} lies outside the text", found.diagnostic);
+        for edit in found.diagnostic.fix.iter().flat_map(|fix| &fix.edits) {
+            assert!(text.get(edit.range.as_usize()).is_some(), "{edit:?} lies outside the text");
+        }
+    }
+}
+
+/// Fixing ends, never makes Nix refuse a text, and a second run has nothing to do.
+pub fn fix(data: &[u8]) {
+    let lints = Lints::everything();
+    let mut checker = Checker::default();
+    let checked = checker.check("default.nix", text_of(data), &lints);
+    let was_refused = checked.is_refused;
+    let fixed = fix_text(&mut checker, "default.nix", checked, &lints, FixMode::Safe);
+    assert!(was_refused || !fixed.rest.is_refused, "fixing broke the text: {:?}", fixed.text);
+    let again = checker.check("default.nix", fixed.text.as_str(), &lints);
+    let twice = fix_text(&mut checker, "default.nix", again, &lints, FixMode::Safe);
+    assert_eq!(twice.text, fixed.text, "a second run changes more");
+}
