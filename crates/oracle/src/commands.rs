@@ -1,13 +1,18 @@
 //! The commands of the program.
 
+mod contest;
+mod files;
+mod trees;
+
 use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cim_nix_base::Error;
-use cim_nix_oracle::{Nix, verdicts};
+use cim_nix_oracle::{Nix, Ours, Statistics, compare, mutate, verdicts};
 
 use crate::args::Args;
+use contest::Program;
+use files::{corpus_root, nix_files, write};
 
 /// What a command has to say.
 pub(crate) struct Report {
@@ -21,6 +26,13 @@ const USAGE: &str = "\
 usage: cim-nix-oracle COMMAND [--OPTION VALUE]...
   verdicts --nix NIX_INSTANTIATE --corpus DIR --out FILE [--jobs N]
       record what real Nix says of every .nix file below DIR
+  check --corpus DIR --verdicts FILE
+      compare our verdict on every .nix file below DIR with what `verdicts` recorded
+  mutations --nix NIX_INSTANTIATE --corpus DIR [--count N] [--seed N] [--class NAME] [--jobs N]
+      mutate random files below DIR and compare our verdict with Nix's
+  rnix --corpus DIR [--nix NIX_INSTANTIATE]
+      compare our tree of every .nix file below DIR with rnix's, and rebuild each text; Nix judges
+      where only one of the two finds a file valid
 ";
 
 /// Runs the command that the arguments name.
@@ -30,6 +42,12 @@ pub(crate) fn run(mut raw: impl Iterator<Item = OsString>) -> Result<Report, Err
     let command = raw.next().map(|arg| arg.to_string_lossy().into_owned());
     match command.as_deref() {
         Some("verdicts") => record_verdicts(&Args::read(raw, &["nix", "corpus", "out", "jobs"])?),
+        Some("check") => check(&Args::read(raw, &["corpus", "verdicts"])?),
+        Some("mutations") => {
+            let known = ["nix", "corpus", "count", "seed", "class", "jobs", "keep"];
+            mutations(&Args::read(raw, &known)?)
+        }
+        Some("rnix") => trees::run(&Args::read(raw, &["corpus", "nix"])?),
         None | Some("--help" | "help") => Ok(Report { text: USAGE.to_owned(), agrees: true }),
         Some(other) => {
             Err(Error::user(format!("there is no command `{other}`")).hint(USAGE.trim_end()))
@@ -40,6 +58,44 @@ pub(crate) fn run(mut raw: impl Iterator<Item = OsString>) -> Result<Report, Err
 fn nix(args: &Args) -> Result<Nix, Error> {
     let jobs = args.number("jobs", 2)?;
     Ok(Nix::new(args.path("nix")?).jobs(usize::try_from(jobs).unwrap_or(2)))
+}
+
+/// Compares with recorded verdicts.
+fn check(args: &Args) -> Result<Report, Error> {
+    let root = corpus_root(args)?;
+    let recorded = String::from_utf8_lossy(&files::read(&args.path("verdicts")?)?).into_owned();
+    let mut statistics = Statistics::default();
+    let mut text = String::new();
+    for (name, verdict) in verdicts::read(&recorded)? {
+        let bytes = files::read(&root.join(&name))?;
+        let ours = Ours::judge(&bytes);
+        let outcome = compare(&verdict, &ours, &bytes);
+        if let Err(difference) = outcome {
+            let (words, ours) = (difference.words(), ours.summary());
+            text += &format!("{name}: {words}\n  Nix: {verdict}\n  we:  {ours}\n");
+        }
+        statistics.add("file", &verdict, &ours, outcome);
+    }
+    let agrees = text.is_empty();
+    Ok(Report { text: text + &statistics.table(), agrees })
+}
+
+/// Compares on mutations of random files.
+fn mutations(args: &Args) -> Result<Report, Error> {
+    let paths = nix_files(&corpus_root(args)?)?;
+    let seed = args.number("seed", 1)?;
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut draw = || {
+        let path = paths.get(rng.usize(..paths.len().max(1)))?;
+        let text = files::read_text(path)?;
+        let mutation = mutate::mutate(&text, &mut rng)?;
+        Some(Program { class: mutation.class, text: mutation.text, origin: path.clone() })
+    };
+    let wanted = args.text("class");
+    let fits = |program: &Program| wanted.is_none_or(|class| program.class == class);
+    let programs = std::iter::from_fn(|| Some(draw())).flatten().filter(fits);
+    let n_wanted = usize::try_from(args.number("count", 5000)?).unwrap_or(usize::MAX);
+    contest::run(&nix(args)?, programs.take(n_wanted), args.text("keep").map(Path::new))
 }
 
 fn record_verdicts(args: &Args) -> Result<Report, Error> {
@@ -56,43 +112,4 @@ fn record_verdicts(args: &Args) -> Result<Report, Error> {
 
 fn name_below(root: &Path, path: &Path) -> String {
     path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned()
-}
-
-fn corpus_root(args: &Args) -> Result<PathBuf, Error> {
-    let root = args.path("corpus")?;
-    root.canonicalize().map_err(|cause| unreadable(&root, cause))
-}
-
-/// All regular files with the extension `nix` below `root`, sorted by path.
-fn nix_files(root: &Path) -> Result<Vec<PathBuf>, Error> {
-    let (mut found, mut folders) = (Vec::new(), vec![root.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).map_err(|cause| unreadable(&folder, cause))? {
-            let entry = entry.map_err(|cause| unreadable(&folder, cause))?;
-            let kind = entry.file_type().map_err(|cause| unreadable(&entry.path(), cause))?;
-            let path = entry.path();
-            if kind.is_dir() {
-                folders.push(path);
-            } else if kind.is_file() && path.extension().is_some_and(|ext| ext == "nix") {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-fn unreadable(path: &Path, cause: std::io::Error) -> Error {
-    Error::outside(format!("cannot read `{}`", path.display())).because(cause)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(|cause| unwritable(folder, cause))?;
-    }
-    fs::write(path, bytes).map_err(|cause| unwritable(path, cause))
-}
-
-fn unwritable(path: &Path, cause: std::io::Error) -> Error {
-    Error::outside(format!("cannot write `{}`", path.display())).because(cause)
 }

@@ -10,7 +10,17 @@
     reason = "a tool for people who work on the parser, no part of the product"
 )]
 
+mod compare;
+mod first_name;
+pub mod mutate;
 mod nix;
+mod ours;
+mod shrink;
+mod trees;
 pub mod verdicts;
 
+pub use compare::{Difference, Known, Statistics, compare};
 pub use nix::{Fault, Nix, Place, Verdict};
+pub use ours::{Finding, Ours, Undefined};
+pub use shrink::shrink;
+pub use trees::{Entry, Outcome, compare_trees, rebuilds};

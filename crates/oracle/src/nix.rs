@@ -47,6 +47,19 @@ impl Place {
         Self { line: as_u32(starts.len() + 1), column: as_u32(before.len() - line_start + 1) }
     }
 
+    /// The byte of `text` at this place; the end where there is no such place.
+    #[must_use]
+    pub fn offset(self, text: &[u8]) -> usize {
+        let mut line = 1;
+        let mut start = 0;
+        while line < self.line && start < text.len() {
+            let is_pair = text[start] == b'\r' && text.get(start + 1) == Some(&b'\n');
+            line += u32::from(text[start] == b'\n' || (text[start] == b'\r' && !is_pair));
+            start += 1;
+        }
+        (start + self.column.saturating_sub(1) as usize).min(text.len())
+    }
+
     /// Reads `3:14`.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
@@ -428,5 +441,6 @@ mod tests {
         let places: Vec<String> = [0, 2, 5, 7].map(|at| Place::of(text, at).to_string()).into();
         assert_eq!(places, ["1:1", "2:1", "3:1", "4:1"]);
         assert_eq!(Place::of("é x".as_bytes(), 3).to_string(), "1:4");
+        assert!((0..text.len()).all(|at| Place::of(text, at).offset(text) == at));
     }
 }
