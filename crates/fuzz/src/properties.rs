@@ -46,21 +46,22 @@ pub fn lower(data: &[u8]) {
     let ir = cim_nix_semantics::lower(&parsed.tree);
     let (uses, live) = (ir.uses(), ir.live_names());
     let mut children = Vec::new();
+    let mut parents = vec![0; ir.exprs.len()];
     for at in 0..ir.exprs.len() as u32 {
         let id = ExprId(at);
         assert!((ir.node(id).0 as usize) < parsed.tree.len());
         children.clear();
         ir.children(id, &mut children);
-        // Only what a `with` or an inherited value shares can be named by two parents.
         assert!(children.iter().all(|child| child.0 < at), "{id:?} comes before its child");
+        children.iter().for_each(|child| parents[child.index()] += 1);
         if let Expr::Var { symbol, target } = ir.expr(id) {
-            assert!(!ir.symbol(symbol).is_empty());
             if let Target::Local(binding) = target {
                 assert_eq!(ir.binding(binding).symbol, symbol);
                 assert!(uses.of(binding).contains(&id));
             }
         }
     }
+    assert!(parents.iter().all(|&count| count <= 1), "an expression has two parents");
     for at in 0..ir.bindings.len() as u32 {
         let id = BindingId(at);
         assert!(!live.is_live(id) || !uses.of(id).is_empty(), "{id:?} is live without a use");

@@ -182,7 +182,7 @@ impl Walk<'_> {
 
     fn push_set(&mut self, set: SetId) {
         let ir = self.ir;
-        self.stack.extend_from_slice(ir.list(ir.set(set).sources));
+        self.stack.extend(ir.set_sources(set).iter().map(|source| source.expr));
         let mut attrs: Vec<&Attr> = ir.set_attrs(set).iter().collect();
         attrs.sort_by_key(|attr| self.ranks.rank(ir.symbol(attr.symbol)));
         // The sources have been visited already.

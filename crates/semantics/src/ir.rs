@@ -1,7 +1,8 @@
 //! The arena IR of one file.
 //!
-//! Expressions are 16-byte entries of one array, children before parents; everything of variable
-//! length lies in side arrays and is named by a [`Span`]. Parentheses are gone, dotted bindings are
+//! Expressions are 16-byte entries of one array, children before parents, and form a strict tree:
+//! every expression but the root is part of exactly one other. Everything of variable length lies in
+//! side arrays and is named by a [`Span`]. Parentheses are gone, dotted bindings are
 //! merged into nested sets, and every variable knows its [`Target`]. `nodes` maps each expression
 //! back to the tree.
 
@@ -43,6 +44,8 @@ ids! {
     BindingId,
     /// What introduces names.
     ScopeId,
+    /// A set that names are inherited from.
+    SourceId,
     /// A name, numbered per file.
     Symbol,
 }
@@ -128,8 +131,10 @@ pub enum Expr {
     Int(i64),
     /// A float.
     Float(f64),
-    /// An unquoted URI, which is a string; its text is the node's.
-    Uri,
+    /// A string without interpolation that is none in the source: an unquoted URI, or the inside of
+    /// `<…>` where the file binds what search paths look up. Text is read from the node by
+    /// [`constant_text`](cim_nix_syntax::literal::constant_text).
+    Text,
     /// `"…"` or `''…''`; the interpolated expressions. Text is read from the node.
     Str(List),
     /// A path; the interpolated expressions. Text is read from the node.
@@ -147,8 +152,8 @@ pub enum Expr {
     },
     /// The value of `symbol` in `inherit (source) symbol;`.
     InheritFrom {
-        /// The set inherited from, shared by all names of one `inherit`.
-        source: ExprId,
+        /// The set inherited from, shared by all names of one `inherit` and no part of any of them.
+        source: SourceId,
         /// The attribute.
         symbol: Symbol,
     },
@@ -176,7 +181,8 @@ pub enum Expr {
     Lambda(LambdaId),
     /// An attribute set.
     AttrSet(SetId),
-    /// The old `let { … }`: attribute `body` of a recursive set.
+    /// The old `let { … }`: attribute `body` selected from the recursive set as a whole, so that
+    /// `__overrides` and computed names count.
     LegacyLet(SetId),
     /// `let … in body`.
     Let {
@@ -207,7 +213,8 @@ pub enum Expr {
     Not(ExprId),
     /// `-x`.
     Negate(ExprId),
-    /// A chain of one operator, at least two operands. Associativity is the operator's.
+    /// A chain of one operator, at least two operands. Associativity is the operator's; operator
+    /// `i` of the chain is the `i`-th operator token of the node.
     Binary {
         /// The operator.
         op: BinaryOp,
@@ -234,11 +241,22 @@ pub enum ScopeKind {
     Lambda,
 }
 
+/// What a scope's bindings belong to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ScopeOwner {
+    /// The set of a `let` or a recursive set; binding `i` is attribute `i`.
+    Set(SetId),
+    /// A function.
+    Lambda(LambdaId),
+}
+
 /// A scope: a contiguous run of bindings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Scope {
     /// What introduced it.
     pub kind: ScopeKind,
+    /// What its bindings belong to.
+    pub owner: ScopeOwner,
     /// The node that introduced it.
     pub node: NodeId,
     /// Its bindings in [`Ir::bindings`].
@@ -307,9 +325,20 @@ pub struct Attr {
     pub value: ExprId,
 }
 
+/// A set in parentheses behind `inherit`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Source {
+    /// The parentheses.
+    pub node: NodeId,
+    /// The set.
+    pub expr: ExprId,
+}
+
 /// An attribute whose name is computed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DynamicAttr {
+    /// The node that computes the name.
+    pub node: NodeId,
     /// The name.
     pub name: ExprId,
     /// Its value.
@@ -327,8 +356,8 @@ pub struct Set {
     pub attrs: Span,
     /// Computed attributes in [`Ir::dynamics`].
     pub dynamics: Span,
-    /// The sets that are inherited from, in the order of the text.
-    pub sources: List,
+    /// The sets that are inherited from, in [`Ir::sources`], in the order of the text.
+    pub sources: Span,
 }
 
 /// A function.
@@ -414,6 +443,8 @@ pub struct Ir {
     pub attrs: Box<[Attr]>,
     /// Computed attributes of all sets.
     pub dynamics: Box<[DynamicAttr]>,
+    /// Sets that are inherited from.
+    pub sources: Box<[Source]>,
     /// Functions.
     pub lambdas: Box<[Lambda]>,
     /// Formals of all functions.
@@ -501,6 +532,47 @@ impl Ir {
         &self.dynamics[self.set(id).dynamics.range()]
     }
 
+    /// A set that is inherited from.
+    #[must_use]
+    pub fn source(&self, id: SourceId) -> &Source {
+        &self.sources[id.index()]
+    }
+
+    /// The sets that the names of a set are inherited from.
+    #[must_use]
+    pub fn set_sources(&self, id: SetId) -> &[Source] {
+        &self.sources[self.set(id).sources.range()]
+    }
+
+    /// The bindings of a `let` or a recursive set, in the order of its attributes; none for others.
+    pub fn set_bindings(&self, id: SetId) -> impl Iterator<Item = BindingId> + use<> {
+        let scope = self.set(id).scope;
+        let bindings = scope.map_or(Span::default(), |scope| self.scopes[scope.index()].bindings);
+        bindings.range().map(|at| BindingId(at as u32))
+    }
+
+    /// The attribute behind a name of a `let` or a recursive set.
+    #[must_use]
+    pub fn binding_attr(&self, id: BindingId) -> Option<&Attr> {
+        let scope = &self.scopes[self.binding(id).scope.index()];
+        match scope.owner {
+            ScopeOwner::Set(set) => self.set_attrs(set).get((id.0 - scope.bindings.start) as usize),
+            ScopeOwner::Lambda(_) => None,
+        }
+    }
+
+    /// The formal behind a name of a pattern.
+    #[must_use]
+    pub fn binding_formal(&self, id: BindingId) -> Option<&Formal> {
+        let scope = &self.scopes[self.binding(id).scope.index()];
+        match scope.owner {
+            ScopeOwner::Lambda(lambda) => {
+                self.lambda_formals(lambda).iter().find(|formal| formal.binding == id)
+            }
+            ScopeOwner::Set(_) => None,
+        }
+    }
+
     /// A function.
     #[must_use]
     pub fn lambda(&self, id: LambdaId) -> &Lambda {
@@ -545,6 +617,8 @@ impl Ir {
             + size_of_val(&*self.sets)
             + size_of_val(&*self.attrs)
             + size_of_val(&*self.dynamics)
+            + size_of_val(&*self.sources)
+            + size_of_val(&*self.merges)
             + size_of_val(&*self.lambdas)
             + size_of_val(&*self.formals)
             + size_of_val(&*self.withs)

@@ -23,8 +23,8 @@ mod symbols;
 
 pub use ir::{
     Attr, AttrKind, BinaryOp, Binding, BindingId, BindingKind, DynamicAttr, Expr, ExprId, Formal,
-    Ir, Lambda, LambdaId, List, Merge, Path, PathElement, PathId, Scope, ScopeId, ScopeKind, Set,
-    SetId, Span, Symbol, Target, With, WithId,
+    Ir, Lambda, LambdaId, List, Merge, Path, PathElement, PathId, Scope, ScopeId, ScopeKind,
+    ScopeOwner, Set, SetId, Source, SourceId, Span, Symbol, Target, With, WithId,
 };
 pub use lower::{Lowerer, lower};
 pub use query::{LiveNames, Uses};

@@ -12,8 +12,8 @@ use cim_nix_syntax::{MAX_DEPTH, MAX_PROBLEMS, Node, NodeId, NodeKind, TokenKind,
 
 use crate::ir::{
     Attr, BinaryOp, Binding, BindingId, BindingKind, DynamicAttr, Expr, ExprId, Formal, Ir, Lambda,
-    LambdaId, List, Merge, Path, PathElement, PathId, Scope, ScopeId, ScopeKind, Set, Span, Symbol,
-    Target, With, WithId,
+    LambdaId, List, Merge, Path, PathElement, PathId, Scope, ScopeId, ScopeKind, ScopeOwner, Set,
+    Source, Span, Symbol, Target, With, WithId,
 };
 use crate::symbols::Interner;
 
@@ -33,6 +33,7 @@ pub struct Lowerer {
     sets: Vec<Set>,
     attrs: Vec<Attr>,
     dynamics: Vec<DynamicAttr>,
+    sources: Vec<Source>,
     lambdas: Vec<Lambda>,
     formals: Vec<Formal>,
     withs: Vec<With>,
@@ -74,6 +75,7 @@ impl Lowerer {
             sets: self.sets.as_slice().into(),
             attrs: self.attrs.as_slice().into(),
             dynamics: self.dynamics.as_slice().into(),
+            sources: self.sources.as_slice().into(),
             lambdas: self.lambdas.as_slice().into(),
             formals: self.formals.as_slice().into(),
             withs: self.withs.as_slice().into(),
@@ -96,6 +98,7 @@ impl Lowerer {
         self.sets.clear();
         self.attrs.clear();
         self.dynamics.clear();
+        self.sources.clear();
         self.lambdas.clear();
         self.formals.clear();
         self.withs.clear();
@@ -366,7 +369,8 @@ impl Lowerer {
             self.formal_bindings(pattern, scope, first);
         }
         let bindings = Span { start: first, len: self.bindings.len() as u32 - first };
-        self.scopes.push(Scope { kind: ScopeKind::Lambda, node: node.id(), bindings });
+        let owner = ScopeOwner::Lambda(id);
+        self.scopes.push(Scope { kind: ScopeKind::Lambda, owner, node: node.id(), bindings });
         let formals_start = self.formals.len() as u32;
         let first_formal = first + u32::from(has_name);
         for at in first_formal..self.bindings.len() as u32 {
@@ -492,7 +496,7 @@ impl Lowerer {
         let function = self.push(function, at);
         let path = self.push(path, at);
         // The text between the angle brackets, as a string.
-        let text = self.push(Expr::Uri, at);
+        let text = self.push(Expr::Text, at);
         self.call(&[function, path, text], at)
     }
 }
@@ -502,7 +506,7 @@ fn literal_value(node: Node<'_>) -> Expr {
     match node.first_token().map(|token| token.kind()) {
         Some(TokenKind::Int) => text.parse().map_or(Expr::Missing, Expr::Int),
         Some(TokenKind::Float) => text.parse().map_or(Expr::Missing, Expr::Float),
-        _ => Expr::Uri,
+        _ => Expr::Text,
     }
 }
 

@@ -52,7 +52,8 @@ impl Ir {
         })
     }
 
-    /// Names that neither the file nor a `with` supplies: builtins, or undefined.
+    /// Names that neither the file nor a `with` supplies: builtins, or undefined. Nix refuses the
+    /// whole file for an undefined one, even in code that is never evaluated.
     pub fn free_names(&self) -> impl Iterator<Item = (Symbol, ExprId)> {
         self.free_variables()
             .filter_map(|(id, symbol, with)| with.is_none().then_some((symbol, id)))
@@ -141,24 +142,24 @@ impl Ir {
     /// Pushes what belongs to an expression without going through a name.
     fn eager_children(&self, id: ExprId, out: &mut Vec<ExprId>) {
         match self.expr(id) {
-            Expr::Let { set, body } => {
-                // Nothing in a `let` is reached but through its names; sources of an `inherit`
-                // are reached through the names they supply.
-                let _ = set;
-                out.push(body);
-            }
+            // Nothing in a `let` is reached but through its names, and a source only through the
+            // names that it supplies.
+            Expr::Let { body, .. } => out.push(body),
+            Expr::InheritFrom { source, .. } => out.push(self.source(source).expr),
             Expr::Lambda(lambda) => out.push(self.lambda(lambda).body),
             _ => self.children(id, out),
         }
     }
 
-    /// Pushes the direct parts of an expression, in the order of the text for most kinds.
+    /// Pushes the direct parts of an expression, in the order of the text for most kinds. What
+    /// several names inherit from is a part of their set, not of each of them.
     pub fn children(&self, id: ExprId, out: &mut Vec<ExprId>) {
         match self.expr(id) {
             Expr::Missing
             | Expr::Int(_)
             | Expr::Float(_)
-            | Expr::Uri
+            | Expr::Text
+            | Expr::InheritFrom { .. }
             | Expr::SearchPath
             | Expr::CurPos
             | Expr::Var { .. } => {}
@@ -166,7 +167,6 @@ impl Ir {
                 out.extend_from_slice(self.list(list));
             }
             Expr::Binary { operands, .. } => out.extend_from_slice(self.list(operands)),
-            Expr::InheritFrom { source, .. } => out.push(source),
             Expr::Select { base, path, default } => {
                 out.push(base);
                 self.path_children(path, out);
@@ -207,7 +207,7 @@ impl Ir {
     }
 
     fn set_children(&self, set: crate::SetId, out: &mut Vec<ExprId>) {
-        out.extend_from_slice(self.list(self.set(set).sources));
+        out.extend(self.set_sources(set).iter().map(|source| source.expr));
         out.extend(self.set_attrs(set).iter().map(|attr| attr.value));
         out.extend(self.set_dynamics(set).iter().flat_map(|attr| [attr.name, attr.value]));
     }

@@ -131,6 +131,13 @@ pub fn uri(node: Node<'_>) -> Option<&str> {
     literal_text(node, TokenKind::Uri)
 }
 
+/// The text of a string that is written without quotes, or with quotes and without interpolation:
+/// a URI, the inside of a search path, a plain string.
+#[must_use]
+pub fn constant_text(node: Node<'_>) -> Option<Cow<'_, str>> {
+    uri(node).or_else(|| search_path(node)).map(Cow::Borrowed).or_else(|| static_string(node))
+}
+
 fn literal_text(node: Node<'_>, kind: TokenKind) -> Option<&str> {
     let token = node.first_token()?;
     (node.kind() == NodeKind::Literal && token.kind() == kind).then(|| token.text())

@@ -11,8 +11,8 @@ use cim_nix_syntax::{Node, NodeId, NodeKind, TokenKind, Tree};
 use super::Lowerer;
 use crate::codes;
 use crate::ir::{
-    Attr, AttrKind, Binding, BindingKind, DynamicAttr, Expr, ExprId, List, Merge, Scope, ScopeId,
-    ScopeKind, Set, SetId, Span, Symbol,
+    Attr, AttrKind, Binding, BindingKind, DynamicAttr, Expr, ExprId, Merge, Scope, ScopeId,
+    ScopeKind, ScopeOwner, Set, SetId, Source, SourceId, Span, Symbol,
 };
 
 const NONE: u32 = u32::MAX;
@@ -132,7 +132,7 @@ impl Lowerer {
         self.collect(node, frame.sources);
         let shape = if is_rec { Shape::Rec } else { Shape::Plain };
         let (id, scope) = self.open_set(node, shape, frame);
-        self.close_set(id, scope, frame);
+        self.close_set(scope, frame);
         id
     }
 
@@ -141,7 +141,7 @@ impl Lowerer {
         self.collect(node, frame.sources);
         let (set, scope) = self.open_set(node, Shape::Let, frame);
         let body = self.body(node);
-        self.close_set(set, scope, frame);
+        self.close_set(scope, frame);
         self.push(Expr::Let { set, body }, node.id())
     }
 
@@ -189,7 +189,7 @@ impl Lowerer {
         let attrs = Span { start: self.attrs.len() as u32, len: n_attrs as u32 };
         let scope = (shape != Shape::Plain).then_some(ScopeId(self.scopes.len() as u32));
         let empty = Span::default();
-        let sources = List::default();
+        let sources = Span::default();
         self.sets.push(Set { node: node.id(), scope, attrs, dynamics: empty, sources });
         let first_binding = self.bindings.len() as u32;
         for at in frame.groups..frame.groups + n_attrs {
@@ -208,7 +208,8 @@ impl Lowerer {
         let mark = scope.map(|_| {
             let bindings = Span { start: first_binding, len: n_attrs as u32 };
             let kind = if shape == Shape::Let { ScopeKind::Let } else { ScopeKind::Rec };
-            self.scopes.push(Scope { kind, node: node.id(), bindings });
+            let owner = ScopeOwner::Set(id);
+            self.scopes.push(Scope { kind, owner, node: node.id(), bindings });
             self.enter(bindings)
         });
         let sources = self.lower_sources(tree, frame);
@@ -224,7 +225,7 @@ impl Lowerer {
         (id, mark)
     }
 
-    fn close_set(&mut self, _: SetId, scope: Option<usize>, frame: Frame) {
+    fn close_set(&mut self, scope: Option<usize>, frame: Frame) {
         if let Some(mark) = scope {
             self.leave(mark);
         }
@@ -312,23 +313,27 @@ impl Lowerer {
         }
     }
 
-    fn lower_sources(&mut self, tree: &Tree, frame: Frame) -> List {
+    fn lower_sources(&mut self, tree: &Tree, frame: Frame) -> Span {
         let start = self.pending.len();
         for at in frame.sources..self.grouping.sources.len() {
             let source = self.first_expr(tree.node(self.grouping.sources[at]));
             self.pending.push(source);
         }
-        self.close_list(start)
+        let first = self.sources.len() as u32;
+        let nodes = self.grouping.sources[frame.sources..].iter();
+        let exprs = self.pending.drain(start..);
+        self.sources.extend(nodes.zip(exprs).map(|(&node, expr)| Source { node, expr }));
+        Span { start: first, len: self.sources.len() as u32 - first }
     }
 
     /// Lowers the value of attribute number `attr`, which comes from group number `group`.
-    fn attr_value(&mut self, tree: &Tree, attr: usize, group: usize, sources: List) -> ExprId {
+    fn attr_value(&mut self, tree: &Tree, attr: usize, group: usize, sources: Span) -> ExprId {
         let Group { symbol, first, .. } = self.grouping.groups[group];
         let item = self.grouping.items[first as usize];
         match self.attrs[attr].kind {
             AttrKind::Nested => self.nested_set(tree, first),
             AttrKind::InheritedFrom => {
-                let source = self.lists[sources.0.start as usize + item.source as usize];
+                let source = SourceId(sources.start + item.source);
                 self.push(Expr::InheritFrom { source, symbol }, item.name)
             }
             _ => self.expr(tree.node(item.value)),
@@ -358,7 +363,7 @@ impl Lowerer {
         let shape = if is_rec(head, tree) { Shape::Rec } else { Shape::Plain };
         let node = part_of_set(head, tree).unwrap_or(head.name);
         let (set, scope) = self.open_set(tree.node(node), shape, frame);
-        self.close_set(set, scope, frame);
+        self.close_set(scope, frame);
         self.push(Expr::AttrSet(set), node)
     }
 
@@ -380,7 +385,12 @@ impl Lowerer {
         }
         let span = Span { start: self.dynamics.len() as u32, len: n_dynamics as u32 };
         let pairs = self.pending[start..].chunks_exact(2);
-        self.dynamics.extend(pairs.map(|pair| DynamicAttr { name: pair[0], value: pair[1] }));
+        let items = self.grouping.dynamics[frame.dynamics..].iter();
+        self.dynamics.extend(items.zip(pairs).map(|(item, pair)| DynamicAttr {
+            node: item.name,
+            name: pair[0],
+            value: pair[1],
+        }));
         self.pending.truncate(start);
         span
     }

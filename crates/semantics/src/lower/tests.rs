@@ -28,7 +28,7 @@ fn show(ir: &Ir, id: ExprId) -> String {
         Expr::Missing => "?".to_owned(),
         Expr::Int(value) => value.to_string(),
         Expr::Float(value) => value.to_string(),
-        Expr::Uri => "uri".to_owned(),
+        Expr::Text => "text".to_owned(),
         Expr::SearchPath => "<>".to_owned(),
         Expr::CurPos => "here".to_owned(),
         Expr::Str(parts) => format!("str({})", join(ir.list(parts))),
@@ -42,7 +42,7 @@ fn show(ir: &Ir, id: ExprId) -> String {
             }
         }
         Expr::InheritFrom { source, symbol } => {
-            format!("from({}, {})", show(ir, source), ir.symbol(symbol))
+            format!("from({}, {})", show(ir, ir.source(source).expr), ir.symbol(symbol))
         }
         Expr::List(list) => format!("[{}]", join(ir.list(list))),
         Expr::Apply(list) => format!("({})", join(ir.list(list))),
@@ -217,7 +217,7 @@ fn operators_look_up_shadowed_functions() {
     check("1 - 2", expect!["Sub(1 2)"]);
     check(
         "let __nixPath = 1; in <a>",
-        expect!["let rec{ __nixPath = 1; } in (__findFile? __nixPath#0 uri)"],
+        expect!["let rec{ __nixPath = 1; } in (__findFile? __nixPath#0 text)"],
     );
 }
 
@@ -247,4 +247,36 @@ fn liveness_follows_names_only_from_live_code() {
         let _ = write!(out, "{name}:{}:{} ", uses.of(id).len(), live.is_live(id));
     }
     expect!["a:1:false b:1:false c:1:true d:1:true e:1:true f:1:true "].assert_eq(&out);
+}
+
+#[test]
+fn the_ir_is_a_tree() {
+    let text = "rec { inherit (a) b c; inherit (rec { inherit (d) e; }) f g; h.${i}.j = [ k ]; }";
+    let parse = cim_nix_syntax::parse(text);
+    let ir = lower(&parse.tree);
+    let mut parents = vec![0; ir.exprs.len()];
+    let mut children = Vec::new();
+    for at in 0..ir.exprs.len() as u32 {
+        children.clear();
+        ir.children(ExprId(at), &mut children);
+        children.iter().for_each(|child| parents[child.index()] += 1);
+    }
+    assert_eq!(parents.pop(), Some(0), "the root is part of nothing");
+    assert!(parents.iter().all(|&count| count == 1), "{parents:?}");
+}
+
+#[test]
+fn names_lead_to_what_they_stand_for() {
+    let parse = cim_nix_syntax::parse("let a = 1; in rec { b = a; } // ({ c ? 2 }@d: c)");
+    let ir = lower(&parse.tree);
+    let mut out = String::new();
+    for at in 0..ir.bindings.len() as u32 {
+        let id = crate::BindingId(at);
+        let value = ir.binding_attr(id).map(|attr| show(&ir, attr.value));
+        let default = ir.binding_formal(id).map(|formal| show(&ir, formal.default));
+        let name = ir.symbol(ir.binding(id).symbol);
+        let _ = write!(out, "{name}: {value:?} {default:?}; ");
+    }
+    expect![[r#"a: Some("1") None; b: Some("a#0") None; d: None None; c: None Some("2"); "#]]
+        .assert_eq(&out);
 }

@@ -35,7 +35,7 @@ impl Run<'_> {
     /// `attribute.path = value;`.
     fn binding(&mut self) {
         let mark = self.mark();
-        self.attr_path();
+        self.binding_path();
         if self.eat(Assign) {
             self.expr();
         } else {
@@ -66,7 +66,17 @@ impl Run<'_> {
         self.finish(mark, NodeKind::Inherit);
     }
 
-    /// `a.b."c".${d}` of a binding or behind `?`.
+    /// `a.b."c".${d}` in front of the `=` of a binding.
+    fn binding_path(&mut self) {
+        let mark = self.mark();
+        self.attr();
+        while self.eat(Dot) {
+            self.attr();
+        }
+        self.finish(mark, NodeKind::AttrPath);
+    }
+
+    /// The attribute path behind `?`.
     pub(super) fn attr_path(&mut self) {
         let mark = self.mark();
         self.attr();

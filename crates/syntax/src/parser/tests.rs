@@ -122,3 +122,9 @@ fn smoke() {
         "#]],
     );
 }
+
+#[test]
+fn a_binding_may_break_its_line_behind_a_dot() {
+    assert!(parse("{ a.\nb.\nc = 1; }").problems.is_empty());
+    assert_eq!(parse("{ a = b.\nc.d = 1; }").problems.len(), 1);
+}
