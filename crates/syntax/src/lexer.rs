@@ -5,7 +5,7 @@
 //! token `i` spans from the end of token `i - 1` to its own end.
 
 use cim_nix_base::{Code, Diagnostic, Severity, TextEdit, TextRange};
-use memchr::{memchr, memchr2, memchr3};
+use memchr::{memchr, memchr2, memchr3, memrchr};
 
 use crate::TokenKind::{self, *};
 use crate::codes;
@@ -164,12 +164,12 @@ impl Cursor<'_> {
         CLASS[self.byte(at) as usize]
     }
 
+    /// The end of the run of bytes of a class that begins at `at`.
     #[inline]
-    fn scan(&self, mut at: usize, class: u8) -> usize {
-        while self.class(at) & class != 0 {
-            at += 1;
-        }
-        at
+    fn scan(&self, at: usize, class: u8) -> usize {
+        let rest = self.bytes.get(at..).unwrap_or_default();
+        let len = rest.iter().position(|&byte| CLASS[byte as usize] & class == 0);
+        at + len.unwrap_or(rest.len())
     }
 
     /// Ends the current token at `end`.
@@ -327,15 +327,11 @@ impl Cursor<'_> {
     /// other token that could begin here.
     fn path_or_uri(&mut self) -> bool {
         if self.at >= self.run_end {
-            let mut at = self.at;
-            self.run_scheme = at;
-            while self.class(at) & PATH != 0 {
-                at += 1;
-                if self.byte(at - 1) == b'_' {
-                    self.run_scheme = at;
-                }
+            self.run_end = self.scan(self.at, PATH);
+            if self.byte(self.run_end) == b':' {
+                let run = &self.bytes[self.at..self.run_end];
+                self.run_scheme = self.at + memrchr(b'_', run).map_or(0, |found| found + 1);
             }
-            self.run_end = at;
         }
         match self.byte(self.run_end) {
             b'/' => self.path(self.run_end),

@@ -44,7 +44,6 @@ pub fn parse(text: impl Into<Box<str>>) -> Parse {
 pub struct Parser {
     lexer: Lexer,
     nodes: Vec<PostNode>,
-    open: Vec<(u32, u32)>,
 }
 
 impl Parser {
@@ -80,28 +79,31 @@ impl Parser {
     /// Turns the postorder nodes into preorder with parents, and cuts what is nested too deeply.
     ///
     /// A node's preorder number is the number of nodes left of its subtree (its first postorder
-    /// number) plus the number of its ancestors; a scan from the end meets parents first.
+    /// number) plus the number of its ancestors. A scan from the end meets parents first, and the
+    /// parents it has written are the stack that it climbs.
     fn preorder(&mut self, problems: &mut Vec<Diagnostic>) -> Box<[NodeData]> {
-        let len = self.nodes.len();
-        let mut out = vec![NodeData { kind_size: 0, first: 0, end: 0, parent: 0 }; len];
-        self.open.clear();
-        let mut deepest = 0;
+        let mut out =
+            vec![NodeData { kind_size: 0, first: 0, end: 0, parent: 0 }; self.nodes.len()];
+        let (mut parent, mut parent_start, mut depth, mut deepest) = (0, 0, 0, 0);
         for (at, node) in self.nodes.iter().enumerate().rev() {
-            while self.open.last().is_some_and(|&(start, _)| (at as u32) < start) {
-                self.open.pop();
+            let at = at as u32;
+            while at < parent_start {
+                depth -= 1;
+                parent = out[parent as usize].parent;
+                parent_start = parent + 1 - depth;
             }
             let size = node.kind_size >> 6;
-            let start = at as u32 + 1 - size;
-            let number = start + self.open.len() as u32;
-            let parent = self.open.last().map_or(0, |&(_, parent)| parent);
-            out[number as usize] =
-                NodeData { kind_size: node.kind_size, first: node.first, end: node.end, parent };
-            deepest = deepest.max(self.open.len());
+            let start = at + 1 - size;
+            let number = start + depth;
+            let (kind_size, first, end) = (node.kind_size, node.first, node.end);
+            out[number as usize] = NodeData { kind_size, first, end, parent };
             if size > 1 {
-                self.open.push((start, number));
+                (parent, parent_start) = (number, start);
+                depth += 1;
+                deepest = deepest.max(depth);
             }
         }
-        if deepest > MAX_DEPTH {
+        if deepest as usize > MAX_DEPTH {
             return cut(&out, &self.lexer.tokens, problems);
         }
         out.into()
@@ -169,6 +171,10 @@ struct Run<'a> {
     at: u32,
     /// Its kind.
     kind: TokenKind,
+    /// The significant token behind it; most decisions look one token ahead.
+    next_at: u32,
+    /// Its kind.
+    next_kind: TokenKind,
     /// One past the last consumed token.
     consumed: u32,
     /// Nesting of the functions below, for the cap and for growing the stack.
@@ -195,7 +201,9 @@ impl<'a> Run<'a> {
             nodes,
             problems,
             at: 0,
-            kind: tokens[0].kind(),
+            kind: TokenKind::Eof,
+            next_at: 0,
+            next_kind: tokens[0].kind(),
             consumed: 0,
             level: 0,
             open_parens: 0,
@@ -203,7 +211,12 @@ impl<'a> Run<'a> {
             gave_up: false,
             blamed: u32::MAX,
         };
-        run.skip_trivia();
+        if run.next_kind.is_trivia() {
+            run.look_ahead();
+        }
+        run.at = run.next_at;
+        run.kind = run.next_kind;
+        run.look_ahead();
         run
     }
 
@@ -228,11 +241,15 @@ impl<'a> Run<'a> {
         self.nodes.push(PostNode { kind_size, first: 0, end });
     }
 
+    /// Moves the look-ahead to the significant token behind it; the end of the file stays.
     #[inline]
-    fn skip_trivia(&mut self) {
-        while self.kind.is_trivia() {
-            self.at += 1;
-            self.kind = self.tokens[self.at as usize].kind();
+    fn look_ahead(&mut self) {
+        while self.next_kind != TokenKind::Eof {
+            self.next_at += 1;
+            self.next_kind = self.tokens[self.next_at as usize].kind();
+            if !self.next_kind.is_trivia() {
+                return;
+            }
         }
     }
 
@@ -242,17 +259,20 @@ impl<'a> Run<'a> {
         if self.kind == TokenKind::Eof {
             return;
         }
-        self.at += 1;
-        self.consumed = self.at;
-        self.kind = self.tokens[self.at as usize].kind();
-        self.skip_trivia();
+        self.consumed = self.at + 1;
+        self.at = self.next_at;
+        self.kind = self.next_kind;
+        self.look_ahead();
     }
 
-    /// The kind of the significant token `ahead` of the current one.
+    /// The kind of the significant token `ahead` of the current one, at least 1.
     #[inline]
     fn peek(&self, ahead: usize) -> TokenKind {
-        let mut at = self.at as usize;
-        let mut left = ahead;
+        if ahead == 1 {
+            return self.next_kind;
+        }
+        let mut at = self.next_at as usize;
+        let mut left = ahead - 1;
         while left > 0 && at + 1 < self.tokens.len() {
             at += 1;
             left -= usize::from(!self.tokens[at].kind().is_trivia());
