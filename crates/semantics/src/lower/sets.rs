@@ -293,7 +293,8 @@ impl Lowerer {
     }
 
     fn duplicate(&mut self, symbol: Symbol, range: TextRange, earlier: TextRange) {
-        let message = format!("the attribute `{}` is defined twice", self.symbols.name(symbol));
+        let name = self.symbols.name(symbol);
+        let message = format!("the attribute `{name}` is defined twice");
         self.problems.push(
             Diagnostic::new(codes::DUPLICATE, Severity::Error, range, message)
                 .label(earlier, "first defined here"),
@@ -393,6 +394,16 @@ impl Lowerer {
         }));
         self.pending.truncate(start);
         span
+    }
+}
+
+/// A name with what stands in front of it in its attribute path: where Nix, too, sees a definition.
+fn path_to(name: Node<'_>) -> TextRange {
+    match name.parent() {
+        Some(path) if path.kind() == NodeKind::AttrPath => {
+            TextRange::new(path.range().start, name.range().end)
+        }
+        _ => name.range(),
     }
 }
 
