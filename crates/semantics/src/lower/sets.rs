@@ -279,8 +279,8 @@ impl Lowerer {
         if part_of_set(old, tree).is_none() || part_of_set(new, tree).is_none() {
             return self.duplicate(
                 symbol,
-                tree.node(new.name).range(),
-                tree.node(old.name).range(),
+                path_to(tree.node(new.name)),
+                path_to(tree.node(old.name)),
             );
         }
         let (first_is_rec, second_is_rec) = (is_rec(old, tree), is_rec(new, tree));

@@ -172,22 +172,22 @@ fn doubles_are_reported() {
     check(
         "{ a.b = 1; a.b = 2; inherit a; }",
         expect![[r#"
-        { a = { b = 1; }; }
-        13..14 COR002: the attribute `b` is defined twice (4..5 first defined here)
-        28..29 COR002: the attribute `a` is defined twice (2..3 first defined here)"#]],
+            { a = { b = 1; }; }
+            11..14 COR002: the attribute `b` is defined twice (2..5 first defined here)
+            28..29 COR002: the attribute `a` is defined twice (2..3 first defined here)"#]],
     );
     check(
         "let a = { b = 1; }; a.b = 2; in a",
         expect![[r#"
-        let rec{ a = { b = 1; }; } in a#0
-        22..23 COR002: the attribute `b` is defined twice (10..11 first defined here)"#]],
+            let rec{ a = { b = 1; }; } in a#0
+            20..23 COR002: the attribute `b` is defined twice (10..11 first defined here)"#]],
     );
     check(
         "{ a = { b = 1; b = 2; }; a.b = 3; }",
         expect![[r#"
-        { a = { b = 1; }; }
-        15..16 COR002: the attribute `b` is defined twice (8..9 first defined here)
-        27..28 COR002: the attribute `b` is defined twice (8..9 first defined here)"#]],
+            { a = { b = 1; }; }
+            15..16 COR002: the attribute `b` is defined twice (8..9 first defined here)
+            25..28 COR002: the attribute `b` is defined twice (8..9 first defined here)"#]],
     );
 }
 
