@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::check::CheckArgs;
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::explain::ExplainArgs;
+use crate::commands::files::FilesArgs;
 use crate::commands::parse::ParseArgs;
 use crate::commands::symbols::SymbolsArgs;
 use crate::terminal::ColorWhen;
@@ -53,6 +54,8 @@ pub(crate) enum Command {
     Parse(ParseArgs),
     /// List what files define: bindings, attributes, parameters
     Symbols(SymbolsArgs),
+    /// List the files of a project, and what each one is
+    Files(FilesArgs),
     /// Explain a rule
     Explain(ExplainArgs),
     /// Print the completions for a shell

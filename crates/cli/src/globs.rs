@@ -1,8 +1,8 @@
 //! The patterns of `per-file-ignores`: whether a path matches.
 //!
-//! The language is that of `exclude` (a `.gitignore` file's) without `!`: a pattern without a slash
-//! matches a name anywhere, one with a slash the path from the folder of the configuration, and
-//! whatever lies in a folder that matches is matched with it.
+//! `*` stands for any part of a name, `?` for one character, `**` for any number of folders. A
+//! pattern without a slash matches a name anywhere, one with a slash the path from the folder of the
+//! configuration, and whatever lies in a folder that matches is matched with it.
 
 /// One pattern, split at its slashes.
 #[derive(Clone, PartialEq, Debug)]

@@ -10,14 +10,16 @@ mod json;
 mod report;
 mod tally;
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
-use cim_nix_base::{Diagnostic, LineIndex, Position};
+use cim_nix_base::{Diagnostic, LineIndex, Position, Related};
 use clap::ValueEnum;
 
 pub(crate) use json::{JsonRange, text as json_text};
 pub(crate) use report::{Ending, Report, number, thousands};
 pub(crate) use tally::Tally;
+
+use crate::reading::read;
 
 /// How findings are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
@@ -51,11 +53,13 @@ pub(crate) struct Source<'t> {
     /// Whether there is a text to show.
     is_read: bool,
     index: OnceCell<LineIndex>,
+    /// The last position that was asked for: its offset and what was answered.
+    last: Cell<Option<(u32, Position)>>,
 }
 
 impl<'t> Source<'t> {
     pub(crate) fn new(path: &'t str, text: &'t str) -> Self {
-        Self { path, text, is_read: true, index: OnceCell::new() }
+        Self { path, text, is_read: true, index: OnceCell::new(), last: Cell::new(None) }
     }
 
     /// A file whose text is not known.
@@ -69,10 +73,36 @@ impl<'t> Source<'t> {
     }
 
     /// Line and column as people count them: from 1, columns in characters.
+    ///
+    /// Cost: counts from the last position on the same line, so that many findings on one long
+    /// line do not each count from its start.
     pub(crate) fn position(&self, offset: u32) -> Position {
-        let at = self.lines().position_chars(self.text, offset);
+        let line = self.lines().line_of(offset.min(self.text.len() as u32));
+        let at = match self.last.get() {
+            Some((last, at)) if at.line == line => self.moved(last, at, offset),
+            _ => self.lines().position_chars(self.text, offset),
+        };
+        self.last.set(Some((offset, at)));
         Position { line: at.line + 1, column: at.column + 1 }
     }
+
+    /// The position of `offset` on the line of `last`, which is at `at`.
+    fn moved(&self, last: u32, at: Position, offset: u32) -> Position {
+        let between = last.min(offset) as usize..last.max(offset) as usize;
+        // Offsets that cut a character or leave the text are left to who knows what they mean.
+        let Some(text) = self.text.get(between) else {
+            return self.lines().position_chars(self.text, offset);
+        };
+        let n_chars = text.chars().count() as u32;
+        let column = if offset < last { at.column - n_chars } else { at.column + n_chars };
+        Position { column, ..at }
+    }
+}
+
+/// The text of another file that a finding speaks of; empty where it cannot be read (any more).
+/// Few findings do, so reading it again is cheaper than keeping all texts.
+fn text_of(related: &Related) -> String {
+    read(&related.file).map(|source| source.text).unwrap_or_default()
 }
 
 /// The rendered findings of one file.
@@ -107,5 +137,24 @@ impl Rendered {
     pub(crate) fn findings(&self) -> impl Iterator<Item = &str> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, &end)| &self.text[start as usize..end as usize])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_do_not_depend_on_what_was_asked_before() {
+        let text = "aλb\n\u{1f600}x\r\nlast";
+        let source = Source::new("a.nix", text);
+        for first in 0..=text.len() as u32 + 2 {
+            for second in 0..=text.len() as u32 + 2 {
+                source.position(first);
+                let want = LineIndex::new(text).position_chars(text, second);
+                let want = Position { line: want.line + 1, column: want.column + 1 };
+                assert_eq!(source.position(second), want, "{first} then {second}");
+            }
+        }
     }
 }

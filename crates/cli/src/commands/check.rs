@@ -100,7 +100,7 @@ pub(crate) fn run(args: &CheckArgs, color: ColorWhen) -> Result<Exit, Error> {
     let path = args.stdin_filename.clone().unwrap_or_else(|| "stdin.nix".into());
     let config = scope::config(&args.walk, std::slice::from_ref(&path))?;
     let settings = Settings::new(&config, &args.rule_choice())?;
-    let run = Run { settings: &settings, style: args.style(color), fix: args.fix_mode() };
+    let run = args.run(&settings, color);
     check_standard_input(args, run, &path)
 }
 
@@ -114,9 +114,10 @@ struct Checked {
 fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
     let config = scope::config(&args.walk, &args.paths)?;
     let settings = Settings::new(&config, &args.rule_choice())?;
-    let run = Run { settings: &settings, style: args.style(color), fix: args.fix_mode() };
+    let run = args.run(&settings, color);
+    let root = scope::project_root(&args.paths);
     let target = match args.fix {
-        true => Some(Target::new(scope::project_root(&args.paths))?),
+        true => Some(Target::new(root)?),
         false => None,
     };
     if let Some(target) = &target {
@@ -124,9 +125,9 @@ fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
     }
     let progress = Progress::new(!args.quiet);
     let found = scope::find_files(&DiskFiles, &args.walk, &args.paths, &config)?;
-    let outcomes = check_all(run, &found, scope::workers(&args.walk), &progress)?;
+    let outcomes = check_all(run, &found, &progress)?;
     drop(progress);
-    if outcomes.is_empty() && !args.quiet {
+    if !args.quiet && outcomes.iter().all(|outcome| outcome.tally.files == 0) {
         note("no Nix files found");
     }
     if args.diff {
@@ -203,14 +204,15 @@ impl CheckArgs {
         }
     }
 
-    fn style(&self, color: ColorWhen) -> Style {
+    fn run<'s>(&self, settings: &'s Settings, color: ColorWhen) -> Run<'s> {
         let color = color.applies_to(&io::stdout());
-        Style { format: self.format, color, unsafe_fixes: self.unsafe_fixes }
-    }
-
-    fn fix_mode(&self) -> Option<FixMode> {
         let mode = if self.unsafe_fixes { FixMode::Unsafe } else { FixMode::Safe };
-        (self.fix || self.diff).then_some(mode)
+        Run {
+            settings,
+            style: Style { format: self.format, color, unsafe_fixes: self.unsafe_fixes },
+            fix: (self.fix || self.diff).then_some(mode),
+            workers: scope::workers(&self.walk),
+        }
     }
 }
 
@@ -232,7 +234,7 @@ fn check_standard_input(args: &CheckArgs, run: Run<'_>, path: &Path) -> Result<E
     let bytes = read_stdin()?;
     let given = args.fix.then(|| bytes.clone());
     let path = scope::real(path);
-    let outcome = check_stdin(run, &path, bytes, scope::workers(&args.walk))?;
+    let outcome = check_stdin(run, &path, bytes)?;
     if args.diff {
         return show_changes(args, run, &[outcome]);
     }

@@ -5,7 +5,8 @@ use std::ops::Range;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use cim_nix_base::{Applicability, Diagnostic, Severity, TextRange};
 
-use super::{Source, Style};
+use super::{Source, Style, text_of};
+use crate::scope::shown;
 use crate::terminal::one_line;
 
 /// Longer lines are left out: nobody reads them, and showing one for each of its findings takes
@@ -51,8 +52,10 @@ impl Human {
         }
         group = group.elements(excerpts.iter().map(|excerpt| snippet(source, excerpt)));
         for related in &finding.related {
-            let place = crate::scope::shown(&related.file);
-            group = group.element(Level::NOTE.message(format!("{place}: {}", related.message)));
+            let (path, text) = (shown(&related.file), text_of(related));
+            let at = Source::new(&path, &text).position(related.range.start);
+            let text = format!("{path}:{}:{}: {}", at.line, at.column, related.message);
+            group = group.element(Level::NOTE.message(text));
         }
         if let Some(help) = &finding.help {
             group = group.element(Level::HELP.message(&**help));

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use cim_nix_base::{Diagnostic, Fix, Label, Related, TextRange};
 use serde::Serialize;
 
-use super::{Source, Tally};
+use super::{Source, Tally, text_of};
+use crate::scope::shown;
 
 /// The version of the schema.
 pub(super) const VERSION: u32 = 1;
@@ -48,7 +49,7 @@ struct JsonLabel<'a> {
 #[derive(Serialize)]
 struct JsonRelated<'a> {
     path: String,
-    range: TextRange,
+    range: JsonRange,
     message: &'a str,
 }
 
@@ -143,8 +144,9 @@ fn label<'a>(source: &Source<'_>, label: &'a Label) -> JsonLabel<'a> {
 }
 
 fn related(related: &Related) -> JsonRelated<'_> {
-    let path = crate::scope::shown(&related.file);
-    JsonRelated { path, range: related.range, message: &related.message }
+    let (path, text) = (shown(&related.file), text_of(related));
+    let range = JsonRange::of(&Source::new(&path, &text), related.range);
+    JsonRelated { path, range, message: &related.message }
 }
 
 fn fix<'a>(source: &Source<'_>, fix: &'a Fix) -> JsonFix<'a> {

@@ -269,6 +269,18 @@ fn what_cannot_be_read_is_a_finding() {
 }
 
 #[test]
+fn a_file_of_two_hundred_megabytes_is_a_finding() {
+    let sandbox = Sandbox::new("");
+    let file = fs::File::create(sandbox.project().join("huge.nix")).unwrap();
+    file.set_len(200 << 20).unwrap();
+    sandbox.check("check --format concise --select DEAD", expect![[r#"
+        [stdout]
+        huge.nix:1:1: error[SYN004] this file is too large to be checked: 209715200 bytes, 67108863 at most
+        [exit 2]
+    "#]]);
+}
+
+#[test]
 fn what_may_not_be_read_is_a_finding() {
     let sandbox = Sandbox::new("//- closed.nix\n1\n//- folder/a.nix\n1\n");
     let set_mode = |path: &str, mode| {

@@ -1,5 +1,7 @@
 //! `check --fix` and `--diff`.
 
+use std::fs::{self, File};
+
 use expect_test::expect;
 
 use crate::sandbox::{Sandbox, stdout};
@@ -147,7 +149,7 @@ fn replaced_bytes_are_never_written() {
     let bytes = b"let x = \"\xff\"; in 3\n";
     sandbox.write("a.nix", bytes);
     sandbox.run("check --fix --select ALL");
-    assert_eq!(std::fs::read(sandbox.project().join("a.nix")).unwrap(), bytes);
+    assert_eq!(fs::read(sandbox.project().join("a.nix")).unwrap(), bytes);
 }
 
 #[test]
@@ -182,4 +184,25 @@ fn a_file_outside_the_first_project_is_fixed_too() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let texts = [sandbox.read("p/flake.nix"), sandbox.read("q/a.nix")];
     assert!(!texts.concat().contains('x'), "{texts:?}");
+}
+
+#[test]
+fn another_run_in_the_same_project_is_a_conflict() {
+    let sandbox = Sandbox::new("//- a.nix\nlet x = 1; in 1\n");
+    sandbox.run("check --fix --select DEAD001");
+    sandbox.write("a.nix", "let y = 1; in 1\n");
+    let journals = sandbox.state().join("cim-nix/journal");
+    let journal = fs::read_dir(journals).unwrap().next().unwrap().unwrap().path();
+    let lock = File::options().append(true).open(journal.join("lock")).unwrap();
+    lock.lock().unwrap();
+    sandbox.check(
+        "check --fix --select DEAD001",
+        expect![[r#"
+        [stderr]
+        error: another cim-nix is changing this project
+          hint: wait for it to end, then run the command again
+        [exit 2]
+    "#]],
+    );
+    assert_eq!(sandbox.read("a.nix"), "let y = 1; in 1\n");
 }

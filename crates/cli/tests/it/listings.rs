@@ -122,10 +122,35 @@ fn symbols_of_a_project() {
 }
 
 #[test]
+fn kinds_of_a_project() {
+    let sandbox = Sandbox::new(PROJECT);
+    sandbox.check(
+        "files",
+        expect![[r#"
+        [stdout]
+        flake.lock: lock-file: is JSON with the locked `nodes` of a flake
+        flake.nix: flake: is a set with `outputs` made of its inputs
+        module.nix: module: takes `config` and sets `options` as modules do
+        [exit 0]
+    "#]],
+    );
+    let json: Value = serde_json::from_str(&stdout(&sandbox.run("files --format json"))).unwrap();
+    assert_eq!(json["files"][1]["kind"], "flake");
+}
+
+#[test]
 fn what_cannot_be_read_is_told() {
     let sandbox = Sandbox::new(PROJECT);
     sandbox.check(
         "symbols nowhere",
+        expect![[r#"
+        [stderr]
+        cannot read `nowhere`: it does not exist
+        [exit 2]
+    "#]],
+    );
+    sandbox.check(
+        "files nowhere",
         expect![[r#"
         [stderr]
         cannot read `nowhere`: it does not exist

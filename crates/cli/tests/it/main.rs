@@ -5,6 +5,7 @@
 
 mod check;
 mod config;
+mod docs;
 mod explain;
 mod fix;
 mod listings;

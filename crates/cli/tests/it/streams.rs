@@ -26,7 +26,7 @@ fn a_reader_may_leave() {
     let files: String =
         (0..2000).map(|at| format!("//- f{at}.nix\nlet a = 1; in x{at}\n")).collect();
     let sandbox = Sandbox::new(&files);
-    for args in ["check", "check --format json", "symbols", "check --diff"] {
+    for args in ["check", "check --format json", "symbols", "files", "check --diff"] {
         let mut command = sandbox.command(args);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut head = [0; 10];

@@ -16,6 +16,7 @@ fn help_of_the_program() {
           check        Look for faults in files and folders, and mend them
           parse        Print the syntax tree or the tokens of a file
           symbols      List what files define: bindings, attributes, parameters
+          files        List the files of a project, and what each one is
           explain      Explain a rule
           completions  Print the completions for a shell
 
@@ -50,7 +51,7 @@ fn help_of_the_program() {
 #[test]
 fn help_of_every_command_has_examples() {
     let sandbox = Sandbox::new("");
-    for command in ["check", "parse", "symbols", "explain", "completions"] {
+    for command in ["check", "parse", "symbols", "files", "explain", "completions"] {
         let output = sandbox.run(&format!("{command} --help"));
         assert_eq!(output.status.code(), Some(0));
         let text = stdout(&output);
@@ -89,6 +90,7 @@ fn wrong_arguments_are_refused() {
           check        Look for faults in files and folders, and mend them
           parse        Print the syntax tree or the tokens of a file
           symbols      List what files define: bindings, attributes, parameters
+          files        List the files of a project, and what each one is
           explain      Explain a rule
           completions  Print the completions for a shell
 
