@@ -5,14 +5,15 @@ mod files;
 mod trees;
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cim_nix_base::Error;
-use cim_nix_oracle::{Nix, Ours, Statistics, compare, mutate, verdicts};
+use cim_nix_oracle::generate::{Style, generate};
+use cim_nix_oracle::{Nix, Ours, Statistics, compare, corpus, mutate, verdicts};
 
 use crate::args::Args;
 use contest::Program;
-use files::{corpus_root, nix_files, write};
+use files::{corpus_files, corpus_root, write};
 
 /// What a command has to say.
 pub(crate) struct Report {
@@ -30,6 +31,10 @@ usage: cim-nix-oracle COMMAND [--OPTION VALUE]...
       compare our verdict on every .nix file below DIR with what `verdicts` recorded
   mutations --nix NIX_INSTANTIATE --corpus DIR [--count N] [--seed N] [--class NAME] [--jobs N]
       mutate random files below DIR and compare our verdict with Nix's
+  generate --nix NIX_INSTANTIATE [--count N] [--seed N] [--jobs N]
+      the same for programs from the grammar, half of them mutated
+  corpus --nix NIX_INSTANTIATE --out DIR [--seed N] [--jobs N]
+      draw the programs of DIR anew and record what Nix says of them and of DIR/corners.tsv
   rnix --corpus DIR [--nix NIX_INSTANTIATE]
       compare our tree of every .nix file below DIR with rnix's, and rebuild each text; Nix judges
       where only one of the two finds a file valid
@@ -47,6 +52,8 @@ pub(crate) fn run(mut raw: impl Iterator<Item = OsString>) -> Result<Report, Err
             let known = ["nix", "corpus", "count", "seed", "class", "jobs", "keep"];
             mutations(&Args::read(raw, &known)?)
         }
+        Some("generate") => generated(&Args::read(raw, &["nix", "count", "seed", "jobs", "keep"])?),
+        Some("corpus") => record_corpus(&Args::read(raw, &["nix", "out", "seed", "jobs"])?),
         Some("rnix") => trees::run(&Args::read(raw, &["corpus", "nix"])?),
         None | Some("--help" | "help") => Ok(Report { text: USAGE.to_owned(), agrees: true }),
         Some(other) => {
@@ -82,7 +89,7 @@ fn check(args: &Args) -> Result<Report, Error> {
 
 /// Compares on mutations of random files.
 fn mutations(args: &Args) -> Result<Report, Error> {
-    let paths = nix_files(&corpus_root(args)?)?;
+    let paths = corpus_files(&corpus_root(args)?)?;
     let seed = args.number("seed", 1)?;
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut draw = || {
@@ -98,9 +105,45 @@ fn mutations(args: &Args) -> Result<Report, Error> {
     contest::run(&nix(args)?, programs.take(n_wanted), args.text("keep").map(Path::new))
 }
 
+/// Compares on programs from the grammar: valid ones, ones with unbound names, mutated ones.
+fn generated(args: &Args) -> Result<Report, Error> {
+    let mut rng = fastrand::Rng::with_seed(args.number("seed", 1)?);
+    let programs = std::iter::repeat_with(move || {
+        let unbound_percent = [0, 0, 10, 40][rng.usize(..4)];
+        let style = Style { size: rng.u32(3..60), unbound_percent };
+        let text = generate(&mut rng, style).text;
+        let class = if unbound_percent == 0 { "generated" } else { "generated, unbound" };
+        let (class, text) = match mutate::mutate(&text, &mut rng) {
+            Some(mutation) if rng.bool() => ("generated, mutated", mutation.text),
+            _ => (class, text.into_bytes()),
+        };
+        Program { class, text, origin: PathBuf::from("the grammar") }
+    });
+    let n_wanted = usize::try_from(args.number("count", 5000)?).unwrap_or(usize::MAX);
+    contest::run(&nix(args)?, programs.take(n_wanted), args.text("keep").map(Path::new))
+}
+
+fn record_corpus(args: &Args) -> Result<Report, Error> {
+    let (nix, out) = (nix(args)?, args.path("out")?);
+    let corners = out.join("corners.tsv");
+    let recorded = corpus::record_corners(&nix, &String::from_utf8_lossy(&files::read(&corners)?))?;
+    write(&corners, recorded.as_bytes())?;
+    let fixtures = corpus::draw(&nix, args.number("seed", 1)?)?;
+    for folder in ["ok", "broken"] {
+        files::remove_nix_files(&out.join(folder))?;
+    }
+    for fixture in &fixtures {
+        write(&out.join(&fixture.name), fixture.text.as_bytes())?;
+    }
+    let rows = fixtures.iter().map(|fixture| (fixture.name.as_str(), &fixture.verdict));
+    write(&out.join("verdicts.tsv"), verdicts::render(rows).as_bytes())?;
+    let text = format!("{} programs, judged by {}\n", fixtures.len(), nix.version()?);
+    Ok(Report { text, agrees: true })
+}
+
 fn record_verdicts(args: &Args) -> Result<Report, Error> {
     let (root, out) = (corpus_root(args)?, args.path("out")?);
-    let paths = nix_files(&root)?;
+    let paths = corpus_files(&root)?;
     let verdicts = nix(args)?.judge_files(&paths)?;
     let names: Vec<String> = paths.iter().map(|path| name_below(&root, path)).collect();
     let rows = names.iter().map(String::as_str).zip(&verdicts);

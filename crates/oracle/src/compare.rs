@@ -43,6 +43,8 @@ pub enum Known {
     NulEndsFile,
     /// We stop at a depth that Nix survives.
     Depth,
+    /// Nix fails without a verdict: its stack overflows, or it cannot print a warning of its own.
+    NoVerdict,
 }
 
 impl Known {
@@ -53,6 +55,7 @@ impl Known {
             Self::NulEndsFile => {
                 "Nix reads a NUL byte in code as the end of the file; we refuse it"
             }
+            Self::NoVerdict => "Nix fails without a verdict",
             Self::Depth => "we cap the depth of a tree where Nix goes on until its stack overflows",
         }
     }
@@ -64,6 +67,7 @@ impl Known {
 pub fn compare(nix: &Verdict, ours: &Ours, text: &[u8]) -> Result<Option<Known>, Difference> {
     match check(nix, ours, text) {
         Ok(()) => Ok(None),
+        Err(_) if nix.fault() == Some(Fault::Other) => Ok(Some(Known::NoVerdict)),
         Err(difference) => known(ours).map(Some).ok_or(difference),
     }
 }
@@ -123,9 +127,10 @@ fn check_formal(nix: &Verdict, ours: &Ours) -> Result<(), Difference> {
         None => return Ok(()),
     };
     let name = match nix {
-        Verdict::Error { message, .. } => message.split('\'').nth(1).unwrap_or_default(),
-        Verdict::Ok => "",
+        Verdict::Error { message, .. } => message.strip_suffix('\''),
+        Verdict::Ok => None,
     };
+    let name = name.and_then(|text| text.split_once('\'')).map_or("", |(_, name)| name);
     let is_there = ours.any(|finding| finding.message.contains(&format!("`{name}`")));
     if is_there { Ok(()) } else { Err(Difference::OtherDuplicate) }
 }

@@ -11,7 +11,9 @@
 )]
 
 mod compare;
+pub mod corpus;
 mod first_name;
+pub mod generate;
 pub mod mutate;
 mod nix;
 mod ours;

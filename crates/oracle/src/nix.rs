@@ -149,7 +149,9 @@ pub enum Fault {
 }
 
 impl Fault {
-    fn of(message: &str) -> Self {
+    /// Reads the kind from one of Nix's messages.
+    #[must_use]
+    pub fn of(message: &str) -> Self {
         const WORDS: [(&str, Fault); 8] = [
             ("syntax error", Fault::Syntax),
             ("undefined variable", Fault::Undefined),

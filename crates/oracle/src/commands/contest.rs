@@ -25,7 +25,7 @@ const ROUND: usize = 512;
 const MOST_PRINTED: usize = 30;
 
 /// How many candidates Nix is asked about while one difference is made small.
-const SHRINK_BUDGET: usize = 500;
+const SHRINK_BUDGET: usize = 1500;
 
 /// Judges all `programs`; writes those that differ to `keep`.
 pub(super) fn run(

@@ -16,8 +16,19 @@ pub(super) fn corpus_root(args: &Args) -> Result<PathBuf, Error> {
     root.canonicalize().map_err(|cause| unreadable(&root, cause))
 }
 
-/// All regular files with the extension `nix` below `root`, sorted by path.
-pub(super) fn nix_files(root: &Path) -> Result<Vec<PathBuf>, Error> {
+/// All regular files with the extension `nix` below `root`, sorted by path. Links are not followed.
+///
+/// Errors: a folder that cannot be read, and no file at all.
+pub(super) fn corpus_files(root: &Path) -> Result<Vec<PathBuf>, Error> {
+    let found = nix_files(root)?;
+    if found.is_empty() {
+        return Err(Error::user(format!("there is no .nix file below `{}`", root.display()))
+            .hint("links are not followed"));
+    }
+    Ok(found)
+}
+
+fn nix_files(root: &Path) -> Result<Vec<PathBuf>, Error> {
     let (mut found, mut folders) = (Vec::new(), vec![root.to_owned()]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).map_err(|cause| unreadable(&folder, cause))? {
@@ -44,6 +55,17 @@ pub(super) fn read_text(path: &Path) -> Option<String> {
 /// The bytes of a file.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(|cause| unreadable(path, cause))
+}
+
+/// Removes the files with the extension `nix` in a folder, if it is there.
+pub(super) fn remove_nix_files(folder: &Path) -> Result<(), Error> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for path in nix_files(folder)? {
+        fs::remove_file(&path).map_err(|cause| unwritable(&path, cause))?;
+    }
+    Ok(())
 }
 
 fn unreadable(path: &Path, cause: std::io::Error) -> Error {

@@ -6,7 +6,7 @@ use cim_nix_base::Error;
 use cim_nix_oracle::{Entry, Fault, Nix, Outcome, Verdict, compare_trees, rebuilds};
 use cim_nix_syntax::NodeKind;
 
-use super::files::{self, corpus_root, nix_files};
+use super::files::{self, corpus_files, corpus_root};
 use super::{Report, name_below};
 use crate::args::Args;
 
@@ -15,7 +15,7 @@ pub(super) fn run(args: &Args) -> Result<Report, Error> {
     let root = corpus_root(args)?;
     let judge = args.text("nix").map(Nix::new);
     let mut census = Census::default();
-    for path in nix_files(&root)? {
+    for path in corpus_files(&root)? {
         let name = name_below(&root, &path);
         let Ok(text) = String::from_utf8(files::read(&path)?) else {
             census.n_not_utf8 += 1;
