@@ -2,6 +2,7 @@
 
 mod contest;
 mod files;
+mod printed;
 mod trees;
 
 use std::ffi::OsString;
@@ -35,6 +36,8 @@ usage: cim-nix-oracle COMMAND [--OPTION VALUE]...
       the same for programs from the grammar, half of them mutated
   corpus --nix NIX_INSTANTIATE --out DIR [--seed N] [--jobs N]
       draw the programs of DIR anew and record what Nix says of them and of DIR/corners.tsv
+  print --nix NIX_INSTANTIATE --corpus DIR
+      compare what Nix prints of every .nix file below DIR with what our IR says
   rnix --corpus DIR [--nix NIX_INSTANTIATE]
       compare our tree of every .nix file below DIR with rnix's, and rebuild each text; Nix judges
       where only one of the two finds a file valid
@@ -54,6 +57,7 @@ pub(crate) fn run(mut raw: impl Iterator<Item = OsString>) -> Result<Report, Err
         }
         Some("generate") => generated(&Args::read(raw, &["nix", "count", "seed", "jobs", "keep"])?),
         Some("corpus") => record_corpus(&Args::read(raw, &["nix", "out", "seed", "jobs"])?),
+        Some("print") => printed::run(&Args::read(raw, &["nix", "corpus"])?),
         Some("rnix") => trees::run(&Args::read(raw, &["corpus", "nix"])?),
         None | Some("--help" | "help") => Ok(Report { text: USAGE.to_owned(), agrees: true }),
         Some(other) => {
@@ -137,6 +141,9 @@ fn record_corpus(args: &Args) -> Result<Report, Error> {
     }
     let rows = fixtures.iter().map(|fixture| (fixture.name.as_str(), &fixture.verdict));
     write(&out.join("verdicts.tsv"), verdicts::render(rows).as_bytes())?;
+    let accepted = corpus::accepted(&fixtures, &recorded)?;
+    let printed = corpus::record_printed(&nix, &accepted)?;
+    write(&out.join("printed.tsv"), printed.as_bytes())?;
     let text = format!("{} programs, judged by {}\n", fixtures.len(), nix.version()?);
     Ok(Report { text, agrees: true })
 }

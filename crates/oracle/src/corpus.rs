@@ -3,6 +3,7 @@
 //! `ok/` and `broken/` hold generated programs, chosen so that every pair of productions and every
 //! kind of fault occurs; `verdicts.tsv` says what Nix says of them. `corners.tsv` holds programs of
 //! one line that somebody wrote because they are odd; each stands, escaped, before its verdict.
+//! `printed.tsv` holds what Nix prints of those that it accepts: the whole meaning of their text.
 //! `known.tsv` names the programs on which we are known to differ, with the reason. Without a Nix
 //! at hand, the recorded verdicts still guard the parser.
 
@@ -14,6 +15,7 @@ use cim_nix_base::Error;
 
 use crate::generate::{Generated, Pair, Style, generate};
 use crate::mutate::mutate;
+use crate::printed::normalize;
 use crate::verdicts::{self, escape, unescape};
 use crate::{Fault, Nix, Verdict};
 
@@ -33,6 +35,10 @@ const N_DRAWN: usize = 4000;
 
 /// How many of a kind are kept at most.
 const MOST: usize = 180;
+
+/// Where the programs of `printed.tsv` are said to lie, so deep that `..` leads to no other place.
+const ROOT: &str = "/root";
+const FOLDER: &str = "/root/a/b/c/d";
 
 /// Longer programs are left out: a fixture should be read in one look.
 const LONGEST: usize = 600;
@@ -154,6 +160,45 @@ pub fn record_corners(nix: &Nix, corners: &str) -> Result<String, Error> {
     Ok(out)
 }
 
+/// Lets Nix print the `accepted` programs: what `printed.tsv` holds.
+///
+/// Errors: Nix cannot be started, or does not print what it accepted.
+pub fn record_printed(nix: &Nix, accepted: &[(String, String)]) -> Result<String, Error> {
+    let folder = tempfile::Builder::new().prefix("oracle-").tempdir();
+    let folder = folder.and_then(|folder| Ok((folder.path().canonicalize()?, folder)));
+    let (root, _keep) = folder.map_err(unwritable)?;
+    let inner = root.join(FOLDER.trim_start_matches(ROOT).trim_start_matches('/'));
+    std::fs::create_dir_all(&inner).map_err(unwritable)?;
+    let mut out = String::new();
+    for (idx, (name, text)) in accepted.iter().enumerate() {
+        let path = inner.join(format!("{idx}.nix"));
+        std::fs::write(&path, text).map_err(unwritable)?;
+        let printed = nix.print_files(&[path])?.and_then(|mut lines| lines.pop());
+        let printed = printed.ok_or_else(|| Error::outside(format!("Nix prints no `{name}`")))?;
+        let printed = normalize(&printed.replace(&*root.to_string_lossy(), ROOT));
+        out += &format!("{name}\t{}\n", escape(printed.as_bytes()));
+    }
+    Ok(out)
+}
+
+fn unwritable(cause: std::io::Error) -> Error {
+    Error::outside("cannot write programs for Nix to a temporary folder").because(cause)
+}
+
+/// The accepted programs of both kinds with their names, save those that are no plain text.
+///
+/// Errors: a line of `corners` of another form.
+pub fn accepted(fixtures: &[Fixture], corners: &str) -> Result<Vec<(String, String)>, Error> {
+    let ok = fixtures.iter().filter(|fixture| fixture.verdict.is_ok());
+    let mut all: Vec<(String, String)> =
+        ok.map(|fixture| (fixture.name.clone(), fixture.text.clone())).collect();
+    for ((name, verdict), text) in verdicts::read(corners)?.into_iter().zip(corners_of(corners)?) {
+        let text = String::from_utf8(text).ok().filter(|text| !text.contains('\0'));
+        all.extend(text.filter(|_| verdict.is_ok()).map(|text| (name, text)));
+    }
+    Ok(all)
+}
+
 /// The programs of `corners.tsv`.
 ///
 /// Errors: a line whose first field is no escaped program.
@@ -174,9 +219,10 @@ fn escape_corner(program: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     use super::*;
+    use crate::printed::{Places, print};
     use crate::{Difference, Ours, compare};
 
     fn fixtures() -> PathBuf {
@@ -221,6 +267,27 @@ mod tests {
         let programs = corners_of(&corners).unwrap().into_iter();
         let judged = recorded.iter().zip(programs);
         assert_agreement(judged.map(|((name, verdict), text)| (name.as_str(), verdict, text)));
+    }
+
+    #[test]
+    fn accepted_programs_mean_what_nix_makes_of_them() {
+        let printed = String::from_utf8(read("printed.tsv")).unwrap();
+        let places = Places { folder: Path::new(FOLDER), home: Nix::HOME };
+        let mut wrong = Vec::new();
+        for line in printed.lines() {
+            let (name, theirs) = line.split_once('\t').unwrap();
+            let text = match name.ends_with(".nix") && fixtures().join(name).is_file() {
+                true => read(name),
+                false => unescape(name).unwrap(),
+            };
+            let ours = print(&String::from_utf8(text).unwrap(), places).unwrap_or_default();
+            let ours = escape(normalize(&ours).as_bytes());
+            if ours != theirs {
+                wrong.push(format!("{name}\n  Nix: {theirs}\n  we:  {ours}"));
+            }
+        }
+        assert!(printed.lines().count() > 1000);
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod generate;
 pub mod mutate;
 mod nix;
 mod ours;
+pub mod printed;
 mod shrink;
 mod trees;
 pub mod verdicts;

@@ -194,6 +194,9 @@ pub struct Nix {
 const BATCH: usize = 64;
 
 impl Nix {
+    /// Where home paths start.
+    pub const HOME: &str = "/home/oracle";
+
     /// The Nix whose `nix-instantiate` is `command`; runs one process at a time.
     #[must_use]
     pub fn new(command: impl Into<PathBuf>) -> Self {
@@ -229,12 +232,15 @@ impl Nix {
         Ok(verdict(&output, path))
     }
 
-    /// The tree of one file as Nix prints it; `None` where it refuses the file.
+    /// The trees of files that it accepts, as Nix prints them: one line for each.
     ///
+    /// Shape: `None` for all when it refuses one of them.
     /// Errors: Nix cannot be started.
-    pub fn print_file(&self, path: &Path) -> Result<Option<Vec<u8>>, Error> {
-        let output = self.parse([path]).output().map_err(|e| self.unstartable(e))?;
-        Ok(output.status.success().then_some(output.stdout))
+    pub fn print_files(&self, paths: &[PathBuf]) -> Result<Option<Vec<String>>, Error> {
+        let output = self.parse(paths).output().map_err(|e| self.unstartable(e))?;
+        let lines: Vec<String> =
+            String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+        Ok((output.status.success() && lines.len() == paths.len()).then_some(lines))
     }
 
     /// Judges many files, in their order.
@@ -340,6 +346,7 @@ impl Nix {
             .env("NIX_REMOTE", "dummy://")
             .env("NIX_CONFIG", "extra-experimental-features = nix-command flakes pipe-operators")
             .env("NO_COLOR", "1")
+            .env("HOME", Self::HOME)
             .stdin(Stdio::null());
         command
     }
