@@ -16,6 +16,8 @@ mod first_name;
 pub mod generate;
 pub mod mutate;
 mod nix;
+#[cfg(test)]
+mod oracle;
 mod ours;
 pub mod printed;
 mod shrink;

@@ -33,12 +33,24 @@ pub(super) fn rename_binding(source: &Source<'_>, rng: &mut Rng) -> Option<Vec<E
     Some(vec![replace(bound, new_name(source, rng))])
 }
 
-/// Removes one entry of a set or `let`, or one name of an `inherit`.
+/// Removes one entry of a set or `let`, or one name of an `inherit`; mostly one that others may use.
 pub(super) fn drop_binding(source: &Source<'_>, rng: &mut Rng) -> Option<Vec<Edit>> {
-    let dropped = source.node(rng, |node| {
-        let is_inherited = node.parent().is_some_and(|p| p.kind() == SyntaxKind::NODE_INHERIT);
-        is_binding(node) || is_inherited
-    })?;
+    let is_inherited = |node: &SyntaxNode| {
+        node.parent().is_some_and(|parent| parent.kind() == SyntaxKind::NODE_INHERIT)
+    };
+    let is_visible = |node: &SyntaxNode| {
+        node.ancestors().skip(1).take(2).any(|outer| match outer.kind() {
+            SyntaxKind::NODE_LET_IN | SyntaxKind::NODE_LEGACY_LET => true,
+            SyntaxKind::NODE_ATTR_SET => source.text_of(&range_of(&outer)).starts_with("rec"),
+            _ => false,
+        })
+    };
+    let is_any = |node: &SyntaxNode| is_binding(node) || is_inherited(node);
+    let visible = source.node(rng, |node| is_any(node) && is_visible(node));
+    let dropped = match visible {
+        Some(visible) if rng.u8(0..4) > 0 => visible,
+        _ => source.node(rng, is_any)?,
+    };
     Some(vec![remove(range_of(dropped))])
 }
 
