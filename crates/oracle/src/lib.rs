@@ -4,6 +4,17 @@
 //! a mutation may strike. Programs come from real files, from mutations of them and from a
 //! grammar. This crate is for tests and for people who work on the parser; no product crate
 //! depends on it.
+//!
+//! ```
+//! use cim_nix_oracle::{Ours, Verdict, compare};
+//!
+//! let program = b"{ a = x; }";
+//! let ours = Ours::judge(program);
+//! assert_eq!(ours.summary(), "1:7: undefined variable 'x'");
+//! // Real Nix would be asked by `Nix::judge_text`.
+//! let nix = Verdict::Ok;
+//! assert!(compare(&nix, &ours, program).is_err());
+//! ```
 
 #![allow(
     clippy::disallowed_methods,
