@@ -33,9 +33,8 @@ pub(crate) fn formal_removal(formal: Node<'_>) -> Vec<TextRange> {
     let follower = after.unwrap_or(last).next_significant();
     let is_last = follower.is_none_or(|token| token.kind() == TokenKind::RBrace);
     let piece = |first, last, is_first| Piece { text, first, last, is_first, is_last };
-    let is_leading = |comma: &TokenRef<'_>| {
-        starts_line(text, *comma) && !between(text, *comma, first).contains('\n')
-    };
+    let is_leading =
+        |comma: &TokenRef<'_>| starts_line(*comma) && !between(text, *comma, first).contains('\n');
     match (before, after) {
         (Some(before), Some(after))
             if is_leading(&before) && between(text, last, after).contains('\n') =>
@@ -78,7 +77,7 @@ fn first_of_leading_commas(
 }
 
 /// Deletions as edits, those that meet made one.
-pub(crate) fn deletions(mut ranges: Vec<TextRange>) -> Vec<TextEdit> {
+pub(crate) fn deletions(tree: &Tree, mut ranges: Vec<TextRange>) -> Vec<TextEdit> {
     ranges.sort_unstable_by_key(|range| (range.start, range.end));
     let mut merged: Vec<TextRange> = Vec::new();
     for range in ranges {
@@ -87,7 +86,21 @@ pub(crate) fn deletions(mut ranges: Vec<TextRange>) -> Vec<TextEdit> {
             _ => merged.push(range),
         }
     }
-    merged.into_iter().map(TextEdit::remove).collect()
+    merged.into_iter().map(|range| TextEdit::remove(behind_comment(tree, range))).collect()
+}
+
+/// The range to delete, without the line break in front if a comment there would swallow what
+/// follows: only one of several that met knew what stands before them.
+fn behind_comment(tree: &Tree, range: TextRange) -> TextRange {
+    let text = tree.text();
+    let Some(before) = tree.tokens_around(range.start).0 else { return range };
+    let is_open = before.kind() == TokenKind::LineComment && before.range().end == range.start;
+    if !is_open || text[range.end as usize..].starts_with(['\r', '\n']) {
+        return range;
+    }
+    let gap = &text[range.as_usize()];
+    let blanks = gap.len() - gap.trim_start().len();
+    TextRange::new(range.start + blanks as u32, range.end)
 }
 
 /// Edits that put `inner`, a descendant of `node`, in the place of `node`. Parentheses around
@@ -126,17 +139,19 @@ fn front_of(outer: Node<'_>, kept: u32) -> TextRange {
     if kept == start {
         return TextRange::empty(start);
     }
-    let line = line_start(text, start);
-    let kept_line = line_start(text, kept);
-    let is_first = text[line..start as usize].trim().is_empty();
-    let stands_alone = kept_line > line && text[kept_line..kept as usize].trim().is_empty();
+    let before = &text[..kept as usize];
+    let gap = &before[before.trim_end().len()..];
+    let is_first = outer.first_token().is_some_and(starts_line);
+    let stands_alone = gap.contains('\n');
     match (is_first, stands_alone) {
-        (true, true) => TextRange::new(line as u32, kept_line as u32),
+        (true, true) => {
+            let kept_line = kept as usize - (gap.len() - gap.rfind('\n').map_or(0, |at| at + 1));
+            TextRange::new(line_start(text, start) as u32, kept_line as u32)
+        }
         (false, true) => {
-            let gap = &text[..kept as usize];
-            let gap = &gap[gap.trim_end().len()..];
-            let indent = |at: usize| text[at..].bytes().take_while(|b| b" \t".contains(b)).count();
-            if newlines(gap) > 1 || indent(kept_line) > indent(line) {
+            let indent = |line: &str| line.bytes().take_while(|b| b" \t".contains(b)).count();
+            let kept_indent = indent(&gap[gap.rfind('\n').map_or(0, |at| at + 1)..]);
+            if newlines(gap) > 1 || kept_indent > indent(&text[line_start(text, start)..]) {
                 let start = text[..start as usize].trim_end().len();
                 return TextRange::new(start as u32, kept - gap.len() as u32);
             }
@@ -198,7 +213,7 @@ struct Piece<'t> {
 
 fn cut(piece: &Piece<'_>) -> TextRange {
     let text = piece.text;
-    let begins_line = starts_line(text, piece.first);
+    let begins_line = starts_line(piece.first);
     let first = if begins_line { first_comment(text, piece.first) } else { piece.first };
     let own_comment = trailing_comment(text, piece.last).filter(|_| begins_line || piece.is_first);
     let last = own_comment.unwrap_or(piece.last);
@@ -296,16 +311,18 @@ fn line_start(text: &str, at: u32) -> usize {
 }
 
 /// Whether nothing but blanks stands in front of a token on its line.
-fn starts_line(text: &str, token: TokenRef<'_>) -> bool {
-    let start = token.range().start;
-    text[line_start(text, start)..start as usize].trim().is_empty()
+fn starts_line(token: TokenRef<'_>) -> bool {
+    token.previous().is_none_or(|before| {
+        let is_blank = before.kind() == TokenKind::Whitespace;
+        is_blank && (before.text().contains('\n') || before.previous().is_none())
+    })
 }
 
 /// The first of the comments directly above a token, or the token.
 fn first_comment<'t>(text: &str, token: TokenRef<'t>) -> TokenRef<'t> {
     let mut first = token;
     while let Some(comment) = previous_solid(first).filter(|before| before.kind().is_comment()) {
-        if newlines(between(text, comment, first)) > 1 || !starts_line(text, comment) {
+        if newlines(between(text, comment, first)) > 1 || !starts_line(comment) {
             break;
         }
         first = comment;

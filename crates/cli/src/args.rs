@@ -10,6 +10,7 @@ use crate::commands::check::CheckArgs;
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::files::FilesArgs;
+use crate::commands::graph::GraphArgs;
 use crate::commands::parse::ParseArgs;
 use crate::commands::symbols::SymbolsArgs;
 use crate::terminal::ColorWhen;
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     Symbols(SymbolsArgs),
     /// List the files of a project, and what each one is
     Files(FilesArgs),
+    /// Show which files import which
+    Graph(GraphArgs),
     /// Explain a rule
     Explain(ExplainArgs),
     /// Print the completions for a shell

@@ -1,10 +1,12 @@
 //! Checking files: reading, rules, fixes, rendering.
 //!
-//! Everything about a file happens in one worker, and only what is printed or written leaves it;
-//! text, tree and IR are dropped at once. That keeps a run over tens of thousands of files small.
-//! Finding files, and doing something with the outcomes, is left to the commands.
+//! Everything about a file happens in one worker, and only what is printed or written leaves it,
+//! with a summary of its imports; text, tree and IR are dropped at once. That keeps a run over tens
+//! of thousands of files small. The few files that the import graph speaks about are checked once
+//! more. Finding files, and doing something with the outcomes, is left to the commands.
 
 mod guard;
+mod imports;
 mod pipes;
 
 use std::path::{Path, PathBuf};
@@ -12,9 +14,10 @@ use std::path::{Path, PathBuf};
 use cim_nix_analysis::{CheckedFile, Checker, FixMode, Lints, fix_text};
 use cim_nix_base::{Code, ContentHash, Diagnostic, Error, Severity, TextRange, unified_diff};
 use cim_nix_project::{
-    Discovery, Panicked, Problem, SourceFile, Trouble, Workers, for_each, generated_reason,
+    Discovery, FileId, ImportGraph, Panicked, Problem, Snapshot, SourceFile, Summary, Trouble,
+    Workers, for_each, generated_reason, summarise,
 };
-use cim_nix_vfs::SOURCE_LIMIT;
+use cim_nix_vfs::{DiskFiles, SOURCE_LIMIT};
 
 use crate::output::{Rendered, Source, Style, Tally};
 use crate::progress::Progress;
@@ -43,6 +46,8 @@ pub(crate) struct Outcome {
     pub(crate) rendered: Rendered,
     pub(crate) tally: Tally,
     pub(crate) fixed: Option<FixedFile>,
+    /// What it refers to, where that was asked for.
+    summary: Summary,
 }
 
 /// A file with another text.
@@ -65,15 +70,17 @@ struct Subject<'a> {
     is_named: bool,
 }
 
-/// Checks all files that were found in the order of their paths.
+/// Checks all files that were found in the project at `root`, in the order of their paths.
 ///
 /// Errors: no thread can be started.
 pub(crate) fn check_all(
     run: Run<'_>,
+    root: &Path,
     found: &Discovery,
     progress: &Progress,
 ) -> Result<Vec<Outcome>, Error> {
-    let files = &found.files;
+    let snapshot = Snapshot::new(root, found.files.clone());
+    let files = snapshot.files();
     let nix_files: Vec<usize> = (0..files.len()).filter(|&at| is_nix(&files[at])).collect();
     progress.start(nix_files.len());
     let outcomes = check_each(run, &nix_files, |checker, at| {
@@ -86,6 +93,9 @@ pub(crate) fn check_all(
     for ((at, outcome), file) in outcomes.into_iter().zip(nix_files.iter().map(|&at| &files[at])) {
         all[at] = outcome.unwrap_or_else(|text| failure(run, &file.path, &text));
     }
+    if imports::is_wanted(run.settings) {
+        check_imports(run, &snapshot, &mut all)?;
+    }
     Ok(with_troubles(run, files, all, &found.troubles))
 }
 
@@ -95,7 +105,7 @@ pub(crate) fn check_all(
 /// Errors: no thread can be started.
 pub(crate) fn check_stdin(run: Run<'_>, path: &Path, bytes: Vec<u8>) -> Result<Outcome, Error> {
     let subject = Subject { path, source: SourceText::new(bytes), is_named: true };
-    let check = |checker: &mut Checker, _| check_text(run, checker, subject.clone());
+    let check = |checker: &mut Checker, _| check_text(run, checker, subject.clone(), &[]);
     let outcomes = check_each(run, &[0], check)?;
     let outcome = outcomes.into_iter().next().map(|(_, outcome)| outcome);
     Ok(outcome.map_or_else(Outcome::default, |outcome| {
@@ -130,6 +140,39 @@ fn check_each(
     Ok(wanted.iter().copied().zip(answers.into_iter().map(flat)).collect())
 }
 
+/// Adds what only all files together tell to the files that it is about.
+fn check_imports(run: Run<'_>, snapshot: &Snapshot, outcomes: &mut [Outcome]) -> Result<(), Error> {
+    let summaries = outcomes.iter_mut().map(|outcome| std::mem::take(&mut outcome.summary));
+    let graph = ImportGraph::link(snapshot, summaries.collect(), &DiskFiles);
+    let mut findings = imports::find(&graph, run.settings);
+    findings.retain(|file, _| outcomes[file.index()].tally.is_open_to_rules());
+    let wanted: Vec<usize> = findings.keys().map(|file| file.index()).collect();
+    let run = Run { fix: None, ..run };
+    let fixed: &[Outcome] = outcomes;
+    let again = check_each(run, &wanted, |checker, at| {
+        let file = &snapshot.files()[at];
+        let fixed = fixed[at].fixed.as_ref().map(|fixed| fixed.text.clone());
+        let source = match fixed {
+            Some(text) => Ok(SourceText { text, first_bad: None }),
+            None => read(&file.path),
+        };
+        let more = findings.get(&FileId(at as u32)).map_or(&[][..], Vec::as_slice);
+        match source {
+            Ok(source) => {
+                let subject = Subject { path: &file.path, source, is_named: file.is_named };
+                check_text(run, checker, subject, more)
+            }
+            Err(problem) => unreadable(run, &file.path, &problem),
+        }
+    })?;
+    for (at, outcome) in again {
+        let path = &snapshot.files()[at].path;
+        let outcome = outcome.unwrap_or_else(|text| failure(run, path, &text));
+        outcomes[at].replace(outcome);
+    }
+    Ok(())
+}
+
 /// The outcomes of files and of paths that could not be looked at, in the order of the paths.
 fn with_troubles(
     run: Run<'_>,
@@ -148,18 +191,33 @@ fn with_troubles(
     all.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
+impl Outcome {
+    /// Takes over what was found now and keeps what was mended before.
+    fn replace(&mut self, now: Self) {
+        self.rendered = now.rendered;
+        let before = std::mem::replace(&mut self.tally, now.tally);
+        self.tally.fixed = before.fixed;
+        self.tally.fixed_files = before.fixed_files;
+    }
+}
+
 fn check_file(run: Run<'_>, checker: &mut Checker, file: &SourceFile) -> Outcome {
     match read(&file.path) {
         Ok(source) => {
             let subject = Subject { path: &file.path, source, is_named: file.is_named };
-            check_text(run, checker, subject)
+            check_text(run, checker, subject, &[])
         }
         Err(problem) => unreadable(run, &file.path, &problem),
     }
 }
 
-/// Checks one text.
-fn check_text(run: Run<'_>, checker: &mut Checker, subject: Subject<'_>) -> Outcome {
+/// Checks one text; `more` are findings about it that were made elsewhere.
+fn check_text(
+    run: Run<'_>,
+    checker: &mut Checker,
+    subject: Subject<'_>,
+    more: &[Diagnostic],
+) -> Outcome {
     let Subject { path, source: SourceText { text, first_bad }, is_named } = subject;
     let settings = run.settings;
     let name = shown(path);
@@ -183,6 +241,7 @@ fn check_text(run: Run<'_>, checker: &mut Checker, subject: Subject<'_>) -> Outc
     }
     let mut findings: Vec<Diagnostic> =
         checked.findings.iter().map(|found| found.diagnostic.clone()).collect();
+    findings.extend_from_slice(more);
     findings.extend(not_utf8(first_bad, lints));
     findings.extend(pipe(&checked, path, settings, lints));
     findings.sort_by_key(|found| found.range.start);
@@ -195,7 +254,11 @@ fn check_text(run: Run<'_>, checker: &mut Checker, subject: Subject<'_>) -> Outc
     }
     let source = Source::new(&name, checked.tree.text());
     let rendered = Rendered::new(run.style, &source, &findings);
-    Outcome { rendered, tally, fixed }
+    let summary = match imports::is_wanted(settings) {
+        true => summarise(&checked.tree, &checked.ir),
+        false => Summary::default(),
+    };
+    Outcome { rendered, tally, fixed, summary }
 }
 
 fn has_fix(checked: &CheckedFile) -> bool {

@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod explain;
 pub(crate) mod files;
+pub(crate) mod graph;
 pub(crate) mod parse;
 pub(crate) mod symbols;
 
@@ -20,6 +21,7 @@ pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
         Command::Parse(args) => parse::run(args),
         Command::Symbols(args) => symbols::run(args),
         Command::Files(args) => files::run(args),
+        Command::Graph(args) => graph::run(args),
         Command::Explain(args) => explain::run(args, color),
         Command::Completions(args) => completions::run(args),
     }

@@ -23,6 +23,7 @@ mod settings;
 mod terminal;
 mod watch;
 
+use std::panic::catch_unwind;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -32,9 +33,18 @@ use crate::exit::Exit;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let exit = commands::run(&cli.command, cli.color).unwrap_or_else(|error| {
-        terminal::report(&error, cli.color);
-        Exit::from(&error)
-    });
+    let ended = catch_unwind(|| commands::run(&cli.command, cli.color));
+    let exit = match ended {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => {
+            terminal::report(&error, cli.color);
+            Exit::from(&error)
+        }
+        // The panic has said what and where.
+        Err(_) => {
+            terminal::note("this is a fault of cim-nix: please report it");
+            Exit::Broken
+        }
+    };
     exit.into()
 }

@@ -27,7 +27,7 @@ pub(crate) enum Format {
     /// Source excerpts with remarks, for people
     #[default]
     Human,
-    /// One line a finding: path:line:column: severity[CODE] message
+    /// One line a finding: `path:line:column: severity[CODE] message`
     Concise,
     /// One JSON object; its schema is documented in docs/cli.md
     Json,

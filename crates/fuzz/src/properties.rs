@@ -54,11 +54,9 @@ pub fn lower(data: &[u8]) {
         ir.children(id, &mut children);
         assert!(children.iter().all(|child| child.0 < at), "{id:?} comes before its child");
         children.iter().for_each(|child| parents[child.index()] += 1);
-        if let Expr::Var { symbol, target } = ir.expr(id) {
-            if let Target::Local(binding) = target {
-                assert_eq!(ir.binding(binding).symbol, symbol);
-                assert!(uses.of(binding).contains(&id));
-            }
+        if let Expr::Var { symbol, target: Target::Local(binding) } = ir.expr(id) {
+            assert_eq!(ir.binding(binding).symbol, symbol);
+            assert!(uses.of(binding).contains(&id));
         }
     }
     assert!(parents.iter().all(|&count| count <= 1), "an expression has two parents");

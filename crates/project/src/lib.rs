@@ -4,6 +4,8 @@
 //! patterns and answers with sorted [`SourceFile`]s; what could not be looked at is a [`Trouble`],
 //! never an abort. A [`Snapshot`] shares that list cheaply, [`for_each`] works through it on all
 //! cores, and [`generated_reason`] tells files that a tool wrote from those that people wrote.
+//! [`summarise`] says which other files a parsed file refers to, and [`ImportGraph`] links all such
+//! summaries: what leads where, what is missing, what imports itself.
 //!
 //! This crate does no I/O of its own: the disk lives behind [`Files`] in `vfs`, and
 //! [`MemoryFiles`] stands in for it in tests.
@@ -32,6 +34,8 @@
 mod discover;
 mod files;
 mod generated;
+mod graph;
+mod imports;
 mod memory;
 mod parallel;
 mod patterns;
@@ -41,6 +45,8 @@ mod snapshot;
 pub use discover::{Discovery, LeftOut, Request, Trouble, discover};
 pub use files::{EntryKind, Files, Problem};
 pub use generated::generated_reason;
+pub use graph::{Cycle, Destination, Folder, ImportEdge, ImportGraph, Lack, Missing, Outside};
+pub use imports::{Reference, ReferenceKind, Strict, Summary, Target, summarise};
 pub use memory::MemoryFiles;
 pub use parallel::{Panicked, Workers, for_each};
 pub use rules::Excludes;

@@ -153,50 +153,66 @@ fn let_binding_of(context: &Context<'_>, value: Node<'_>) -> Option<BindingId> {
 /// Names that the module system alone gives.
 const MODULE_ARGUMENTS: &[&str] = &["config", "options", "modulesPath", "osConfig"];
 
-/// Names that make a set a module, whatever else is in it.
-const MODULE_PARTS: &[&str] = &["config", "imports", "options"];
-
-/// Where options of NixOS, Home Manager and nix-darwin begin.
-const OPTION_ROOTS: &[&str] = &[
+/// The attributes of a module that has `config` or `options`; the module system refuses others.
+const MODULE_PARTS: &[&str] = &[
     "_class",
+    "_file",
     "_module",
-    "accounts",
-    "assertions",
-    "boot",
-    "console",
-    "dconf",
+    "config",
     "disabledModules",
-    "documentation",
+    "freeformType",
+    "imports",
+    "key",
+    "meta",
+    "options",
+    "require",
+];
+
+/// Where options of NixOS, Home Manager and nix-darwin begin, as far as the names say little else.
+const OPTION_ROOTS: &[&str] = &[
+    "boot",
     "environment",
     "fileSystems",
-    "fonts",
-    "gtk",
     "hardware",
     "home",
     "home-manager",
     "homebrew",
-    "i18n",
+    "imports",
     "launchd",
-    "meta",
     "networking",
-    "nix",
     "nixpkgs",
-    "powerManagement",
     "programs",
-    "qt",
-    "security",
     "services",
     "specialisation",
-    "swapDevices",
-    "system",
     "systemd",
-    "time",
     "users",
     "virtualisation",
-    "warnings",
-    "wayland",
     "xdg",
     "xsession",
+];
+
+/// Where options begin that have more common names.
+const COMMON_OPTION_ROOTS: &[&str] = &[
+    "_module",
+    "accounts",
+    "assertions",
+    "console",
+    "dconf",
+    "disabledModules",
+    "documentation",
+    "fonts",
+    "gtk",
+    "i18n",
+    "meta",
+    "nix",
+    "powerManagement",
+    "qt",
+    "security",
+    "swapDevices",
+    "system",
+    "time",
+    "warnings",
+    "wayland",
     "zramSwap",
 ];
 
@@ -232,11 +248,15 @@ fn is_module_set(set: Node<'_>) -> bool {
             ast::Entry::Inherit(inherit) => names.extend(inherit.names().map(Attr::name)),
         }
     }
-    let is_among = |list: &[&str], name: &Option<Cow<'_, str>>| {
-        name.as_ref().is_some_and(|name| list.contains(&name.as_ref()))
+    let any = |list: &[&str]| names.iter().flatten().any(|name| list.contains(&name.as_ref()));
+    let all = |lists: [&[&str]; 2]| {
+        let is_among = |name: &Cow<'_, str>| lists.iter().any(|list| list.contains(&name.as_ref()));
+        names.iter().all(|name| name.as_ref().is_some_and(is_among))
     };
-    let is_part = names.iter().any(|name| is_among(MODULE_PARTS, name));
-    is_part || (!names.is_empty() && names.iter().all(|name| is_among(OPTION_ROOTS, name)))
+    if any(&["config", "options"]) {
+        return all([MODULE_PARTS, &[]]);
+    }
+    any(&["imports"]) || any(OPTION_ROOTS) && all([OPTION_ROOTS, COMMON_OPTION_ROOTS])
 }
 
 fn takes_module_argument(context: &Context<'_>, lambda: &Lambda) -> bool {

@@ -93,7 +93,7 @@ fn empty_inherit(node: Node<'_>) -> Option<Finding> {
     if !is_empty || has_comment(node.first_token()?, node.range().end) {
         return None;
     }
-    let edits = layout::deletions(vec![layout::removal(node)]);
+    let edits = layout::deletions(node.tree(), vec![layout::removal(node)]);
     let found = Finding::at(node.range(), "this `inherit` names nothing");
     Some(found.safe_fix("remove the `inherit`", edits, vec![Rewrite::Remove(node.id())]))
 }
@@ -172,7 +172,7 @@ fn without_operands(
         Some(before) => TextRange::new(operands[before].range().end, operands[at].range().end),
         None => operands[at].range(),
     });
-    let edits = layout::deletions(ranges.collect());
+    let edits = layout::deletions(node.tree(), ranges.collect());
     let mut rewrites: Vec<Rewrite> =
         dropped.iter().map(|&at| Rewrite::Remove(operands[at].id())).collect();
     let operators = node.own_tokens().take(kept.len() - 1);

@@ -6,10 +6,11 @@
 //! within the smallest unused piece that holds it. Defaults of parameters that callers may pass
 //! (see [`callers::listed_names`]) count as used, since the parameter has to stay.
 
-use cim_nix_semantics::{BindingId, Expr, ExprId, ScopeId, ScopeKind, SetId};
+use cim_nix_semantics::{Attr, BindingId, Expr, ExprId, ScopeId, ScopeKind, SetId};
 use cim_nix_syntax::NodeKind;
 
 use super::callers::{self, ListedNames};
+use super::unused_binding::is_guard;
 use crate::context::Context;
 
 /// What is reached from the file, or from within the unused piece around it.
@@ -22,7 +23,9 @@ impl Reach {
     pub(super) fn of(context: &Context<'_>) -> Self {
         let mut walk = Walk::new(context);
         walk.run(context.ir.root());
-        let mut left: Vec<ExprId> = walk.values.iter().copied().filter(|id| is_some(*id)).collect();
+        let sources = context.ir.sources.iter().map(|source| source.expr);
+        let values = walk.values.iter().copied().filter(|id| is_some(*id));
+        let mut left: Vec<ExprId> = values.chain(sources).collect();
         // Children come before their parents in the arena: the larger piece is walked first.
         left.sort_unstable_by(|a, b| b.cmp(a));
         for value in left {
@@ -89,13 +92,11 @@ impl<'c, 'a> Walk<'c, 'a> {
         }
         match ir.expr(id) {
             Expr::Let { set, body } => {
-                self.enter(ir.set(set).scope);
+                self.enter_let(set);
                 self.queue.push(body);
             }
-            Expr::LegacyLet(set) => {
-                self.enter(ir.set(set).scope);
-                self.legacy_let(set);
-            }
+            Expr::LegacyLet(set) => self.enter_let(set),
+            Expr::InheritFrom { source, .. } => self.queue.push(ir.source(source).expr),
             Expr::AttrSet(set) => {
                 self.enter(ir.set(set).scope);
                 ir.children(id, &mut self.queue);
@@ -126,11 +127,11 @@ impl<'c, 'a> Walk<'c, 'a> {
         }
     }
 
-    /// Evaluation enters `let { … }` through what is no lazy value: its `body`, mostly.
-    fn legacy_let(&mut self, set: SetId) {
+    /// What is no lazy value counts as reached with the `let`.
+    fn enter_let(&mut self, set: SetId) {
         let ir = self.context.ir;
-        let Some(scope) = ir.set(set).scope else { return };
-        for (id, attr) in ir.scope_bindings(scope).zip(ir.set_attrs(set)) {
+        self.enter(ir.set(set).scope);
+        for (id, attr) in ir.set_bindings(set).zip(ir.set_attrs(set)) {
             if !is_some(self.values[id.index()]) {
                 self.live[id.index()] = true;
                 self.queue.push(attr.value);
@@ -145,18 +146,20 @@ impl<'c, 'a> Walk<'c, 'a> {
 fn lazy_values(context: &Context<'_>) -> Vec<ExprId> {
     let ir = context.ir;
     let mut values = vec![Expr::NO_DEFAULT; ir.bindings.len()];
-    for set in &ir.sets {
+    for (at, set) in ir.sets.iter().enumerate() {
         let Some(scope) = set.scope else { continue };
         let is_legacy = is_legacy_let(context, scope);
         if ir.scopes[scope.index()].kind != ScopeKind::Let && !is_legacy {
             continue;
         }
         let attrs = &ir.attrs[set.attrs.range()];
-        if is_legacy && attrs.iter().any(|attr| ir.symbol(attr.symbol) == "__overrides") {
+        let is_overridden = |attr: &Attr| ir.symbol(attr.symbol) == "__overrides";
+        if is_legacy && attrs.iter().any(is_overridden) {
             continue;
         }
-        for (id, attr) in ir.scope_bindings(scope).zip(attrs) {
-            if !is_legacy || context.name(id) != "body" {
+        for (id, attr) in ir.set_bindings(SetId(at as u32)).zip(attrs) {
+            let is_entry = is_legacy && context.name(id) == "body";
+            if !is_entry && !is_guard(context, id) {
                 values[id.index()] = attr.value;
             }
         }

@@ -80,9 +80,7 @@ pub(super) fn check_lets(context: &Context<'_>, report: &mut Report, kinds: &[Bi
             {
                 continue;
             }
-            // The old form has names that evaluation knows.
-            let is_known = !is_let && matches!(context.name(id), "body" | "__overrides");
-            if is_known || is_guard(context, id) {
+            if is_entry(context, id) || is_guard(context, id) {
                 continue;
             }
             if context.uses().of(id).is_empty() {
@@ -94,8 +92,14 @@ pub(super) fn check_lets(context: &Context<'_>, report: &mut Report, kinds: &[Bi
     }
 }
 
+/// Whether evaluation knows a name of the old `let { … }`.
+fn is_entry(context: &Context<'_>, id: BindingId) -> bool {
+    let is_known = matches!(context.name(id), "body" | "__overrides");
+    is_known && is_legacy_let(context, context.ir.binding(id).scope)
+}
+
 /// Whether a binding fails when it is used, so that nobody uses an outer binding of its name.
-fn is_guard(context: &Context<'_>, id: BindingId) -> bool {
+pub(super) fn is_guard(context: &Context<'_>, id: BindingId) -> bool {
     let path = context.node(context.ir.binding(id).name).parent();
     let value = path.and_then(Node::next_sibling).and_then(ast::without_parens);
     let call = value.filter(|value| value.kind() == NodeKind::Apply);
@@ -145,7 +149,8 @@ fn with_removal(context: &Context<'_>, found: Finding, ids: &[BindingId]) -> Fin
         [first, ..] => format!("remove `{}` and what only refers to it", context.name(*first)),
         [] => return found,
     };
-    let edits = layout::deletions(gone.iter().map(|node| layout::removal(*node)).collect());
+    let edits =
+        layout::deletions(context.tree, gone.iter().map(|node| layout::removal(*node)).collect());
     let rewrites = gone.iter().map(|node| Rewrite::Remove(node.id())).collect();
     found.safe_fix(title, edits, rewrites)
 }
@@ -191,8 +196,10 @@ struct DeadNames<'c, 'a> {
     entries: HashMap<NodeId, Vec<BindingId>>,
 }
 
-/// Groups are followed up to this many names: more than a person would remove in one go.
+/// Groups are followed up to this many names, more than a person would remove in one go, and this
+/// many uses of them.
 const MAX_GROUP: usize = 64;
+const MAX_USES: usize = 1024;
 
 impl<'c, 'a> DeadNames<'c, 'a> {
     fn of(context: &'c Context<'a>) -> Self {
@@ -202,7 +209,7 @@ impl<'c, 'a> DeadNames<'c, 'a> {
             let id = BindingId(at as u32);
             let scope = context.ir.scopes[binding.scope.index()];
             let is_let = scope.kind == ScopeKind::Let || is_legacy_let(context, binding.scope);
-            if !is_let || reach.is_live(id) {
+            if !is_let || reach.is_live(id) || is_entry(context, id) {
                 continue;
             }
             let parent = context.node(binding.name).parent();
@@ -222,10 +229,15 @@ impl<'c, 'a> DeadNames<'c, 'a> {
     /// refers to one of them or they are too many.
     fn group(&self, id: BindingId) -> Option<Vec<BindingId>> {
         let mut group = vec![id];
-        let mut at = 0;
+        let (mut at, mut n_uses) = (0, 0);
         while let Some(&id) = group.get(at) {
             at += 1;
-            for &variable in self.context.uses().of(id) {
+            let uses = self.context.uses().of(id);
+            n_uses += uses.len();
+            if n_uses > MAX_USES {
+                return None;
+            }
+            for &variable in uses {
                 for user in self.users(self.context.node(self.context.ir.node(variable)))? {
                     if !group.contains(user) {
                         group.push(*user);

@@ -108,7 +108,7 @@ fn is_never_used(context: &Context<'_>, id: BindingId) -> bool {
 fn never_used(context: &Context<'_>, id: BindingId, applicability: Applicability) -> Finding {
     let name = context.name(id);
     let formal = context.node(context.ir.binding(id).name);
-    let edits = layout::deletions(layout::formal_removal(formal));
+    let edits = layout::deletions(context.tree, layout::formal_removal(formal));
     Finding::at(context.name_range(id), format!("the parameter `{name}` is never used")).fix(
         applicability,
         format!("remove the parameter `{name}`"),

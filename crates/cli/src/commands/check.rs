@@ -86,6 +86,10 @@ pub(crate) struct CheckArgs {
 pub(crate) fn run(args: &CheckArgs, color: ColorWhen) -> Result<Exit, Error> {
     let is_stdin_among = args.paths.iter().any(|path| is_stdin(path));
     if !is_stdin_among {
+        if args.stdin_filename.is_some() {
+            return Err(Error::user("`--stdin-filename` is for standard input")
+                .hint("give `-` as the path"));
+        }
         return match args.watch {
             true => watch(args, color),
             false => Ok(check(args, color)?.exit),
@@ -117,7 +121,7 @@ fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
     let run = args.run(&settings, color);
     let root = scope::project_root(&args.paths);
     let target = match args.fix {
-        true => Some(Target::new(root)?),
+        true => Some(Target::new(root.clone())?),
         false => None,
     };
     if let Some(target) = &target {
@@ -125,7 +129,7 @@ fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
     }
     let progress = Progress::new(!args.quiet);
     let found = scope::find_files(&DiskFiles, &args.walk, &args.paths, &config)?;
-    let outcomes = check_all(run, &found, &progress)?;
+    let outcomes = check_all(run, &root, &found, &progress)?;
     drop(progress);
     if !args.quiet && outcomes.iter().all(|outcome| outcome.tally.files == 0) {
         note("no Nix files found");

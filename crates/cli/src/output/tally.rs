@@ -80,6 +80,11 @@ impl Tally {
         }
     }
 
+    /// Whether rules have looked at the file that this is the count of.
+    pub(crate) fn is_open_to_rules(&self) -> bool {
+        self.files == 1 && self.generated + self.unparsed + self.failures == 0
+    }
+
     /// Number of findings.
     pub(crate) fn findings(&self) -> usize {
         self.errors + self.warnings + self.infos

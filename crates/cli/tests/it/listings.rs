@@ -1,4 +1,4 @@
-//! `parse`, `symbols` and `files`.
+//! `parse`, `symbols`, `files` and `graph`.
 
 use expect_test::expect;
 use serde_json::Value;
@@ -136,6 +136,84 @@ fn kinds_of_a_project() {
     );
     let json: Value = serde_json::from_str(&stdout(&sandbox.run("files --format json"))).unwrap();
     assert_eq!(json["files"][1]["kind"], "flake");
+}
+
+const IMPORTS: &str = "\
+//- flake.nix
+{ outputs = _: import ./lib; }
+//- lib/default.nix
+{ a = import ./a.nix; b = ./missing.nix; }
+//- lib/a.nix
+{ lib = import ./.; c = import ../gone.nix; }
+//- other/alone.nix
+1
+";
+
+#[test]
+fn imports_of_a_project() {
+    let sandbox = Sandbox::new(IMPORTS);
+    sandbox.check(
+        "graph",
+        expect![[r#"
+        [stdout]
+        flake.nix [flake]
+          import lib/default.nix [expression]
+            import lib/a.nix [import]
+              import lib/default.nix [expression] (cycle)
+        other/alone.nix [expression]
+        [stderr]
+        lib/a.nix: nothing is at `gone.nix`
+        [exit 0]
+    "#]],
+    );
+    sandbox.check(
+        "graph lib",
+        expect![[r#"
+        [stdout]
+        lib/a.nix [import]
+          import lib/default.nix [expression]
+            import lib/a.nix [import] (cycle)
+        [stderr]
+        lib/a.nix: nothing is at `gone.nix`
+        [exit 0]
+    "#]],
+    );
+    sandbox.check(
+        "graph lib/a.nix --format dot",
+        expect![[r#"
+        [stdout]
+        digraph {
+          rankdir=LR;
+          node [shape=box];
+          n0 [label="lib/a.nix" tooltip="import"];
+          n1 [label="lib/default.nix" tooltip="expression"];
+          n0 -> n1 [label="import"];
+          n1 -> n0 [label="import"];
+        }
+        [stderr]
+        lib/a.nix: nothing is at `gone.nix`
+        [exit 0]
+    "#]],
+    );
+    sandbox.check(
+        "graph other/alone.nix --format mermaid",
+        expect![[r#"
+        [stdout]
+        flowchart LR
+          n0["other/alone.nix"]
+        [exit 0]
+    "#]],
+    );
+    let json: Value = serde_json::from_str(&stdout(&sandbox.run("graph --format json"))).unwrap();
+    assert_eq!(json["edges"][0]["kind"], "import");
+    sandbox.check(
+        "graph nowhere.nix",
+        expect![[r#"
+        [stderr]
+        cannot read `nowhere.nix`: it does not exist
+        [exit 2]
+    "#]],
+    );
 }
 
 #[test]

@@ -17,6 +17,7 @@ fn help_of_the_program() {
           parse        Print the syntax tree or the tokens of a file
           symbols      List what files define: bindings, attributes, parameters
           files        List the files of a project, and what each one is
+          graph        Show which files import which
           explain      Explain a rule
           completions  Print the completions for a shell
 
@@ -28,7 +29,7 @@ fn help_of_the_program() {
                   - auto:   On a terminal, unless NO_COLOR is set; with CLICOLOR_FORCE everywhere
                   - always: Everywhere
                   - never:  Nowhere
-          
+
                   [default: auto]
 
           -h, --help
@@ -51,7 +52,7 @@ fn help_of_the_program() {
 #[test]
 fn help_of_every_command_has_examples() {
     let sandbox = Sandbox::new("");
-    for command in ["check", "parse", "symbols", "files", "explain", "completions"] {
+    for command in ["check", "parse", "symbols", "files", "graph", "explain", "completions"] {
         let output = sandbox.run(&format!("{command} --help"));
         assert_eq!(output.status.code(), Some(0));
         let text = stdout(&output);
@@ -91,6 +92,7 @@ fn wrong_arguments_are_refused() {
           parse        Print the syntax tree or the tokens of a file
           symbols      List what files define: bindings, attributes, parameters
           files        List the files of a project, and what each one is
+          graph        Show which files import which
           explain      Explain a rule
           completions  Print the completions for a shell
 
@@ -183,6 +185,15 @@ fn wrong_arguments_are_refused() {
         expect![[r#"
         [stderr]
         error: `-` is standard input and stands alone, without other paths
+        [exit 2]
+    "#]],
+    );
+    sandbox.check(
+        "check --stdin-filename a.nix",
+        expect![[r#"
+        [stderr]
+        error: `--stdin-filename` is for standard input
+          hint: give `-` as the path
         [exit 2]
     "#]],
     );

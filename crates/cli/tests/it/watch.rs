@@ -20,12 +20,18 @@ impl Drop for Ended {
     }
 }
 
-/// Waits for a line that contains `text`.
-fn wait_for(lines: &Receiver<String>, text: &str) {
+/// Waits for a line that contains `text`. The two streams race each other, so lines that came too
+/// early wait in `early`.
+fn wait_for(lines: &Receiver<String>, early: &mut Vec<String>, text: &str) {
+    if let Some(at) = early.iter().position(|line| line.contains(text)) {
+        early.remove(at);
+        return;
+    }
     while let Ok(line) = lines.recv_timeout(LIMIT) {
         if line.contains(text) {
             return;
         }
+        early.push(line);
     }
     panic!("no line with `{text}`");
 }
@@ -47,14 +53,15 @@ fn checks_again_when_something_changes() {
             }
         });
     }
-    wait_for(&lines, "watching 1 file");
+    let mut early = Vec::new();
+    wait_for(&lines, &mut early, "watching 1 file");
     sandbox.write("a.nix", "second_name\n");
-    wait_for(&lines, "changed: a.nix");
-    wait_for(&lines, "undefined variable `second_name`");
+    wait_for(&lines, &mut early, "changed: a.nix");
+    wait_for(&lines, &mut early, "undefined variable `second_name`");
     sandbox.write("b.nix", "third_name\n");
-    wait_for(&lines, "undefined variable `third_name`");
+    wait_for(&lines, &mut early, "undefined variable `third_name`");
     sandbox.write("cim-nix.toml", "wrong = 1\n");
-    wait_for(&lines, "unknown key `wrong`");
+    wait_for(&lines, &mut early, "unknown key `wrong`");
     sandbox.write("cim-nix.toml", "check.ignore = [\"COR001\"]\n");
-    wait_for(&lines, "watching 3 files");
+    wait_for(&lines, &mut early, "watching 3 files");
 }

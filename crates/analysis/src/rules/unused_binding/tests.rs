@@ -21,6 +21,7 @@ fn names_without_uses_are_found() {
 #[test]
 fn guards_are_left_alone() {
     assert_eq!(marked("DEAD001", "stdenv: let stdenv = throw \"no\"; a = throw; in 1"), "a");
+    assert_eq!(marked("DEAD001", "let a = throw b; b = c; c = 1; in 2"), "");
     assert_eq!(marked("DEAD001", "let a = (builtins.abort \"no\"); in x: 1"), "");
 }
 
@@ -43,6 +44,8 @@ fn names_inside_unused_code_are_judged_there() {
     assert_eq!(marked("DEAD001", "let f = x: let y = x; z = y; w = 1; in z; in 2"), "f w");
     assert_eq!(marked("DEAD001", "let f = let g = 1; in a: g; in 2"), "f");
     assert_eq!(marked("DEAD001", "{ a ? let b = 1; in b, ... }: 2"), "");
+    assert_eq!(marked("DEAD001", "let f = let s = { }; inherit (s) a; in a; in 2"), "f");
+    assert_eq!(marked("DEAD001", "let inherit (let a = 1; in a); in 2"), "");
 }
 
 #[test]
@@ -61,6 +64,7 @@ fn the_old_let_evaluates_its_body() {
     assert_eq!(marked("DEAD001", "let { body = x; x = y; y = 1; z = 2; v = w; w = v; }"), "z v w");
     assert_eq!(marked("DEAD001", "let { body = 1; x = 2; __overrides = { }; }"), "x");
     assert_eq!(fixed("DEAD001", "let { body = 1; x = 2; y = y; }"), "let { body = 1; }");
+    assert_eq!(fixed("DEAD001", "x: let a = b: let { body = a; }; in x"), "x: let in x");
     assert_eq!(marked("DEAD001", "rec { a = 1; }"), "");
 }
 

@@ -78,6 +78,9 @@ fn modules_are_asked_for_their_parameters_by_the_module_system_only() {
     assert!(is_safe("{ lib, pkgs, ... }: let a = 1; in { options.a = a; }"));
     assert!(is_safe("{ config, lib, pkgs, ... }: lib.mkIf config.a { b = 1; }"));
     assert!(is_safe("{ config, lib, pkgs, ... }: { a = config.b; }"));
+    assert!(is_safe("{ pkgs, ... }: { imports = [ ]; a = 1; }"));
+    assert!(!is_safe("{ pkgs, ... }: { config = { }; modules = [ ]; }"));
+    assert!(!is_safe("{ pkgs, ... }: { fonts = 1; nix = 2; }"));
     assert!(!is_safe("{ config, pkgs, ... }: { a = 1; services = 2; }"));
     assert!(!is_safe("{ config ? { }, pkgs, ... }: { a = config.b; }"));
     assert!(!is_safe("{ pkgs, ... }: { }"));
