@@ -73,3 +73,67 @@ fn import_cycle(graph: &ImportGraph, cycle: &Cycle, severity: Severity) -> Optio
         .collect();
     Some(finding)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use cim_nix_project::{MemoryFiles, Request, Snapshot, discover, summarise};
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn check(fixture: &str, want: Expect) {
+        let files = MemoryFiles::fixture(fixture);
+        let found = discover(&files, &Request::new(["/p"]));
+        let snapshot = Snapshot::new("/p", found.files);
+        let summaries = snapshot.files().iter().map(|file| {
+            let text = cim_nix_project::Files::read(&files, &file.path, 1 << 20).unwrap();
+            let tree = cim_nix_syntax::parse(text).tree;
+            summarise(&tree, &cim_nix_semantics::lower(&tree))
+        });
+        let graph = ImportGraph::link(&snapshot, summaries.collect(), &files);
+        let missing = graph.missing().iter();
+        let missing = missing.map(|missing| missing_file(&graph, missing, Severity::Error));
+        let cycles = graph.cycles();
+        let cycles = cycles.iter().filter_map(|cycle| import_cycle(&graph, cycle, Severity::Error));
+        let mut out = String::new();
+        for Diagnostic { code, range, message, related, help, .. } in missing.chain(cycles) {
+            let _ = writeln!(out, "{range:?} {code} {message}; {}", help.as_deref().unwrap_or("-"));
+            for related in related {
+                let _ = writeln!(out, "  {} {:?}", shown(&related.file), related.range);
+            }
+        }
+        want.assert_eq(&out);
+    }
+
+    #[test]
+    fn missing_files_are_told_with_what_may_be_meant() {
+        check(
+            "//- /p/a.nix\n[ (import ./nowhere.nix) (import ./empty) (import ./B.nix) ]\n//- /p/b.nix\n1\n//- /p/empty/x\n",
+            expect![[r#"
+                10..23 DEP014 nothing is at `/p/nowhere.nix`; -
+                33..40 DEP014 the folder `/p/empty` has no `default.nix`; -
+                50..57 DEP014 nothing is at `/p/B.nix`; did you mean `./b.nix`?
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_cycle_is_told_at_its_first_file() {
+        check(
+            "//- /p/a.nix\nimport ./b.nix\n//- /p/b.nix\n1 + import ./c.nix\n//- /p/c.nix\nimport ./a.nix\n",
+            expect![[r#"
+                7..14 DEP013 these files import each other without end: /p/a.nix, /p/b.nix, /p/c.nix; -
+                  /p/b.nix 11..18
+                  /p/c.nix 7..14
+            "#]],
+        );
+        check(
+            "//- /p/a.nix\nimport ./a.nix\n",
+            expect![[r#"
+                7..14 DEP013 this file imports itself, so evaluation cannot end; -
+            "#]],
+        );
+    }
+}
