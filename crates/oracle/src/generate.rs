@@ -92,7 +92,7 @@ const NAMES: &[&str] = &[
     "toString",
     "__sub",
     "A-Z",
-    "truely",
+    "truly",
     "e5",
     "x''y",
 ];

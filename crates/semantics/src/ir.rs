@@ -1,7 +1,8 @@
 //! The arena IR of one file.
 //!
 //! Expressions are 16-byte entries of one array, children before parents, and form a strict tree:
-//! every expression but the root is part of exactly one other. Everything of variable length lies in
+//! every expression but the root is part of exactly one other (of none, if it is the value of a
+//! duplicate, for which Nix refuses the file). Everything of variable length lies in
 //! side arrays and is named by a [`Span`]. Parentheses are gone, dotted bindings are
 //! merged into nested sets, and every variable knows its [`Target`]. `nodes` maps each expression
 //! back to the tree.

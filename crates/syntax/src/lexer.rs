@@ -288,17 +288,23 @@ impl Cursor<'_> {
         self.push(LineComment, self.bytes.len());
     }
 
-    /// Reports a NUL byte in the string text from `start` to the cursor, which Nix refuses unless a
-    /// backslash stands right in front of it.
-    fn check_nul(&mut self, start: usize) {
+    /// Reports a NUL byte in the string text from `start` to the cursor, which Nix refuses unless it
+    /// is what an escape stands for.
+    fn check_nul(&mut self, start: usize, is_indented: bool) {
         let text = &self.bytes[start..self.at];
-        let found = text
-            .iter()
-            .enumerate()
-            .find(|&(at, &byte)| byte == 0 && (at == 0 || text[at - 1] != b'\\'));
-        if let Some((at, _)) = found {
-            let message = "a string cannot contain a NUL byte".to_owned();
-            self.problem(codes::SYNTAX_ERROR, start + at, start + at + 1, message);
+        let mut at = 0;
+        while at < text.len() {
+            at += match (is_indented, &text[at..]) {
+                (false, [b'\\', _, ..]) => 2,
+                (true, [b'\'', b'\'', b'\\', ..]) => 4,
+                (true, [b'\'', b'\'', ..]) => 3,
+                (_, [0, ..]) => {
+                    let message = "a string cannot contain a NUL byte".to_owned();
+                    let at = start + at;
+                    return self.problem(codes::SYNTAX_ERROR, at, at + 1, message);
+                }
+                _ => 1,
+            };
         }
     }
 
@@ -595,7 +601,7 @@ impl Cursor<'_> {
             let start = self.at;
             self.push(StrContent, at);
             if self.has_nul {
-                self.check_nul(start);
+                self.check_nul(start, false);
             }
         }
         match self.byte(at) {
@@ -642,7 +648,7 @@ impl Cursor<'_> {
             let start = self.at;
             self.push(IndContent, at);
             if self.has_nul {
-                self.check_nul(start);
+                self.check_nul(start, true);
             }
         }
         if closes {

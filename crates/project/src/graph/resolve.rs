@@ -144,6 +144,8 @@ impl<'a> Resolver<'a> {
             self.folder(place, kind, real, "");
         }
         match found {
+            // `src = ./.` in a `default.nix` means the folder.
+            Seen::File(to) if to == file && is_named => {}
             Seen::File(to) => {
                 let kind = if is_named { ReferenceKind::Path } else { kind };
                 self.edge(place, kind, Destination::File(to));

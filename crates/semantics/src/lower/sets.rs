@@ -58,6 +58,8 @@ pub(super) struct Grouping {
     groups: Vec<Group>,
     dynamics: Vec<Item>,
     sources: Vec<NodeId>,
+    /// Values of duplicates: part of no set, but looked into for what is wrong in them.
+    refused: Vec<NodeId>,
     /// For each symbol: the epoch that claimed it last, and for what.
     claims: Vec<(u32, u32)>,
     epoch: u32,
@@ -69,6 +71,7 @@ impl Grouping {
         self.groups.clear();
         self.dynamics.clear();
         self.sources.clear();
+        self.refused.clear();
         self.claims.clear();
         self.epoch = 0;
     }
@@ -99,6 +102,7 @@ struct Frame {
     groups: usize,
     dynamics: usize,
     sources: usize,
+    refused: usize,
 }
 
 /// How the names of a set are visible.
@@ -116,6 +120,7 @@ impl Lowerer {
             groups: self.grouping.groups.len(),
             dynamics: self.grouping.dynamics.len(),
             sources: self.grouping.sources.len(),
+            refused: self.grouping.refused.len(),
         }
     }
 
@@ -124,6 +129,7 @@ impl Lowerer {
         self.grouping.groups.truncate(frame.groups);
         self.grouping.dynamics.truncate(frame.dynamics);
         self.grouping.sources.truncate(frame.sources);
+        self.grouping.refused.truncate(frame.refused);
     }
 
     /// Lowers a literal set.
@@ -222,6 +228,9 @@ impl Lowerer {
             }
         }
         self.sets[id.index()].dynamics = self.lower_dynamics(tree, frame);
+        for at in frame.refused..self.grouping.refused.len() {
+            self.expr(tree.node(self.grouping.refused[at]));
+        }
         (id, mark)
     }
 
@@ -277,6 +286,9 @@ impl Lowerer {
         let Group { symbol, first, last } = self.grouping.groups[group];
         let (old, new) = (self.grouping.items[first as usize], self.grouping.items[at as usize]);
         if part_of_set(old, tree).is_none() || part_of_set(new, tree).is_none() {
+            if !new.is_inherit() {
+                self.grouping.refused.push(new.value);
+            }
             return self.duplicate(
                 symbol,
                 path_to(tree.node(new.name)),
