@@ -48,12 +48,26 @@ impl Checker {
     ///
     /// Where the syntax is broken, that alone is reported: findings about names would be guesses.
     pub fn check(&mut self, path: &str, text: impl Into<Box<str>>, lints: &Lints) -> CheckedFile {
+        self.check_with(path, text, lints, |_| Vec::new())
+    }
+
+    /// The same with findings that others made of the file, such as those about its imports, so
+    /// that suppression comments hold for them, too.
+    pub fn check_with(
+        &mut self,
+        path: &str,
+        text: impl Into<Box<str>>,
+        lints: &Lints,
+        more: impl FnOnce(&Tree) -> Vec<Diagnostic>,
+    ) -> CheckedFile {
         let parse = self.parser.parse(text);
         let tree = parse.tree;
         let ir = self.lowerer.lower(&tree);
         let is_refused = parse.problems.iter().any(|p| p.severity == Severity::Error);
         let mut findings: Vec<Found> = parse.problems.into_iter().map(plain).collect();
+        findings.extend(more(&tree).into_iter().map(plain));
         if is_refused {
+            findings.sort_by_key(|found| found.diagnostic.range.start);
             return CheckedFile { tree, ir, findings, is_refused, n_suppressed: 0 };
         }
         findings.extend(ir.problems.iter().cloned().map(plain));

@@ -6,6 +6,9 @@ pub(crate) mod application_in_list;
 mod callers;
 pub(crate) mod duplicate_definition;
 pub(crate) mod empty_construct;
+pub(crate) mod import_cycle;
+pub(crate) mod internal_error;
+pub(crate) mod missing_import;
 pub(crate) mod mixed_rec_merge;
 pub(crate) mod needless_rec;
 pub(crate) mod or_as_variable;
@@ -52,6 +55,9 @@ static ALL: &[&Rule] = &[
     &needless_rec::RULE,
     &unused_suppression::RULE,
     &empty_construct::RULE,
+    &import_cycle::RULE,
+    &missing_import::RULE,
+    &internal_error::RULE,
     &unreadable::SYNTAX,
     &unreadable::UNTERMINATED,
     &unreadable::TOO_DEEP,

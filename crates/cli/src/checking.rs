@@ -226,7 +226,7 @@ fn check_text(
     let own_lints = settings.lints_of(path);
     let lints = own_lints.as_ref().unwrap_or(&settings.lints);
     let active = if is_generated { &settings.generated_lints } else { lints };
-    let mut checked = checker.check(&name, text, active);
+    let mut checked = checker.check_with(&name, text, active, |_| more.to_vec());
     // A fixed file is written anew, and replaced bytes must not be.
     let mode = run.fix.filter(|_| first_bad.is_none());
     let mut mended = Vec::new();
@@ -241,7 +241,6 @@ fn check_text(
     }
     let mut findings: Vec<Diagnostic> =
         checked.findings.iter().map(|found| found.diagnostic.clone()).collect();
-    findings.extend_from_slice(more);
     findings.extend(not_utf8(first_bad, lints));
     findings.extend(pipe(&checked, path, settings, lints));
     findings.sort_by_key(|found| found.range.start);

@@ -92,7 +92,7 @@ const NAMES: &[&str] = &[
     "toString",
     "__sub",
     "A-Z",
-    "truly",
+    "truely",
     "e5",
     "x''y",
 ];

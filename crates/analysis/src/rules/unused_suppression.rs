@@ -18,7 +18,8 @@ pub(crate) const RULE: Rule = Rule {
     doc: "\
 Flags a suppression comment, or a code in one, that silences no finding.
 
-Codes of rules that did not run are left alone.
+Codes of rules that did not run are left alone, and so are those whose findings come from the whole
+project, such as DEP014.
 
 ## Why it matters
 
@@ -91,7 +92,12 @@ fn finding(tree: &Tree, suppression: &Suppression, lints: &Lints) -> Option<Find
 /// Whether every rule that `code` selects ran. A code that selects none is stale for sure.
 fn all_ran(code: &str, lints: &Lints) -> bool {
     let mut selected = rules::all().iter().filter(|rule| rule.code.0.starts_with(code));
-    selected.all(|rule| lints.severity(rule.code).is_some())
+    selected.all(|rule| lints.severity(rule.code).is_some() && !is_found_by_others(rule.code.0))
+}
+
+/// Whether one file alone cannot tell if the rule finds something in it.
+fn is_found_by_others(code: &str) -> bool {
+    code.starts_with("DEP") || matches!(code, "SYN007" | "SYN008" | "SYN010")
 }
 
 fn with_removal(tree: &Tree, range: TextRange, finding: Finding) -> Finding {

@@ -283,8 +283,11 @@ fn names_lead_to_what_they_stand_for() {
 
 #[test]
 fn values_of_duplicates_are_looked_into() {
-    check("{ a = 1; a = { b = 1; b = 2; }; }", expect![[r#"
+    check(
+        "{ a = 1; a = { b = 1; b = 2; }; }",
+        expect![[r#"
         { a = 1; }
         9..10 COR002: the attribute `a` is defined twice (2..3 first defined here)
-        22..23 COR002: the attribute `b` is defined twice (15..16 first defined here)"#]]);
+        22..23 COR002: the attribute `b` is defined twice (15..16 first defined here)"#]],
+    );
 }
