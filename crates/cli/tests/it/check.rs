@@ -420,16 +420,22 @@ fn imports_are_followed_and_their_findings_can_be_silenced() {
     let sandbox = Sandbox::new(
         "//- a.nix\n[\n  (import ./gone.nix)\n  (import ./lost.nix) # cim-nix: ignore[DEP014] made by the build\n]\n//- b.nix\nimport ./b.nix\n",
     );
-    sandbox.check("check --format concise", expect![[r#"
+    sandbox.check(
+        "check --format concise",
+        expect![[r#"
         [stdout]
         a.nix:2:11: error[DEP014] nothing is at `gone.nix`
         b.nix:1:8: error[DEP013] this file imports itself, so evaluation cannot end
         [exit 1]
-    "#]]);
-    sandbox.check("check --fix --format concise", expect![[r#"
+    "#]],
+    );
+    sandbox.check(
+        "check --fix --format concise",
+        expect![[r#"
         [stdout]
         a.nix:2:11: error[DEP014] nothing is at `gone.nix`
         b.nix:1:8: error[DEP013] this file imports itself, so evaluation cannot end
         [exit 1]
-    "#]]);
+    "#]],
+    );
 }
