@@ -214,7 +214,7 @@ struct Piece<'t> {
 fn cut(piece: &Piece<'_>) -> TextRange {
     let text = piece.text;
     let begins_line = starts_line(piece.first);
-    let first = if begins_line { first_comment(text, piece.first) } else { piece.first };
+    let first = if begins_line { first_own_token(piece) } else { piece.first };
     let own_comment = trailing_comment(text, piece.last).filter(|_| begins_line || piece.is_first);
     let last = own_comment.unwrap_or(piece.last);
     let (start, end) = (first.range().start, last.range().end);
@@ -238,6 +238,29 @@ fn cut(piece: &Piece<'_>) -> TextRange {
         (false, false) if before_end == start && !is_closed => with_blanks_after,
         (false, _) => with_blanks_before,
     }
+}
+
+/// Where the piece begins with the comments above it, as far as they are about it alone.
+///
+/// A comment above a name that another name follows on the next line may be the heading of both. It
+/// is the name's own above a parameter with a default, a binding of several lines, and a binding
+/// that has no empty line above the comment either.
+fn first_own_token<'t>(piece: &Piece<'t>) -> TokenRef<'t> {
+    let text = piece.text;
+    let first = first_comment(text, piece.first);
+    let last = trailing_comment(text, piece.last).unwrap_or(piece.last);
+    let Some(next) = next_solid(last).filter(|_| !piece.is_last) else { return first };
+    let name = if next.kind() == TokenKind::Comma { next_solid(next) } else { Some(next) };
+    let is_alone = newlines(between(text, last, next)) > 1
+        || name.is_none_or(|t| t.kind().is_comment() || t.kind() == TokenKind::Ellipsis);
+    let entry = &text[piece.first.range().start as usize..last.range().end as usize];
+    let is_own = if piece.last.kind() == TokenKind::Semicolon {
+        let is_tight = previous_solid(first).is_some_and(|p| newlines(between(text, p, first)) < 2);
+        entry.contains('\n') || is_tight && !piece.is_first
+    } else {
+        entry.contains('?')
+    };
+    if is_alone || is_own { first } else { piece.first }
 }
 
 /// The range of whole lines: from the end of the line before to the end of the piece's last line.

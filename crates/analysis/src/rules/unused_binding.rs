@@ -1,10 +1,11 @@
 //! DEAD001: a `let` binding that nothing uses.
 
-use std::cell::LazyCell;
+use std::borrow::Cow;
+use std::cell::{LazyCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 
 use cim_nix_base::{Code, Severity};
-use cim_nix_semantics::{BindingId, BindingKind, ScopeKind};
+use cim_nix_semantics::{Attr, AttrKind, BindingId, BindingKind, ScopeId, ScopeKind};
 use cim_nix_syntax::ast::{self, Entry};
 use cim_nix_syntax::{Node, NodeId, NodeKind};
 
@@ -67,7 +68,8 @@ fn check(context: &Context<'_>, report: &mut Report) {
 
 /// Reports the unused names of all `let`s that came to be in one of the ways of `kinds`.
 pub(super) fn check_lets(context: &Context<'_>, report: &mut Report, kinds: &[BindingKind]) {
-    let dead = LazyCell::new(|| DeadNames::of(context));
+    let bindings = Bindings::new(context);
+    let dead = LazyCell::new(|| DeadNames::of(&bindings));
     for set in &context.ir.sets {
         let Some(scope) = set.scope else { continue };
         let is_let = context.ir.scopes[scope.index()].kind == ScopeKind::Let;
@@ -84,9 +86,9 @@ pub(super) fn check_lets(context: &Context<'_>, report: &mut Report, kinds: &[Bi
                 continue;
             }
             if context.uses().of(id).is_empty() {
-                report.add(never_used(context, id));
+                report.add(never_used(&bindings, id));
             } else if !dead.reach.is_live(id) {
-                report.add(used_in_vain(context, &dead, id));
+                report.add(used_in_vain(&dead, id));
             }
         }
     }
@@ -107,13 +109,15 @@ pub(super) fn is_guard(context: &Context<'_>, id: BindingId) -> bool {
     matches!(function, Some("throw" | "abort" | "builtins.throw" | "builtins.abort"))
 }
 
-fn never_used(context: &Context<'_>, id: BindingId) -> Finding {
+fn never_used(bindings: &Bindings<'_, '_>, id: BindingId) -> Finding {
+    let context = bindings.context;
     let found =
         Finding::at(context.name_range(id), format!("`{}` is never used", context.name(id)));
-    with_removal(context, found, &[id])
+    with_removal(bindings, found, &[id])
 }
 
-fn used_in_vain(context: &Context<'_>, dead: &DeadNames<'_, '_>, id: BindingId) -> Finding {
+fn used_in_vain(dead: &DeadNames<'_, '_, '_>, id: BindingId) -> Finding {
+    let context = dead.bindings.context;
     let name = context.name(id);
     let group = dead.group(id);
     let is_alone = group.as_ref().is_some_and(|group| group.len() == 1);
@@ -124,25 +128,26 @@ fn used_in_vain(context: &Context<'_>, dead: &DeadNames<'_, '_>, id: BindingId) 
     };
     let found = Finding::at(context.name_range(id), message);
     match group {
-        Some(group) => with_removal(context, found, &group),
+        Some(group) => with_removal(dead.bindings, found, &group),
         None => found,
     }
 }
 
 /// Adds a fix that removes the names `ids` from their `let`s.
-fn with_removal(context: &Context<'_>, found: Finding, ids: &[BindingId]) -> Finding {
+fn with_removal(bindings: &Bindings<'_, '_>, found: Finding, ids: &[BindingId]) -> Finding {
+    let context = bindings.context;
     let mut gone: Vec<Node<'_>> = Vec::new();
     let mut inherited: BTreeMap<NodeId, Vec<Node<'_>>> = BTreeMap::new();
     for &id in ids {
         let name = context.node(context.ir.binding(id).name);
         match name.parent().filter(|parent| parent.kind() == NodeKind::Inherit) {
             Some(inherit) => inherited.entry(inherit.id()).or_default().push(name),
-            None => gone.extend(bindings_of(context, id)),
+            None => gone.extend(bindings.of(id)),
         }
     }
     for (inherit, names) in inherited {
         let inherit = context.node(inherit);
-        if names.len() == count_names(inherit) { gone.push(inherit) } else { gone.extend(names) }
+        if has_names(inherit, names.len()) { gone.push(inherit) } else { gone.extend(names) }
     }
     let title = match ids {
         [id] => format!("remove `{}`", context.name(*id)),
@@ -155,42 +160,60 @@ fn with_removal(context: &Context<'_>, found: Finding, ids: &[BindingId]) -> Fin
     found.safe_fix(title, edits, rewrites)
 }
 
-fn count_names(inherit: Node<'_>) -> usize {
-    inherit.children().filter(|child| child.kind() != NodeKind::InheritFrom).count()
+/// Whether an `inherit` has as many names as `n_names`, looking at no more than that.
+fn has_names(inherit: Node<'_>, n_names: usize) -> bool {
+    let mut names = inherit.children().filter(|child| child.kind() != NodeKind::InheritFrom);
+    names.nth(n_names).is_none()
 }
 
-/// The bindings that make up a name: several where its path is dotted.
-fn bindings_of<'a>(context: &Context<'a>, id: BindingId) -> Vec<Node<'a>> {
-    let binding = context.ir.binding(id);
-    let mut above = context.node(binding.name).ancestors();
-    let Some(first) = above.find(|node| node.kind() == NodeKind::Binding) else {
-        return Vec::new();
-    };
-    let is_plain = context.node(binding.name).next_sibling().is_none();
-    let is_single = is_plain && first.child(1).is_none_or(|value| !is_set(value));
-    if is_single {
-        return vec![first];
+/// The bindings of a `let` by their first name.
+type ByName<'a> = HashMap<Cow<'a, str>, Vec<Node<'a>>>;
+
+/// The bindings that make up each name of a `let`.
+struct Bindings<'c, 'a> {
+    context: &'c Context<'a>,
+    /// Filled for each `let` that was asked for a dotted name.
+    by_name: RefCell<HashMap<ScopeId, ByName<'a>>>,
+}
+
+impl<'c, 'a> Bindings<'c, 'a> {
+    fn new(context: &'c Context<'a>) -> Self {
+        Self { context, by_name: RefCell::default() }
     }
-    let scope = context.ir.scopes[binding.scope.index()];
-    let entries = ast::entries(context.node(scope.node));
-    let found = entries.filter_map(|entry| match entry {
-        Entry::Binding(entry) => {
-            let name = entry.attr_path()?.elements().next()?.name()?;
-            (name == context.name(id)).then_some(entry.node())
+
+    /// The bindings of a name: several where its path is dotted.
+    fn of(&self, id: BindingId) -> Vec<Node<'a>> {
+        let binding = self.context.ir.binding(id);
+        let is_plain = |attr: &Attr| attr.kind == AttrKind::Plain;
+        if self.context.ir.binding_attr(id).is_some_and(is_plain) {
+            let mut above = self.context.node(binding.name).ancestors();
+            return above.find(|node| node.kind() == NodeKind::Binding).into_iter().collect();
         }
-        Entry::Inherit(_) => None,
-    });
-    found.collect()
+        let mut by_name = self.by_name.borrow_mut();
+        let names = by_name.entry(binding.scope).or_insert_with(|| {
+            let scope = self.context.ir.scopes[binding.scope.index()];
+            let mut names = ByName::new();
+            for entry in ast::entries(self.context.node(scope.node)) {
+                if let Some(name) = first_name(entry) {
+                    names.entry(name).or_default().push(entry.node());
+                }
+            }
+            names
+        });
+        names.get(self.context.name(id)).cloned().unwrap_or_default()
+    }
 }
 
-/// Whether other bindings of the same name could be merged with a value.
-fn is_set(value: Node<'_>) -> bool {
-    ast::without_parens(value).is_some_and(|value| value.kind() == NodeKind::AttrSet)
+fn first_name(entry: Entry<'_>) -> Option<Cow<'_, str>> {
+    match entry {
+        Entry::Binding(binding) => binding.attr_path()?.elements().next()?.name(),
+        Entry::Inherit(_) => None,
+    }
 }
 
 /// The unused names of all `let`s and what they are used by.
-struct DeadNames<'c, 'a> {
-    context: &'c Context<'a>,
+struct DeadNames<'b, 'c, 'a> {
+    bindings: &'b Bindings<'c, 'a>,
     reach: Reach,
     /// For entries of `let`s that hold unused names only: which.
     entries: HashMap<NodeId, Vec<BindingId>>,
@@ -201,8 +224,9 @@ struct DeadNames<'c, 'a> {
 const MAX_GROUP: usize = 64;
 const MAX_USES: usize = 1024;
 
-impl<'c, 'a> DeadNames<'c, 'a> {
-    fn of(context: &'c Context<'a>) -> Self {
+impl<'b, 'c, 'a> DeadNames<'b, 'c, 'a> {
+    fn of(bindings: &'b Bindings<'c, 'a>) -> Self {
+        let context = bindings.context;
         let reach = Reach::of(context);
         let mut entries: HashMap<NodeId, Vec<BindingId>> = HashMap::new();
         for (at, binding) in context.ir.bindings.iter().enumerate() {
@@ -216,29 +240,30 @@ impl<'c, 'a> DeadNames<'c, 'a> {
             match parent.filter(|parent| parent.kind() == NodeKind::Inherit) {
                 Some(inherit) => entries.entry(inherit.id()).or_default().push(id),
                 None => {
-                    for node in bindings_of(context, id) {
+                    for node in bindings.of(id) {
                         entries.entry(node.id()).or_default().push(id);
                     }
                 }
             }
         }
-        Self { context, reach, entries }
+        Self { bindings, reach, entries }
     }
 
     /// The name and all unused ones that refer to it, directly or not; `None` if something else
     /// refers to one of them or they are too many.
     fn group(&self, id: BindingId) -> Option<Vec<BindingId>> {
+        let context = self.bindings.context;
         let mut group = vec![id];
         let (mut at, mut n_uses) = (0, 0);
         while let Some(&id) = group.get(at) {
             at += 1;
-            let uses = self.context.uses().of(id);
+            let uses = context.uses().of(id);
             n_uses += uses.len();
             if n_uses > MAX_USES {
                 return None;
             }
             for &variable in uses {
-                for user in self.users(self.context.node(self.context.ir.node(variable)))? {
+                for user in self.users(context.node(context.ir.node(variable)))? {
                     if !group.contains(user) {
                         group.push(*user);
                     }
@@ -255,15 +280,20 @@ impl<'c, 'a> DeadNames<'c, 'a> {
     fn users(&self, node: Node<'_>) -> Option<&[BindingId]> {
         let mut above = node.ancestors();
         let (entry, ids) = above.find_map(|node| Some((node, self.entries.get(&node.id())?)))?;
+        if ids.len() > MAX_GROUP {
+            return None;
+        }
         if entry.kind() == NodeKind::Binding {
             return Some(ids);
         }
         if entry.child_of_kind(NodeKind::InheritFrom).is_none() {
-            let own = ids.iter().position(|&id| self.context.ir.binding(id).name == node.id())?;
+            let own = ids
+                .iter()
+                .position(|&id| self.bindings.context.ir.binding(id).name == node.id())?;
             return Some(&ids[own..=own]);
         }
         // The source goes away only with the last of its names.
-        (count_names(entry) == ids.len()).then_some(ids)
+        has_names(entry, ids.len()).then_some(ids)
     }
 }
 

@@ -95,6 +95,9 @@ mod tests {
     b # about b
     # about c
     c
+
+    # about d and e
+    e
     d
     ;
 in
@@ -103,6 +106,8 @@ in
                 let
                   inherit (lib)
                     a
+
+                    # about d and e
                     d
                     ;
                 in

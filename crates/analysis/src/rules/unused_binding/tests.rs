@@ -138,6 +138,38 @@ b
 }
 
 #[test]
+fn comments_above_several_bindings_stay() {
+    check_fix(
+        "let
+  # Two
+  a = 1;
+  b = 2;
+
+  # Own, being long
+  c = [
+  ];
+  d = 3;
+  # Own, being in the midst
+  e = 4;
+  f = 5;
+in
+[ b d f ]
+",
+        expect![[r#"
+            let
+              # Two
+              b = 2;
+
+              d = 3;
+              f = 5;
+            in
+            [ b d f ]
+        "#]],
+    );
+    check_fix("let\n  # Two\n  a = 1;\n  b = 2;\nin\n1", expect!["let\nin\n1"]);
+}
+
+#[test]
 fn no_empty_line_is_left_over() {
     check_fix(
         "let\n  a = 1;\n\n  b = 2;\n\n  c = 3;\nin\n[ a c ]",

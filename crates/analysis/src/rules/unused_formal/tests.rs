@@ -137,13 +137,19 @@ fn commas_at_the_start_of_lines() {
 , y, b # about b
 # about z
 , z # as well
+# about v
 , v ? 1
-, c, w
+# about c
+, u
+, c, t
+# about w
+, w
 , ...
 }",
         expect![[r#"
             { a
             , b # about b
+            # about c
             , c
             , ...
             }"#]],
