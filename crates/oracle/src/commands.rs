@@ -2,6 +2,7 @@
 
 mod contest;
 mod files;
+mod imports;
 mod printed;
 mod trees;
 
@@ -38,6 +39,9 @@ usage: cim-nix-oracle COMMAND [--OPTION VALUE]...
       draw the programs of DIR anew and record what Nix says of them and of DIR/corners.tsv
   print --nix NIX_INSTANTIATE --corpus DIR
       compare what Nix prints of every .nix file below DIR with what our IR says
+  imports --nix NIX_INSTANTIATE --corpus DIR --entries DIR
+      evaluate the programs below the second DIR, to which the first is `<corpus>`, and check that
+      our import graph has an edge to every file that Nix evaluates
   rnix --corpus DIR [--nix NIX_INSTANTIATE]
       compare our tree of every .nix file below DIR with rnix's, and rebuild each text; Nix judges
       where only one of the two finds a file valid
@@ -58,6 +62,7 @@ pub(crate) fn run(mut raw: impl Iterator<Item = OsString>) -> Result<Report, Err
         Some("generate") => generated(&Args::read(raw, &["nix", "count", "seed", "jobs", "keep"])?),
         Some("corpus") => record_corpus(&Args::read(raw, &["nix", "out", "seed", "jobs"])?),
         Some("print") => printed::run(&Args::read(raw, &["nix", "corpus"])?),
+        Some("imports") => imports::run(&Args::read(raw, &["nix", "corpus", "entries"])?),
         Some("rnix") => trees::run(&Args::read(raw, &["corpus", "nix"])?),
         None | Some("--help" | "help") => Ok(Report { text: USAGE.to_owned(), agrees: true }),
         Some(other) => {

@@ -1,0 +1,1 @@
+import <corpus/nixpkgs.lib/lib/tests/misc.nix>
