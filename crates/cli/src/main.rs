@@ -12,7 +12,6 @@ mod commands;
 mod config;
 mod exit;
 mod fixing;
-mod globs;
 mod listing;
 mod outline;
 mod output;

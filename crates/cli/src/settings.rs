@@ -1,13 +1,13 @@
 //! What holds for a run: the configuration file and the arguments, the latter being stronger.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cim_nix_analysis::{Lints, UnknownRule};
 use cim_nix_base::{Error, Severity};
+use cim_nix_project::Excludes;
 use clap::ValueEnum;
 
 use crate::config::Config;
-use crate::globs::Glob;
 
 /// The feature that `|>` and `<|` need.
 pub(crate) const PIPE_OPERATORS: &str = "pipe-operators";
@@ -66,24 +66,23 @@ pub(crate) struct Settings {
     /// Whether the project enables [`PIPE_OPERATORS`] for all its files.
     pub(crate) has_pipes: bool,
     per_file: Vec<PerFile>,
-    /// The folder that `per_file` patterns are anchored at.
-    folder: PathBuf,
 }
 
 #[derive(Debug)]
 struct PerFile {
-    glob: Glob,
+    files: Excludes,
     rules: Vec<String>,
 }
 
 impl Settings {
-    /// Errors: a word on the command line selects no rule.
+    /// Errors: a word on the command line selects no rule, or a pattern of the configuration can match
+    /// nothing.
     pub(crate) fn new(config: &Config, choice: &RuleChoice) -> Result<Self, Error> {
         let check = &config.check;
-        let per_file = check
-            .per_file_ignores
-            .iter()
-            .map(|(pattern, rules)| PerFile { glob: Glob::new(pattern), rules: rules.clone() });
+        let per_file = check.per_file_ignores.iter().map(|(pattern, rules)| {
+            let files = Excludes::new(&config.folder, [pattern.as_str()])?;
+            Ok(PerFile { files, rules: rules.clone() })
+        });
         Ok(Self {
             lints: lints(config, choice).map_err(|unknown| no_such_rule(&unknown))?,
             generated_lints: Lints::nothing(),
@@ -91,8 +90,7 @@ impl Settings {
             include_generated: choice.include_generated
                 || check.include_generated.unwrap_or_default(),
             has_pipes: config.experimental_features.iter().any(|on| on == PIPE_OPERATORS),
-            per_file: per_file.collect(),
-            folder: config.folder.clone(),
+            per_file: per_file.collect::<Result<_, Error>>()?,
         })
     }
 
@@ -101,9 +99,7 @@ impl Settings {
         if self.per_file.is_empty() {
             return None;
         }
-        let path = path.strip_prefix(&self.folder).ok()?.to_string_lossy();
-        let mut matching =
-            self.per_file.iter().filter(|entry| entry.glob.matches(&path)).peekable();
+        let mut matching = self.per_file.iter().filter(|entry| entry.files.cover(path)).peekable();
         matching.peek()?;
         let mut lints = self.lints.clone();
         for rule in matching.flat_map(|entry| &entry.rules) {

@@ -137,7 +137,7 @@ impl Excludes {
         for pattern in patterns {
             let read = Patterns::parse(pattern);
             if read.is_empty() {
-                let message = format!("the exclude pattern `{pattern}` can match nothing");
+                let message = format!("the pattern `{pattern}` can match nothing");
                 let hint = "patterns are written as in a .gitignore file, for example `/vendor/`";
                 return Err(Error::config(message).hint(hint));
             }
@@ -148,6 +148,16 @@ impl Excludes {
             root.push(b'/');
         }
         Ok(Self { root, patterns: all })
+    }
+
+    /// Whether the patterns leave out the file at `path` or a folder that it lies in.
+    #[must_use]
+    pub fn cover(&self, path: &Path) -> bool {
+        let is_out = |path: &Path, is_folder| {
+            let path = path.as_os_str().as_encoded_bytes();
+            self.verdict(path, is_folder) == Some(Verdict::LeftOut)
+        };
+        is_out(path, false) || path.ancestors().skip(1).any(|folder| is_out(folder, true))
     }
 
     /// What the patterns say about `path`; nothing outside the folder that anchors them.

@@ -67,6 +67,14 @@ const SCHEMES: &[&str] = &[
     "ftp",
 ];
 
+/// Bytes of an address that a message repeats; it may be as long as its file.
+const MAX_SHOWN: usize = 60;
+
+/// An address holds ASCII alone.
+fn first_chars(text: &str) -> &str {
+    text.get(..MAX_SHOWN).unwrap_or(text)
+}
+
 fn check(_: &Context<'_>, node: Node<'_>, report: &mut Report) {
     let is_uri = node.first_token().is_some_and(|token| token.kind() == TokenKind::Uri);
     let Some((scheme, rest)) = node.text().split_once(':').filter(|_| is_uri) else { return };
@@ -75,9 +83,14 @@ fn check(_: &Context<'_>, node: Node<'_>, report: &mut Report) {
     if is_address {
         return;
     }
-    let message = format!("this is the string \"{}\", not a function", node.text());
+    let is_short = node.text().len() <= MAX_SHOWN;
+    let (text, function) = if is_short {
+        (node.text().to_owned(), format!("{scheme}: {rest}"))
+    } else {
+        (format!("{}…", first_chars(node.text())), "argument: body".to_owned())
+    };
     report.add(
-        Finding::at(node.range(), message)
-            .help(format!("for a function, put a blank behind the colon: `{scheme}: {rest}`")),
+        Finding::at(node.range(), format!("this is the string \"{text}\", not a function"))
+            .help(format!("for a function, put a blank behind the colon: `{function}`")),
     );
 }

@@ -125,7 +125,7 @@ fn mistakes_are_told_with_their_place() {
         "check",
         expect![[r#"
         [stderr]
-        error: the exclude pattern `[` can match nothing
+        error: the pattern `[` can match nothing
           hint: patterns are written as in a .gitignore file, for example `/vendor/`
         [exit 2]
     "#]],

@@ -209,7 +209,7 @@ fn wrong_arguments_are_refused() {
         "check --exclude [",
         expect![[r#"
         [stderr]
-        error: the exclude pattern `[` can match nothing
+        error: the pattern `[` can match nothing
           hint: patterns are written as in a .gitignore file, for example `/vendor/`
         [exit 2]
     "#]],

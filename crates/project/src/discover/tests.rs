@@ -370,8 +370,27 @@ fn excludes_win_over_everything_but_names() {
 fn excludes_that_match_nothing_are_refused() {
     for pattern in ["", "[a", "# remark", "!", "/", "a\\"] {
         let error = Excludes::new("/p".as_ref(), ["ok", pattern]).expect_err(pattern);
-        assert_eq!(error.to_string(), format!("the exclude pattern `{pattern}` can match nothing"));
+        assert_eq!(error.to_string(), format!("the pattern `{pattern}` can match nothing"));
     }
+}
+
+#[test]
+fn excludes_cover_what_lies_in_their_folders() {
+    let covers = |pattern: &str, path: &str| {
+        let excludes = Excludes::new("/p".as_ref(), [pattern]).expect("the pattern is sound");
+        excludes.cover(path.as_ref())
+    };
+    assert!(covers("a.nix", "/p/x/y/a.nix"));
+    assert!(covers("?.nix", "/p/x/a.nix"));
+    assert!(!covers("?.nix", "/p/x/aa.nix"));
+    assert!(covers("tests", "/p/a/tests/b/c.nix"));
+    assert!(covers("a/tests/", "/p/a/tests/b/c.nix"));
+    assert!(!covers("a/tests", "/p/b/a/tests/c.nix"));
+    assert!(!covers("tests/", "/p/tests"));
+    assert!(!covers("/a.nix", "/p/x/a.nix"));
+    assert!(covers("x/**/a.nix", "/p/x/y/z/a.nix"));
+    assert!(!covers("a.nix", "/q/a.nix"));
+    assert!(!covers("!a.nix", "/p/a.nix"));
 }
 
 #[test]

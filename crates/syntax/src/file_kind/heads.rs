@@ -106,6 +106,11 @@ pub(super) fn holds_shell(name: &str) -> bool {
     matches!(name, "shellNix" | "devShell" | "devShells")
 }
 
+/// Attributes of `lib` that hold values rather than functions.
+pub(super) fn holds_data(name: &str) -> bool {
+    matches!(name, "licenses" | "maintainers" | "platforms" | "sourceTypes" | "teams")
+}
+
 /// Functions that make a derivation, and those that change one.
 pub(super) fn builds(name: &str) -> bool {
     const BEGINS: &[&str] = &[

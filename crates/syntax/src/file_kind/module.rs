@@ -76,10 +76,12 @@ pub(super) fn detect<'t>(
         _ if !settings.found_set => return None,
         _ => {
             let is_other = OTHERS.into_iter().any(|shape| census.is_mostly(shape));
-            Candidate { spine, head, settings, census, is_other }.cause()?
+            let candidate = Candidate { spine, head, settings, census, is_other };
+            candidate.cause().or_else(|| by_name(path, spine))?
         }
     };
-    let (system, hint) = whose(path, spine, settings);
+    // Options of devenv have the names of others.
+    let (system, hint) = if is_devenv(path) { (None, None) } else { whose(path, spine, settings) };
     let reason = match hint {
         Some(hint) => format!("{reason}; {hint}"),
         None => reason,
@@ -90,6 +92,16 @@ pub(super) fn detect<'t>(
         reason: reason.into(),
         range: Some(at.range()),
     })
+}
+
+/// A set in a file with the name under which devenv looks for its module.
+fn by_name<'t>(path: &str, spine: &Spine<'t>) -> Cause<'t> {
+    let is_set = spine.body.kind() == NodeKind::AttrSet;
+    (is_devenv(path) && is_set).then(|| ("is named as devenv's modules are".to_owned(), spine.body))
+}
+
+fn is_devenv(path: &str) -> bool {
+    path.rsplit('/').next() == Some("devenv.nix")
 }
 
 /// Whether a function that is one of several values gives a module.

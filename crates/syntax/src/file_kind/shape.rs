@@ -283,7 +283,9 @@ pub(super) fn select_shape<'t>(select: Node<'t>, lets: &Lets<'t>) -> Shape {
     } else if set.is_some_and(imports_file) {
         Shape::Import
     } else if matches!(base_name(select), Some("lib" | "builtins")) {
-        Shape::Function
+        let path = select.child_of_kind(NodeKind::AttrPath);
+        let within = path.and_then(|path| path.child(0)).and_then(static_name);
+        if within.is_some_and(heads::holds_data) { Shape::Plain } else { Shape::Function }
     } else {
         Shape::Reference
     }
@@ -319,7 +321,7 @@ fn imports(node: Node<'_>) -> Option<&str> {
     while node.kind() == NodeKind::Apply {
         let function = bare(node.child(0)?);
         if function.kind() == NodeKind::Ident && function.text() == "import" {
-            return node.child(1).map(Node::text).filter(|text| text.len() < 200);
+            return node.child(1).map(Node::text);
         }
         node = function;
     }

@@ -572,3 +572,28 @@ fn names_are_distinct() {
     assert_eq!(FileKind::Module.to_string(), "module");
     assert_eq!(ModuleSystem::HomeManager.to_string(), "Home Manager");
 }
+
+#[test]
+fn flake_compat_with_a_long_import() {
+    let pin = "x".repeat(200);
+    let text =
+        format!("(import (fetchTarball {{ url = \"{pin}\"; }}) {{ src = ./.; }}).defaultNix");
+    check_at("default.nix", &text, "import: gives `defaultNix`");
+}
+
+#[test]
+fn maintainers_are_no_functions() {
+    check(
+        "{ lib, ... }: { name = \"x\"; maintainers = [ lib.maintainers.a ]; }",
+        "module: takes `lib` and gives a set of settings",
+    );
+}
+
+#[test]
+fn devenv_by_its_file_name() {
+    let text = "{ processes.hello.exec = \"hello\"; }";
+    check_at("a/devenv.nix", text, "module: is named as devenv's modules are");
+    check_at("a/b.nix", text, "data: holds plain values only");
+    let verdict = "module: takes `pkgs` and sets the option `services.postgres.enable`";
+    check_at("devenv.nix", "{ pkgs, ... }: { services.postgres.enable = true; }", verdict);
+}
