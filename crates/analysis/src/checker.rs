@@ -1,7 +1,7 @@
 //! One pass over one file.
 
 use cim_nix_base::{Diagnostic, LineIndex, Severity};
-use cim_nix_semantics::{Lowerer, builtins};
+use cim_nix_semantics::{Ir, Lowerer};
 use cim_nix_syntax::{Parser, Tree};
 
 use crate::context::Context;
@@ -26,8 +26,9 @@ pub struct CheckedFile {
     /// The tree, for whoever wants more.
     pub tree: Tree,
     /// The lowered file.
-    pub ir: cim_nix_semantics::Ir,
-    /// Findings in the order of their places.
+    pub ir: Ir,
+    /// Findings in the order of their places, except that of several undefined variables the one
+    /// that Nix reports comes first.
     pub findings: Vec<Found>,
     /// Whether Nix refuses to parse the file.
     pub is_refused: bool,
@@ -71,8 +72,8 @@ impl Checker {
             return CheckedFile { tree, ir, findings, is_refused, n_suppressed: 0 };
         }
         findings.extend(ir.problems.iter().cloned().map(plain));
-        let is_undefined = |(symbol, _)| builtins::global(ir.symbol(symbol)).is_none();
-        let is_refused = !ir.problems.is_empty() || ir.free_names().any(is_undefined);
+        let has_undefined = ir.free_names().any(|(_, id)| ir.is_undefined(id));
+        let is_refused = !ir.problems.is_empty() || has_undefined;
         let context = Context::new(path, &tree, &ir);
         self.run_rules(&context, lints, &mut findings);
         findings.sort_by_key(|found| {
@@ -80,6 +81,7 @@ impl Checker {
             (range.start, range.end, found.diagnostic.code)
         });
         let n_suppressed = silence(&tree, lints, &mut findings);
+        lead(&tree, &ir, &mut findings);
         CheckedFile { tree, ir, findings, is_refused, n_suppressed }
     }
 
@@ -147,6 +149,19 @@ fn silence(tree: &Tree, lints: &Lints, findings: &mut Vec<Found>) -> usize {
         findings.sort_by_key(|found| found.diagnostic.range.start);
     }
     n_suppressed
+}
+
+/// Moves the undefined variable that Nix reports to the front of the others.
+fn lead(tree: &Tree, ir: &Ir, findings: &mut [Found]) {
+    let codes = [rules::undefined_variable::RULE.code, rules::unknown_builtin::RULE.code];
+    let is_name = |found: &Found| codes.contains(&found.diagnostic.code);
+    let Some(front) = findings.iter().position(is_name) else { return };
+    let Some(first) = ir.first_undefined(tree) else { return };
+    let range = tree.node(ir.node(first)).range();
+    let is_first = |found: &Found| is_name(found) && found.diagnostic.range == range;
+    if let Some(at) = findings.iter().position(is_first) {
+        findings[front..=at].rotate_right(1);
+    }
 }
 
 fn is_silenced(suppressions: &mut [Suppression], code: &str, first: u32, last: u32) -> bool {

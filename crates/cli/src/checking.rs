@@ -241,9 +241,11 @@ fn check_text(
     }
     let mut findings: Vec<Diagnostic> =
         checked.findings.iter().map(|found| found.diagnostic.clone()).collect();
-    findings.extend(not_utf8(first_bad, lints));
-    findings.extend(pipe(&checked, path, settings, lints));
-    findings.sort_by_key(|found| found.range.start);
+    let more = [not_utf8(first_bad, lints), pipe(&checked, path, settings, lints)];
+    for found in more.into_iter().flatten() {
+        let at = findings.iter().position(|other| other.range.start > found.range.start);
+        findings.insert(at.unwrap_or(findings.len()), found);
+    }
     let mut tally = Tally::of(&findings);
     tally.suppressed = checked.n_suppressed;
     tally.generated = usize::from(is_generated);

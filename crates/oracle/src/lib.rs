@@ -23,7 +23,6 @@
 
 mod compare;
 pub mod corpus;
-mod first_name;
 pub mod generate;
 pub mod mutate;
 mod nix;

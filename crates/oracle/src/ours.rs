@@ -6,7 +6,6 @@ use cim_nix_semantics::{ExprId, Ir};
 use cim_nix_syntax::codes::{INVALID_NUMBER, NUL_BYTE, TOO_DEEP, TRAILING_SLASH};
 use cim_nix_syntax::{NodeKind, Tree};
 
-use crate::first_name::{Ranks, first_undefined, is_undefined};
 use crate::{Fault, Place};
 
 /// A variable that nothing defines.
@@ -66,13 +65,11 @@ impl Ours {
 
     fn find_undefined(&mut self, ir: &Ir, tree: &Tree, text: &str) {
         let mut all: Vec<ExprId> =
-            ir.free_names().map(|(_, id)| id).filter(|&id| is_undefined(ir, id)).collect();
+            ir.free_names().map(|(_, id)| id).filter(|&id| ir.is_undefined(id)).collect();
         all.sort_by_key(|&id| tree.node(ir.node(id)).range().start);
         self.undefined = all.iter().map(|&id| undefined(ir, tree, text, id)).collect();
-        if !all.is_empty() {
-            let first = first_undefined(ir, &Ranks::of(text));
-            self.first_undefined = first.map(|id| undefined(ir, tree, text, id));
-        }
+        let first = ir.first_undefined(tree);
+        self.first_undefined = first.map(|id| undefined(ir, tree, text, id));
     }
 
     /// Whether we accept the program.

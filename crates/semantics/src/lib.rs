@@ -20,6 +20,7 @@ mod ir;
 mod lower;
 mod query;
 mod symbols;
+mod undefined;
 
 pub use ir::{
     Attr, AttrKind, BinaryOp, Binding, BindingId, BindingKind, DynamicAttr, Expr, ExprId, Formal,

@@ -18,7 +18,8 @@ Flags a variable that no binding, no `with` and no builtin supplies.
 
 ## Why it matters
 
-Nix refuses the whole file, even where the variable is never evaluated.
+Nix refuses the whole file, even where the variable is never evaluated. Where there are several,
+the one that Nix reports comes first.
 
 ## Example
 
@@ -61,4 +62,27 @@ fn nearest(context: &Context<'_>, at: cim_nix_syntax::NodeId, name: &str) -> Opt
     let scored = names.map(|known| (crate::lints::distance(known, name), known));
     let (score, known) = scored.min_by_key(|(score, _)| *score)?;
     (score <= name.len().div_ceil(4)).then(|| known.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::tests::check;
+
+    #[test]
+    fn the_one_that_nix_reports_comes_first() {
+        check(
+            "COR001",
+            "{ version = u1; a = u2; name = u3; }",
+            &[
+                "31..33 undefined variable `u3`",
+                "12..14 undefined variable `u1`",
+                "20..22 undefined variable `u2`",
+            ],
+        );
+        check(
+            "COR001",
+            "[ u1 u2 ]",
+            &["2..4 undefined variable `u1`", "5..7 undefined variable `u2`"],
+        );
+    }
 }

@@ -2,46 +2,95 @@
 //!
 //! Nix stops at the first one of its own walk, and that walk visits the attributes of a set in the
 //! order in which their names first occurred to the process: names that Nix itself uses come
-//! first, then those of the file as its parser reduces them. [`Ranks`] tells that order from
-//! rnix's tree; [`first_undefined`] walks our IR with it. Every rule here was learnt by asking
-//! Nix 2.34.8.
+//! first, then those of the file as its parser reduces them. [`Ranks`] tells that order;
+//! [`first_undefined`] walks the IR with it. Every rule here was learnt by asking Nix 2.34.8.
 
 use std::collections::HashMap;
 
-use cim_nix_semantics::builtins;
-use cim_nix_semantics::{
-    Attr, BinaryOp, Expr, ExprId, Ir, LambdaId, PathElement, PathId, SetId, Target,
-};
-use rnix::{NodeOrToken, SyntaxKind, SyntaxNode, SyntaxToken, WalkEvent};
+use cim_nix_syntax::{Node, NodeId, NodeKind, TokenKind, Tree, literal};
+
+use crate::builtins;
+use crate::ir::{Attr, BinaryOp, Expr, ExprId, Ir, LambdaId, PathElement, PathId, SetId, Target};
 
 /// The names that exist before the first file is read, in their order. Recorded by letting Nix
 /// 2.34.8 choose the first of a set that defines all words of its own sources, again and again.
 const OWN_NAMES: &str = include_str!("symbols.txt");
 
+impl Ir {
+    /// Whether the expression is a variable that nothing at all supplies.
+    #[must_use]
+    pub fn is_undefined(&self, id: ExprId) -> bool {
+        match self.expr(id) {
+            Expr::Var { symbol, target: Target::Free(None) } => {
+                builtins::global(self.symbol(symbol)).is_none()
+            }
+            _ => false,
+        }
+    }
+
+    /// The undefined variable that Nix reports, which need not be the first of the text.
+    ///
+    /// `tree` is what the IR was lowered from. Linear in the size of the file, but for the sorting
+    /// of attributes.
+    #[must_use]
+    pub fn first_undefined(&self, tree: &Tree) -> Option<ExprId> {
+        let mut undefined = self.free_names().map(|(_, id)| id).filter(|&id| self.is_undefined(id));
+        let first = undefined.next()?;
+        if undefined.next().is_none() {
+            return Some(first);
+        }
+        let ranks = Ranks::of(tree);
+        let mut walk = Walk { ir: self, ranks: &ranks, stack: vec![self.root()] };
+        while let Some(id) = walk.stack.pop() {
+            if self.is_undefined(id) {
+                return Some(id);
+            }
+            let mark = walk.stack.len();
+            walk.push_parts(id);
+            walk.stack[mark..].reverse();
+        }
+        // Only duplicates, for which Nix refuses the file anyway, are no part of the walk.
+        Some(first)
+    }
+}
+
 /// The order in which Nix met the names of a file.
-pub(crate) struct Ranks {
+struct Ranks {
     ranks: HashMap<String, usize>,
 }
 
 impl Ranks {
-    pub(crate) fn of(text: &str) -> Self {
+    fn of(tree: &Tree) -> Self {
         let mut ranks = Self { ranks: HashMap::new() };
         OWN_NAMES.lines().for_each(|name| ranks.add(name));
-        // To rnix, a lone carriage return does not end a comment.
-        let root = rnix::Root::parse(&text.replace('\r', "\n")).syntax();
-        for event in root.preorder_with_tokens() {
-            match event {
-                WalkEvent::Enter(NodeOrToken::Token(token)) if is_met_at_once(&token) => {
-                    ranks.add(token.text());
+        // Names that are met at the end of a node, innermost last.
+        let mut late: Vec<(u32, &str)> = Vec::new();
+        for node in tree.nodes() {
+            ranks.add_late(&mut late, node.id());
+            match node.kind() {
+                // As an expression, `__curPos` is no name.
+                NodeKind::Ident if node.text() == "__curPos" => {}
+                NodeKind::Ident | NodeKind::Name => ranks.add(node.text()),
+                NodeKind::Str | NodeKind::IndStr if is_name(node) => {
+                    if let Some(name) = literal::constant_text(node) {
+                        ranks.add(&name);
+                    }
                 }
-                WalkEvent::Enter(NodeOrToken::Node(node)) => {
-                    static_string(&node).iter().for_each(|name| ranks.add(name));
+                NodeKind::Formal | NodeKind::Lambda => {
+                    late.extend(late_name(node).map(|name| (node.subtree_end(), name)));
                 }
-                WalkEvent::Leave(NodeOrToken::Node(node)) => ranks.add_late_names(&node),
                 _ => {}
             }
         }
+        ranks.add_late(&mut late, NodeId(u32::MAX));
         ranks
+    }
+
+    /// Adds the names whose nodes have ended before `next`.
+    fn add_late(&mut self, late: &mut Vec<(u32, &str)>, next: NodeId) {
+        while let Some((_, name)) = late.pop_if(|(end, _)| *end <= next.0) {
+            self.add(name);
+        }
     }
 
     fn add(&mut self, name: &str) {
@@ -51,90 +100,36 @@ impl Ranks {
         }
     }
 
-    /// A parameter is met when its function is complete, a formal when its default is.
-    fn add_late_names(&mut self, node: &SyntaxNode) {
-        let name = match node.kind() {
-            SyntaxKind::NODE_PAT_ENTRY => node.first_child(),
-            SyntaxKind::NODE_LAMBDA => parameter(node),
-            _ => None,
-        };
-        if let Some(name) = name {
-            self.add(&name.text().to_string());
-        }
-    }
-
     fn rank(&self, name: &str) -> usize {
         self.ranks.get(name).copied().unwrap_or(usize::MAX)
     }
 }
 
-/// The identifier before the colon or beside the `@` of a function.
-fn parameter(lambda: &SyntaxNode) -> Option<SyntaxNode> {
-    let param = lambda.first_child()?;
-    match param.kind() {
-        SyntaxKind::NODE_IDENT_PARAM => param.first_child(),
-        SyntaxKind::NODE_PATTERN => {
-            let bind = param.children().find(|node| node.kind() == SyntaxKind::NODE_PAT_BIND)?;
-            bind.first_child()
-        }
-        _ => None,
-    }
+/// The name of a formal, or the one before the colon or beside the `@` of a function.
+///
+/// Nix meets a parameter when the function is complete, a formal when its default is.
+fn late_name(node: Node<'_>) -> Option<&str> {
+    let holder = match node.kind() {
+        NodeKind::Formal => node,
+        _ => match node.child(0)? {
+            pattern if pattern.kind() == NodeKind::Pattern => {
+                pattern.child_of_kind(NodeKind::PatBind)?
+            }
+            param => param,
+        },
+    };
+    let mut tokens = holder.own_tokens();
+    let is_name = |kind| matches!(kind, TokenKind::Ident | TokenKind::Or);
+    tokens.find(|token| is_name(token.kind())).map(|token| token.text())
 }
 
-fn is_met_at_once(token: &SyntaxToken) -> bool {
-    matches!(token.kind(), SyntaxKind::TOKEN_IDENT | SyntaxKind::TOKEN_OR)
-        && !token.parent().is_some_and(|ident| is_late(&ident))
-}
-
-fn is_late(ident: &SyntaxNode) -> bool {
-    let Some(parent) = ident.parent() else { return false };
-    match parent.kind() {
-        SyntaxKind::NODE_IDENT_PARAM | SyntaxKind::NODE_PAT_BIND => true,
-        SyntaxKind::NODE_PAT_ENTRY => parent.first_child().as_ref() == Some(ident),
-        _ => false,
-    }
-}
-
-/// The name that a string without interpolation spells where an attribute name is wanted.
-fn static_string(node: &SyntaxNode) -> Option<String> {
-    if node.kind() != SyntaxKind::NODE_STRING {
-        return None;
-    }
-    let mut around = node.ancestors().skip(1).skip_while(|outer| {
-        matches!(outer.kind(), SyntaxKind::NODE_DYNAMIC | SyntaxKind::NODE_PAREN)
-    });
-    let is_name = around.next().is_some_and(|outer| {
-        matches!(outer.kind(), SyntaxKind::NODE_ATTRPATH | SyntaxKind::NODE_INHERIT)
-    });
-    let text = node.text().to_string();
-    let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).or_else(|| {
-        text.strip_prefix("''").and_then(|text| text.strip_suffix("''")).map(str::trim)
-    })?;
-    (is_name && !inner.contains("${")).then(|| inner.to_owned())
-}
-
-/// The variable that Nix reports as undefined, if there is one.
-pub(crate) fn first_undefined(ir: &Ir, ranks: &Ranks) -> Option<ExprId> {
-    let mut walk = Walk { ir, ranks, stack: vec![ir.root()] };
-    while let Some(id) = walk.stack.pop() {
-        if is_undefined(ir, id) {
-            return Some(id);
-        }
-        let mark = walk.stack.len();
-        walk.push_parts(id);
-        walk.stack[mark..].reverse();
-    }
-    None
-}
-
-/// Whether nothing at all supplies the variable.
-pub(crate) fn is_undefined(ir: &Ir, id: ExprId) -> bool {
-    match ir.expr(id) {
-        Expr::Var { symbol, target: Target::Free(None) } => {
-            builtins::global(ir.symbol(symbol)).is_none()
-        }
-        _ => false,
-    }
+/// Whether a string stands where an attribute's name is wanted.
+fn is_name(node: Node<'_>) -> bool {
+    let mut around = node
+        .ancestors()
+        .skip_while(|outer| matches!(outer.kind(), NodeKind::Dynamic | NodeKind::Paren));
+    let outer = around.next().map(Node::kind);
+    node.is_leaf() && matches!(outer, Some(NodeKind::AttrPath | NodeKind::Inherit))
 }
 
 struct Walk<'i> {
@@ -203,13 +198,12 @@ impl Walk<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
 
     /// The undefined variable that comes first.
     fn first(text: &str) -> String {
         let parse = cim_nix_syntax::parse(text);
-        let ir = cim_nix_semantics::lower(&parse.tree);
-        let found = first_undefined(&ir, &Ranks::of(text));
+        let ir = crate::lower(&parse.tree);
+        let found = ir.first_undefined(&parse.tree);
         found.map_or_else(String::new, |id| parse.tree.node(ir.node(id)).text().to_owned())
     }
 
