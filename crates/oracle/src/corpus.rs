@@ -222,7 +222,9 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use super::*;
-    use crate::printed::{Places, print};
+    use cim_nix_semantics::print::Places;
+
+    use crate::printed::print;
     use crate::{Difference, Ours, compare};
 
     fn fixtures() -> PathBuf {

@@ -18,6 +18,7 @@ pub mod builtins;
 pub mod codes;
 mod ir;
 mod lower;
+pub mod print;
 mod query;
 mod symbols;
 mod undefined;

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use cim_nix_base::Error;
 use cim_nix_oracle::Nix;
-use cim_nix_oracle::printed::{Places, normalize, print};
+use cim_nix_oracle::printed::{normalize, print};
+use cim_nix_semantics::print::Places;
 
 use super::files::{self, corpus_files, corpus_root};
 use super::{Report, name_below};
