@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::check::CheckArgs;
 use crate::commands::completions::CompletionsArgs;
+use crate::commands::eval::EvalCommand;
+use crate::commands::eval_compat::EvalCompatArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::files::FilesArgs;
 use crate::commands::graph::GraphArgs;
@@ -51,6 +53,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Look for faults in files and folders, and mend them
     Check(CheckArgs),
+    /// Evaluate a file or expression, without Nix
+    Eval(EvalCommand),
+    /// Evaluate with the arguments of nix-instantiate
+    EvalCompat(EvalCompatArgs),
     /// Print the syntax tree or the tokens of a file
     Parse(ParseArgs),
     /// List what files define: bindings, attributes, parameters

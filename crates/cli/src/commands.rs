@@ -2,6 +2,8 @@
 
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod eval;
+pub(crate) mod eval_compat;
 pub(crate) mod explain;
 pub(crate) mod files;
 pub(crate) mod graph;
@@ -18,6 +20,8 @@ use crate::terminal::ColorWhen;
 pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
     match command {
         Command::Check(args) => check::run(args, color),
+        Command::Eval(args) => eval::run(args),
+        Command::EvalCompat(args) => eval_compat::run(args),
         Command::Parse(args) => parse::run(args),
         Command::Symbols(args) => symbols::run(args),
         Command::Files(args) => files::run(args),

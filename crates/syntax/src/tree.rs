@@ -68,6 +68,12 @@ impl Tree {
         &self.text
     }
 
+    /// The text alone, for whoever needs the rest no more.
+    #[must_use]
+    pub fn into_text(self) -> Box<str> {
+        self.text
+    }
+
     /// The node of the whole file.
     #[must_use]
     pub fn root(&self) -> Node<'_> {

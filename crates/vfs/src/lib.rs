@@ -74,6 +74,7 @@
 
 mod apply;
 mod disk;
+mod eval_io;
 mod files;
 mod journal;
 mod path;
@@ -86,6 +87,7 @@ mod revert;
 mod testing;
 
 pub use apply::{Applied, apply};
+pub use eval_io::DiskIo;
 pub use files::DiskFiles;
 pub use journal::journal_dir;
 pub use read::{Content, DirItem, FileKind, SOURCE_LIMIT, kind, list_dir, read};

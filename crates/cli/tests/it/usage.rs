@@ -14,6 +14,8 @@ fn help_of_the_program() {
 
         Commands:
           check        Look for faults in files and folders, and mend them
+          eval         Evaluate a file or expression, without Nix
+          eval-compat  Evaluate with the arguments of nix-instantiate
           parse        Print the syntax tree or the tokens of a file
           symbols      List what files define: bindings, attributes, parameters
           files        List the files of a project, and what each one is
@@ -89,6 +91,8 @@ fn wrong_arguments_are_refused() {
 
         Commands:
           check        Look for faults in files and folders, and mend them
+          eval         Evaluate a file or expression, without Nix
+          eval-compat  Evaluate with the arguments of nix-instantiate
           parse        Print the syntax tree or the tokens of a file
           symbols      List what files define: bindings, attributes, parameters
           files        List the files of a project, and what each one is

@@ -1,0 +1,245 @@
+//! What the commands that evaluate have in common: settings from options, environment and machine,
+//! and how failures are told.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cim_nix_base::Error;
+use cim_nix_eval::{EvalError, Evaluation, Handle, Settings, with_stack};
+use cim_nix_vfs::DiskIo;
+use clap::Args;
+
+use crate::exit::Exit;
+use crate::terminal::{Out, note};
+
+/// Options that every command with an evaluation takes.
+#[derive(Args, Debug, Default)]
+pub(crate) struct EvalArgs {
+    /// Look for `<NAME>` in PATH, or for `<PREFIX/…>` with PREFIX=PATH; before NIX_PATH
+    #[arg(short = 'I', long = "include", value_name = "PATH", help_heading = "Evaluation")]
+    pub(crate) include: Vec<String>,
+    /// Give the function at the top an argument: the value of a Nix expression
+    #[arg(long, num_args = 2, value_names = ["NAME", "EXPR"], help_heading = "Evaluation")]
+    pub(crate) arg: Vec<String>,
+    /// Give the function at the top an argument: a string
+    #[arg(long, num_args = 2, value_names = ["NAME", "TEXT"], help_heading = "Evaluation")]
+    pub(crate) argstr: Vec<String>,
+    /// Show everything that was being evaluated when evaluation failed
+    #[arg(long, help_heading = "Evaluation")]
+    pub(crate) show_trace: bool,
+    /// Show the end of it only, whatever the settings say
+    #[arg(long, conflicts_with = "show_trace", help_heading = "Evaluation")]
+    pub(crate) no_show_trace: bool,
+    /// How deeply functions may call each other
+    #[arg(long, value_name = "N", help_heading = "Evaluation")]
+    pub(crate) max_call_depth: Option<u32>,
+    /// Turn experimental features of the language on, separated by blanks
+    #[arg(long, value_name = "NAMES", help_heading = "Evaluation")]
+    pub(crate) extra_experimental_features: Vec<String>,
+    /// Set an option of nix.conf
+    #[arg(long, num_args = 2, value_names = ["NAME", "VALUE"], help_heading = "Evaluation")]
+    pub(crate) option: Vec<String>,
+}
+
+/// An evaluation's surroundings, before it starts.
+pub(crate) struct Surroundings {
+    pub(crate) settings: Settings,
+    pub(crate) show_trace: bool,
+    pub(crate) folder: PathBuf,
+    arguments: Vec<(String, String, bool)>,
+}
+
+impl EvalArgs {
+    /// Errors: there is no working folder.
+    pub(crate) fn surroundings(&self) -> Result<Surroundings, Error> {
+        let folder = env::current_dir()
+            .map_err(|error| Error::outside("cannot find the working folder").because(error))?;
+        let mut options = nix_config();
+        options
+            .extend(pairs(&self.option).map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let option = |name: &str| {
+            options.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        };
+        let mut features: Vec<String> = Vec::new();
+        for (name, value) in &options {
+            match name.as_str() {
+                "experimental-features" => features = words(value),
+                "extra-experimental-features" => features.extend(words(value)),
+                _ => {}
+            }
+        }
+        features.extend(self.extra_experimental_features.iter().flat_map(|names| words(names)));
+        let mut search_path: Vec<(String, String)> =
+            self.include.iter().map(|entry| search_entry(entry)).collect();
+        if let Ok(path) = env::var("NIX_PATH") {
+            search_path.extend(split_search_path(&path).map(search_entry));
+        } else if let Some(path) = option("nix-path") {
+            search_path.extend(path.split_ascii_whitespace().map(search_entry));
+        }
+        let number = |name: &str| option(name).and_then(|value| value.parse().ok());
+        let defaults = Settings::default();
+        let settings = Settings {
+            search_path,
+            home: env::var("HOME").unwrap_or(defaults.home),
+            folder: folder.to_string_lossy().into_owned(),
+            max_memory: usize::MAX,
+            max_call_depth: self
+                .max_call_depth
+                .or_else(|| number("max-call-depth"))
+                .unwrap_or(defaults.max_call_depth),
+            features,
+            system: option("system").map_or_else(host_system, str::to_owned),
+            store_dir: env::var("NIX_STORE_DIR").unwrap_or(defaults.store_dir),
+            current_time: now(),
+        };
+        let show_trace =
+            !self.no_show_trace && (self.show_trace || option("show-trace") == Some("true"));
+        let mut arguments = Vec::new();
+        let given = [(&self.arg, true), (&self.argstr, false)];
+        for (list, is_expression) in given {
+            arguments.extend(
+                pairs(list).map(|(name, value)| (name.to_owned(), value.to_owned(), is_expression)),
+            );
+        }
+        Ok(Surroundings { settings, show_trace, folder, arguments })
+    }
+}
+
+impl Surroundings {
+    /// Runs `work` with a new evaluation, and reports what went wrong.
+    ///
+    /// Errors: the machine does not let us.
+    pub(crate) fn evaluate(
+        self,
+        work: impl FnOnce(&Evaluation, &Around, &mut Out) -> Result<(), Box<EvalError>> + Send,
+    ) -> Result<Exit, Error> {
+        let Self { settings, show_trace, folder, arguments } = self;
+        let run = || {
+            let mut out = Out::new();
+            let say = |text: &str| note(text);
+            let evaluation = Evaluation::new(settings, Box::new(DiskIo), Box::new(say));
+            let around = Around { folder, arguments };
+            let result = work(&evaluation, &around, &mut out);
+            let written = out.finish();
+            if let Err(error) = result {
+                note(error.render(show_trace));
+                return Ok(Exit::Findings);
+            }
+            written.map(|()| Exit::Clean)
+        };
+        with_stack(run).map_err(|error| {
+            Error::outside("cannot start a thread to evaluate on").because(error)
+        })?
+    }
+}
+
+/// What an evaluation starts from.
+pub(crate) struct Around {
+    pub(crate) folder: PathBuf,
+    arguments: Vec<(String, String, bool)>,
+}
+
+impl Around {
+    /// The values of `--arg` and `--argstr`.
+    pub(crate) fn arguments<'e>(
+        &self,
+        evaluation: &'e Evaluation,
+    ) -> Result<Vec<(String, Handle<'e>)>, Box<EvalError>> {
+        let value = |text: &str, is_expression: bool| match is_expression {
+            true => evaluation.text(text, &self.folder),
+            false => Ok(evaluation.string(text)),
+        };
+        let given = self.arguments.iter();
+        given.map(|(name, text, is)| Ok((name.clone(), value(text, *is)?))).collect()
+    }
+
+    /// A path that somebody typed, as Nix has paths.
+    pub(crate) fn path(&self, typed: &Path) -> PathBuf {
+        self.folder.join(typed)
+    }
+}
+
+fn pairs(list: &[String]) -> impl Iterator<Item = (&str, &str)> {
+    list.chunks_exact(2).map(|pair| (pair[0].as_str(), pair[1].as_str()))
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_ascii_whitespace().map(str::to_owned).collect()
+}
+
+/// The settings in `NIX_CONFIG`, in order.
+fn nix_config() -> Vec<(String, String)> {
+    let text = env::var("NIX_CONFIG").unwrap_or_default();
+    let line = |line: &str| {
+        let line = line.split('#').next()?;
+        let (name, value) = line.split_once('=')?;
+        Some((name.trim().to_owned(), value.trim().to_owned()))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+fn search_entry(entry: &str) -> (String, String) {
+    match entry.split_once('=') {
+        Some((prefix, path)) => (prefix.to_owned(), path.to_owned()),
+        None => (String::new(), entry.to_owned()),
+    }
+}
+
+/// The entries of NIX_PATH: colons part them, but not those of `https://…`, `flake:…` and so on.
+fn split_search_path(path: &str) -> impl Iterator<Item = &str> {
+    let mut rest = path;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let mut end = 0;
+        loop {
+            let Some(colon) = rest[end..].find(':').map(|at| at + end) else {
+                return Some(std::mem::take(&mut rest));
+            };
+            let entry = &rest[..colon];
+            let value = entry.rsplit('=').next().unwrap_or(entry);
+            let is_scheme =
+                rest[colon..].starts_with("://") || matches!(value, "flake" | "channel");
+            if !is_scheme {
+                rest = &rest[colon + 1..];
+                return Some(entry);
+            }
+            end = colon + 1;
+        }
+    })
+}
+
+/// What Nix calls the system that this program was built for.
+fn host_system() -> String {
+    let os = match env::consts::OS {
+        "macos" => "darwin",
+        os => os,
+    };
+    let arch = match env::consts::ARCH {
+        "x86" => "i686",
+        arch => arch,
+    };
+    format!("{arch}-{os}")
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colons_of_urls_part_no_search_path() {
+        let check = |path: &str, want: &[&str]| {
+            assert_eq!(split_search_path(path).collect::<Vec<_>>(), want, "{path}");
+        };
+        check("", &[]);
+        check("a:b=/c", &["a", "b=/c"]);
+        check("nixpkgs=https://x.org/a:/b", &["nixpkgs=https://x.org/a", "/b"]);
+        check("nixpkgs=flake:nixpkgs:/b", &["nixpkgs=flake:nixpkgs", "/b"]);
+    }
+}

@@ -1,0 +1,169 @@
+//! Builtins on files and paths.
+
+use super::{Coercion, Entry, Text};
+use crate::code::Pos;
+use crate::contexts::Element;
+use crate::error::{ErrorKind, Res};
+use crate::evaluator::{Evaluator, to_path};
+use crate::paths;
+use crate::symbols::{Symbol, known};
+use crate::value::{Kind, Value};
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry::new("baseNameOf", 1, 1, |ev, a, position| {
+        let mut text = Text::new();
+        let why = "while evaluating the first argument passed to builtins.baseNameOf";
+        ev.coerce(a[0], &mut text, Coercion::FIRST, position, why)?;
+        let name = paths::base_name(text.bytes()).to_vec();
+        Ok(ev.heap.string_with(&name, text.context()).value())
+    }),
+    Entry::new("dirOf", 1, 1, |ev, a, position| {
+        let value = ev.force(a[0])?;
+        if let Kind::Path(path) = value.kind() {
+            return Ok(ev.path(paths::parent(path.bytes())));
+        }
+        let mut text = Text::new();
+        let why = "while evaluating the first argument passed to 'builtins.dirOf'";
+        ev.coerce(value, &mut text, Coercion::FIRST, position, why)?;
+        let bytes = text.bytes();
+        let folder: &[u8] = match bytes.iter().rposition(|&byte| byte == b'/') {
+            None => b".",
+            Some(0) => b"/",
+            Some(at) => &bytes[..at],
+        };
+        Ok(ev.heap.string_with(folder, text.context()).value())
+    }),
+    Entry::new("pathExists", 1, 1, |ev, a, position| {
+        let (path, has_slash) = {
+            let value = ev.force(a[0])?;
+            let ends = |bytes: &[u8]| bytes.ends_with(b"/") || bytes.ends_with(b"/.");
+            let has_slash = value.as_string().is_some_and(|text| ends(text.bytes()));
+            (ev.path_argument(value, position, REALISING)?, has_slash)
+        };
+        let path = to_path(&path);
+        let exists = match has_slash {
+            true => ev.io.kind(&path).is_ok_and(|kind| kind == crate::io::FileKind::Directory),
+            false => ev.io.link_kind(&path).is_ok(),
+        };
+        Ok(Value::bool(exists))
+    }),
+    Entry::new("readFile", 1, 1, |ev, a, position| {
+        let path = ev.path_argument(a[0], position, REALISING)?;
+        let bytes = ev.read_file(&path, position)?;
+        if bytes.contains(&0) {
+            let name = String::from_utf8_lossy(&path).into_owned();
+            let message =
+                format!("the contents of the file '{name}' cannot be represented as a Nix string");
+            return Err(ev.fail(ErrorKind::Other, position, message));
+        }
+        Ok(ev.heap.string(&bytes))
+    }),
+    Entry::new("readDir", 1, 1, |ev, a, position| {
+        let path = ev.path_argument(a[0], position, REALISING)?;
+        let entries = ev.io.list(&to_path(&path));
+        let entries = entries.map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotADirectory => {
+                let name = String::from_utf8_lossy(&ev.resolve_links(&path)).into_owned();
+                let message = format!("cannot read directory \"{name}\": Not a directory");
+                ev.fail(ErrorKind::Io, position, message)
+            }
+            _ => ev.io_error(&path, &error, position),
+        })?;
+        let mut attrs: Vec<(Symbol, Pos, Value)> = entries
+            .iter()
+            .map(|(name, kind)| {
+                let word = ev.symbols.value(ev.symbol(kind.word().as_bytes()));
+                (ev.symbol(name), 0, word)
+            })
+            .collect();
+        Ok(ev.attrs(&mut attrs))
+    }),
+    Entry::new("readFileType", 1, 1, |ev, a, position| {
+        let path = ev.path_argument(a[0], position, REALISING)?;
+        let kind = ev.io.link_kind(&to_path(&path));
+        let kind = kind.map_err(|error| ev.io_error(&path, &error, position))?;
+        Ok(ev.heap.string(kind.word().as_bytes()))
+    }),
+    Entry::new("toPath", 1, 1, |ev, a, position| {
+        let why = "while evaluating the first argument passed to builtins.toPath";
+        let path = ev.path_argument(a[0], position, why)?;
+        Ok(ev.heap.string(&path))
+    }),
+    Entry::new("findFile", 2, 2, find_file),
+];
+
+impl Evaluator {
+    /// An absolute path, given as a path or string.
+    pub(crate) fn path_argument(&self, value: Value, position: Pos, why: &str) -> Res<Vec<u8>> {
+        let value = self.force(value)?;
+        if let Kind::Path(path) = value.kind() {
+            return Ok(path.bytes().to_vec());
+        }
+        let mut text = Text::new();
+        self.coerce(value, &mut text, Coercion::FIRST, position, why)?;
+        if text.bytes().first() != Some(&b'/') {
+            let shown = String::from_utf8_lossy(text.bytes()).into_owned();
+            let message = format!("string '{shown}' doesn't represent an absolute path");
+            let failed = self.fail(ErrorKind::Other, 0, message);
+            return Err(self.trace(failed, position, why));
+        }
+        self.check_built(text.context(), why)?;
+        Ok(paths::canonical(text.bytes()))
+    }
+}
+
+impl Evaluator {
+    /// Files that do not exist before something is built cannot be read.
+    fn check_built(&self, context: u32, why: &str) -> Res<()> {
+        if why != REALISING {
+            return Ok(());
+        }
+        for element in &*self.contexts.get(context) {
+            let Element::Output { derivation, output } = element else { continue };
+            let message = format!(
+                "output '{output}' of '{derivation}' is needed to go on, but it is not built: import from derivation is not possible here"
+            );
+            return Err(self.fail(ErrorKind::Unsupported, 0, message));
+        }
+        Ok(())
+    }
+}
+
+/// Why most builtins want a path.
+pub(super) const REALISING: &str = "while realising the context of a path";
+
+fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
+    let entries = ev.list(a[0], position)?;
+    let wanted = ev.plain_string(a[1], position)?;
+    for entry in entries {
+        let entry = ev.set(entry.get(), position)?;
+        let prefix = match entry.get(known::PREFIX) {
+            Some(prefix) => ev.plain_string(prefix, position)?.bytes(),
+            None => b"",
+        };
+        let Some(path) = entry.get(known::PATH) else {
+            return Err(ev.fail(ErrorKind::MissingAttribute, position, "attribute 'path' missing"));
+        };
+        let mut folder = Text::new();
+        ev.coerce(path, &mut folder, Coercion::FIRST, position, "while evaluating the `path` attribute of an element of the list passed to builtins.findFile")?;
+        let rest = match wanted.bytes().strip_prefix(prefix) {
+            _ if prefix.is_empty() => wanted.bytes(),
+            Some(b"") => b"",
+            Some([b'/', rest @ ..]) => rest,
+            _ => continue,
+        };
+        let folder = paths::join(ev.settings.folder.as_bytes(), folder.bytes());
+        let path = paths::canonical(&[&folder[..], b"/", rest].concat());
+        if ev.io.link_kind(&to_path(&path)).is_ok() {
+            return Ok(ev.path(&path));
+        }
+    }
+    if let Some(rest) = wanted.bytes().strip_prefix(b"nix/") {
+        return Ok(ev.path(&[b"<nix/", rest, b">"].concat()));
+    }
+    let name = String::from_utf8_lossy(wanted.bytes()).into_owned();
+    let message = format!(
+        "file '{name}' was not found in the Nix search path (add it using $NIX_PATH or -I)"
+    );
+    Err(ev.fail(ErrorKind::Throw, position, message))
+}

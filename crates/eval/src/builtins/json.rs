@@ -1,0 +1,184 @@
+//! JSON.
+
+use super::{Coercion, Text};
+use crate::code::Pos;
+use crate::error::{ErrorKind, Res};
+use crate::evaluator::Evaluator;
+use crate::symbols::{Symbol, known};
+use crate::value::{Kind, Value};
+
+/// Appends a value as JSON. Thunks are forced if `forces`.
+pub(crate) fn push_json(
+    ev: &Evaluator,
+    value: Value,
+    out: &mut Text,
+    forces: bool,
+    position: Pos,
+) -> Res<()> {
+    let value = if forces { ev.force(value)? } else { value };
+    match value.kind() {
+        Kind::Null => out.push_bytes(b"null"),
+        Kind::Bool(value) => out.push_bytes(if value { b"true" } else { b"false" }),
+        Kind::Int(number) => out.push_bytes(number.to_string().as_bytes()),
+        Kind::Float(number) => out.push_bytes(float(number).as_bytes()),
+        Kind::String(text) => {
+            push_string(ev, text.bytes(), out, position)?;
+            out.add_context(ev, text.context());
+        }
+        Kind::Path(_) => {
+            let mut copied = Text::new();
+            ev.coerce(value, &mut copied, Coercion::INTERPOLATION, position, "")?;
+            push_string(ev, copied.bytes(), out, position)?;
+            out.add_context(ev, copied.context());
+        }
+        Kind::List(list) => {
+            let _level = ev.level(position)?;
+            out.push_bytes(b"[");
+            for (at, element) in list.iter().enumerate() {
+                if at > 0 {
+                    out.push_bytes(b",");
+                }
+                push_json(ev, element.get(), out, forces, position).map_err(|failed| {
+                    let text = format!("while evaluating list element at index {at}");
+                    ev.trace(failed, position, text)
+                })?;
+            }
+            out.push_bytes(b"]");
+        }
+        Kind::Attrs(attrs) => {
+            let _level = ev.level(position)?;
+            if attrs.find(known::TO_STRING).is_some() {
+                let mut text = Text::new();
+                ev.coerce(value, &mut text, Coercion::INTERPOLATION, position, "")?;
+                push_string(ev, text.bytes(), out, position)?;
+                out.add_context(ev, text.context());
+                return Ok(());
+            }
+            if let Some(path) = attrs.get(known::OUT_PATH) {
+                return push_json(ev, path, out, forces, position);
+            }
+            let flat = ev.layouts.flat(&ev.heap, attrs);
+            let order = flat.layout.order(&ev.heap, &ev.symbols);
+            out.push_bytes(b"{");
+            for (n, &at) in order.iter().enumerate() {
+                let at = at as usize;
+                if n > 0 {
+                    out.push_bytes(b",");
+                }
+                let key = flat.layout.keys[at];
+                push_string(ev, ev.symbols.text(key), out, position)?;
+                out.push_bytes(b":");
+                let defined = flat.layout.position(at);
+                push_json(ev, flat.values[at].get(), out, forces, defined).map_err(|failed| {
+                    let text = format!("while evaluating attribute '{}'", ev.shown_name(key));
+                    ev.trace(failed, defined, text)
+                })?;
+            }
+            out.push_bytes(b"}");
+        }
+        _ => {
+            let phrase = ev.type_phrase(value);
+            let message = format!("cannot convert {phrase} to JSON");
+            return Err(ev.fail(ErrorKind::Type, position, message));
+        }
+    }
+    Ok(())
+}
+
+/// A number as Nix's JSON library prints it: shortest form that reads back, `1.0` for whole ones.
+fn float(number: f64) -> String {
+    serde_json::Number::from_f64(number)
+        .map_or_else(|| "null".to_owned(), |number| number.to_string())
+}
+
+pub(super) fn push_string(ev: &Evaluator, text: &[u8], out: &mut Text, position: Pos) -> Res<()> {
+    let Ok(text) = std::str::from_utf8(text) else {
+        let message = "a string that is not UTF-8 cannot be converted to JSON";
+        return Err(ev.fail(ErrorKind::Other, position, message));
+    };
+    out.push_bytes(b"\"");
+    let bytes = text.as_bytes();
+    let mut start = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        let escape: &[u8] = match byte {
+            b'"' => b"\\\"",
+            b'\\' => b"\\\\",
+            b'\n' => b"\\n",
+            b'\r' => b"\\r",
+            b'\t' => b"\\t",
+            8 => b"\\b",
+            12 => b"\\f",
+            0..0x20 => b"",
+            _ => continue,
+        };
+        out.push_bytes(&bytes[start..at]);
+        if escape.is_empty() {
+            out.push_bytes(format!("\\u{byte:04x}").as_bytes());
+        } else {
+            out.push_bytes(escape);
+        }
+        start = at + 1;
+    }
+    out.push_bytes(&bytes[start..]);
+    out.push_bytes(b"\"");
+    Ok(())
+}
+
+/// Reads a JSON text.
+pub(super) fn parse(ev: &Evaluator, text: &[u8], position: Pos) -> Res {
+    match serde_json::from_slice::<serde_json::Value>(text) {
+        Ok(value) => build(ev, &value, position),
+        Err(error) => {
+            let message = format!("[json.exception.parse_error.101] parse error: {error}");
+            Err(ev.fail(ErrorKind::Other, position, message))
+        }
+    }
+}
+
+fn build(ev: &Evaluator, value: &serde_json::Value, position: Pos) -> Res {
+    Ok(match value {
+        serde_json::Value::Null => Value::NULL,
+        serde_json::Value::Bool(value) => Value::bool(*value),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(number) => ev.heap.int(number),
+            None if number.is_u64() => {
+                let message = format!("unsigned json number {number} outside of Nix integer range");
+                return Err(ev.fail(ErrorKind::Other, position, message));
+            }
+            None => ev.heap.float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        serde_json::Value::String(text) => {
+            ev.check_text(text, position)?;
+            ev.heap.string(text.as_bytes())
+        }
+        serde_json::Value::Array(elements) => {
+            let mut list = Vec::with_capacity(elements.len());
+            for element in elements {
+                list.push(build(ev, element, position)?);
+            }
+            ev.heap.list(&list)
+        }
+        serde_json::Value::Object(members) => {
+            let mut attrs: Vec<(Symbol, Pos, Value)> = Vec::with_capacity(members.len());
+            for (name, member) in members {
+                ev.check_text(name, position)?;
+                attrs.push((ev.symbol(name.as_bytes()), 0, build(ev, member, position)?));
+            }
+            ev.attrs(&mut attrs)
+        }
+    })
+}
+
+impl Evaluator {
+    /// Refuses a NUL byte, which no string of Nix may have.
+    fn check_text(&self, text: &str, position: Pos) -> Res<()> {
+        if !text.contains('\0') {
+            return Ok(());
+        }
+        let shown = text.replace('\0', "␀");
+        let message = format!(
+            "input string '{shown}' cannot be represented as Nix string because it contains null bytes"
+        );
+        Err(self.fail(ErrorKind::Other, position, message))
+    }
+}

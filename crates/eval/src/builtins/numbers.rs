@@ -1,0 +1,140 @@
+//! Builtins on numbers and versions.
+
+use super::lists::arg_plain;
+use super::{Entry, arithmetic};
+use crate::code::{Op, Pos};
+use crate::error::{ErrorKind, Res};
+use crate::evaluator::Evaluator;
+use crate::symbols::known;
+use crate::value::{Kind, Value};
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry::new("add", 2, 2, |ev, a, position| {
+        let (x, y) = (ev.force(a[0])?, ev.force(a[1])?);
+        let is_number = |value: Value| matches!(value.kind(), Kind::Int(_) | Kind::Float(_));
+        for (value, which) in [(x, "first"), (y, "second")] {
+            if !is_number(value) {
+                let has_float = [x, y].iter().any(|value| matches!(value.kind(), Kind::Float(_)));
+                let wanted = if has_float { "a float" } else { "an integer" };
+                let failed = ev.expected(wanted, value, position);
+                let text = format!("while evaluating the {which} argument of the addition");
+                return Err(ev.trace(failed, position, text));
+            }
+        }
+        super::add_numbers(ev, x, y, position)
+    }),
+    Entry::new("sub", 2, 2, |ev, a, _| arithmetic(ev, Op::Sub, a[0], a[1])),
+    Entry::new("mul", 2, 2, |ev, a, _| arithmetic(ev, Op::Mul, a[0], a[1])),
+    Entry::new("div", 2, 2, |ev, a, _| arithmetic(ev, Op::Div, a[0], a[1])),
+    Entry::new("lessThan", 2, 2, |ev, a, _| Ok(Value::bool(ev.less_than(a[0], a[1], "")?))),
+    Entry::new("bitAnd", 2, 2, |ev, a, p| bits(ev, a, p, "bitAnd", |x, y| x & y)),
+    Entry::new("bitOr", 2, 2, |ev, a, p| bits(ev, a, p, "bitOr", |x, y| x | y)),
+    Entry::new("bitXor", 2, 2, |ev, a, p| bits(ev, a, p, "bitXor", |x, y| x ^ y)),
+    Entry::new("ceil", 1, 1, |ev, a, p| round(ev, a[0], p, "ceil", f64::ceil)),
+    Entry::new("floor", 1, 1, |ev, a, p| round(ev, a[0], p, "floor", f64::floor)),
+    Entry::new("compareVersions", 2, 2, |ev, a, position| {
+        let x = arg_plain(ev, a[0], position, "first", "compareVersions")?;
+        let y = arg_plain(ev, a[1], position, "second", "compareVersions")?;
+        Ok(ev.heap.int(compare_versions(x.bytes(), y.bytes())))
+    }),
+    Entry::new("splitVersion", 1, 1, |ev, a, position| {
+        let text = arg_plain(ev, a[0], position, "first", "splitVersion")?;
+        let mut rest = text.bytes();
+        let mut parts = Vec::new();
+        loop {
+            let part = next_part(&mut rest);
+            if part.is_empty() {
+                break;
+            }
+            parts.push(ev.heap.string(part));
+        }
+        Ok(ev.heap.list(&parts))
+    }),
+    Entry::new("parseDrvName", 1, 1, |ev, a, position| {
+        let text = arg_plain(ev, a[0], position, "first", "parseDrvName")?.bytes();
+        let dash = (0..text.len()).find(|&at| {
+            text[at] == b'-' && text.get(at + 1).is_some_and(|byte| !byte.is_ascii_alphabetic())
+        });
+        let (name, version) = match dash {
+            Some(at) => (&text[..at], &text[at + 1..]),
+            None => (text, &b""[..]),
+        };
+        Ok(ev.attrs(&mut [
+            (known::NAME, 0, ev.heap.string(name)),
+            (known::VERSION, 0, ev.heap.string(version)),
+        ]))
+    }),
+];
+
+fn bits(ev: &Evaluator, a: &[Value], position: Pos, name: &str, op: fn(i64, i64) -> i64) -> Res {
+    let at =
+        |which: &str| format!("while evaluating the {which} argument passed to builtins.{name}");
+    let x = ev.int(a[0], position).map_err(|f| ev.trace(f, position, at("first")))?;
+    let y = ev.int(a[1], position).map_err(|f| ev.trace(f, position, at("second")))?;
+    Ok(ev.heap.int(op(x, y)))
+}
+
+fn round(ev: &Evaluator, value: Value, position: Pos, name: &str, op: fn(f64) -> f64) -> Res {
+    let value = ev.force(value)?;
+    let number = match value.kind() {
+        Kind::Int(_) => return Ok(value),
+        Kind::Float(number) => number,
+        _ => {
+            let failed = ev.expected("a float", value, position);
+            let text = format!("while evaluating the first argument passed to builtins.{name}");
+            return Err(ev.trace(failed, position, text));
+        }
+    };
+    let rounded = op(number);
+    // The largest float below 2^63 and the smallest that fits.
+    if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded) {
+        let shown = crate::print::float(number);
+        let message = format!("NixFloat argument {shown} is not in the range of NixInt");
+        return Err(ev.fail(ErrorKind::Other, position, message));
+    }
+    Ok(ev.heap.int(rounded as i64))
+}
+
+/// Takes the next part of a version: digits or others, without the dots and dashes between.
+fn next_part<'t>(rest: &mut &'t [u8]) -> &'t [u8] {
+    let text = *rest;
+    let start = text.iter().position(|byte| !matches!(byte, b'.' | b'-')).unwrap_or(text.len());
+    let text = &text[start..];
+    let is_number = text.first().is_some_and(u8::is_ascii_digit);
+    let is_part = |byte: &u8| match is_number {
+        true => byte.is_ascii_digit(),
+        false => !byte.is_ascii_digit() && !matches!(byte, b'.' | b'-'),
+    };
+    let end = text.iter().position(|byte| !is_part(byte)).unwrap_or(text.len());
+    *rest = &text[end..];
+    &text[..end]
+}
+
+fn part_is_less(a: &[u8], b: &[u8]) -> bool {
+    let number =
+        |part: &[u8]| std::str::from_utf8(part).ok().and_then(|text| text.parse::<u32>().ok());
+    match (number(a), number(b)) {
+        (Some(a), Some(b)) => a < b,
+        (None, Some(_)) if a.is_empty() => true,
+        (_, _) if a == b"pre" && b != b"pre" => true,
+        (_, _) if b == b"pre" => false,
+        // A part of letters comes before one of digits.
+        (_, Some(_)) => true,
+        (Some(_), _) => false,
+        _ => a < b,
+    }
+}
+
+pub(super) fn compare_versions(a: &[u8], b: &[u8]) -> i64 {
+    let (mut a, mut b) = (a, b);
+    while !a.is_empty() || !b.is_empty() {
+        let (x, y) = (next_part(&mut a), next_part(&mut b));
+        if part_is_less(x, y) {
+            return -1;
+        }
+        if part_is_less(y, x) {
+            return 1;
+        }
+    }
+    0
+}

@@ -1,0 +1,266 @@
+//! Builtins on strings.
+
+use std::rc::Rc;
+
+use super::lists::{arg_list, arg_plain, arg_string};
+use super::{Coercion, Entry, Text};
+use crate::code::Pos;
+use crate::error::{ErrorKind, Res};
+use crate::evaluator::Evaluator;
+use crate::value::{Str, Value};
+
+/// A compiled regular expression.
+pub(crate) type Regex = regex::bytes::Regex;
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry::new("stringLength", 1, 1, |ev, a, position| {
+        let mut text = Text::new();
+        let why = "while evaluating the argument passed to builtins.stringLength";
+        ev.coerce(a[0], &mut text, Coercion::FIRST, position, why)?;
+        Ok(ev.heap.int(text.bytes().len() as i64))
+    }),
+    Entry::new("substring", 3, 2, substring),
+    Entry::new("concatStringsSep", 2, 2, |ev, a, position| {
+        let separator = ev.string(a[0], position).map_err(|failed| {
+            ev.trace(failed, position, "while evaluating the first argument (the separator string) passed to builtins.concatStringsSep")
+        })?;
+        let list = ev.list(a[1], position).map_err(|failed| {
+            ev.trace(failed, position, "while evaluating the second argument (the list of strings to concat) passed to builtins.concatStringsSep")
+        })?;
+        let mut text = Text::new();
+        text.add_context(ev, separator.context());
+        for (at, element) in list.iter().enumerate() {
+            if at > 0 {
+                text.push_bytes(separator.bytes());
+            }
+            let why = "while evaluating one element of the list of strings to concat passed to builtins.concatStringsSep";
+            ev.coerce(element.get(), &mut text, Coercion::INTERPOLATION, position, why)?;
+        }
+        Ok(text.finish(ev))
+    }),
+    Entry::new("replaceStrings", 3, 0, replace_strings),
+    Entry::new("match", 2, 2, |ev, a, position| {
+        let pattern = arg_plain(ev, a[0], position, "first", "match")?;
+        let text = arg_string(ev, a[1], position, "second", "match")?;
+        let regex = regex(ev, pattern, true, position)?;
+        let Some(found) = regex.captures(text.bytes()) else { return Ok(Value::NULL) };
+        Ok(groups(ev, &found))
+    }),
+    Entry::new("split", 2, 2, |ev, a, position| {
+        let pattern = arg_plain(ev, a[0], position, "first", "split")?;
+        let text = arg_string(ev, a[1], position, "second", "split")?;
+        let regex = regex(ev, pattern, false, position)?;
+        let bytes = text.bytes();
+        let piece = |from, to| ev.heap.string_with(&bytes[from..to], text.context()).value();
+        let mut parts = Vec::new();
+        let mut end = 0;
+        for found in regex.captures_iter(bytes) {
+            let Some(whole) = found.get(0) else { continue };
+            parts.push(piece(end, whole.start()));
+            parts.push(groups(ev, &found));
+            end = whole.end();
+        }
+        if parts.is_empty() {
+            return Ok(ev.heap.list(&[text.value()]));
+        }
+        parts.push(piece(end, bytes.len()));
+        Ok(ev.heap.list(&parts))
+    }),
+    Entry::new("unsafeDiscardStringContext", 1, 1, |ev, a, position| {
+        let mut text = Text::new();
+        let why = "while evaluating the argument passed to builtins.unsafeDiscardStringContext";
+        ev.coerce(a[0], &mut text, Coercion::FIRST, position, why)?;
+        Ok(ev.heap.string(text.bytes()))
+    }),
+    Entry::new("hasContext", 1, 1, |ev, a, position| {
+        let text = ev.string(a[0], position).map_err(|failed| {
+            let text = "while evaluating the argument passed to builtins.hasContext";
+            ev.trace(failed, position, text)
+        })?;
+        Ok(Value::bool(text.context() != 0))
+    }),
+];
+
+fn substring(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
+    let at = |which: &str, what: &str| {
+        format!("while evaluating the {which} argument ({what}) passed to builtins.substring")
+    };
+    let start = ev
+        .int(a[0], position)
+        .map_err(|f| ev.trace(f, position, at("first", "the start offset")))?;
+    let Ok(start) = usize::try_from(start) else {
+        return Err(ev.fail(ErrorKind::Other, position, "negative start position in 'substring'"));
+    };
+    let length = ev
+        .int(a[1], position)
+        .map_err(|f| ev.trace(f, position, at("second", "the substring length")))?;
+    let value = ev.force(a[2])?;
+    let (bytes, context) = match value.as_string() {
+        Some(text) => (text.bytes().to_vec(), text.context()),
+        None => {
+            let mut text = Text::new();
+            ev.coerce(value, &mut text, Coercion::FIRST, position, &at("third", "the string"))?;
+            (text.bytes().to_vec(), text.context())
+        }
+    };
+    let start = start.min(bytes.len());
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let end = start.saturating_add(length).min(bytes.len());
+    Ok(ev.heap.string_with(&bytes[start..end], context).value())
+}
+
+fn replace_strings(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
+    let from = arg_list(ev, a[0], position, "first", "replaceStrings")?;
+    let to = arg_list(ev, a[1], position, "second", "replaceStrings")?;
+    if from.len() != to.len() {
+        let message =
+            "'from' and 'to' arguments passed to builtins.replaceStrings have different lengths";
+        return Err(ev.fail(ErrorKind::Other, position, message));
+    }
+    let mut patterns: Vec<&[u8]> = Vec::with_capacity(from.len());
+    for pattern in from {
+        let pattern = ev.string(pattern.get(), position).map_err(|failed| {
+            ev.trace(
+                failed,
+                position,
+                "while evaluating one of the strings to replace passed to builtins.replaceStrings",
+            )
+        })?;
+        patterns.push(pattern.bytes());
+    }
+    let text = ev.string(a[2], position).map_err(|failed| {
+        ev.trace(
+            failed,
+            position,
+            "while evaluating the third argument passed to builtins.replaceStrings",
+        )
+    })?;
+    // For each byte, whether a pattern begins with it.
+    let mut begins = [false; 256];
+    let has_empty = patterns.iter().any(|pattern| pattern.is_empty());
+    patterns
+        .iter()
+        .filter_map(|pattern| pattern.first())
+        .for_each(|&byte| begins[byte as usize] = true);
+    let mut replacements: Vec<Option<Str>> = vec![None; to.len()];
+    let mut out = Text::new();
+    out.add_context(ev, text.context());
+    let bytes = text.bytes();
+    let mut at = 0;
+    while at <= bytes.len() {
+        let rest = &bytes[at..];
+        let may_begin = has_empty || rest.first().is_some_and(|&byte| begins[byte as usize]);
+        let found = if may_begin {
+            patterns.iter().position(|pattern| rest.starts_with(pattern))
+        } else {
+            None
+        };
+        match found {
+            Some(index) => {
+                let replacement = match replacements[index] {
+                    Some(known) => known,
+                    None => {
+                        let text = ev.string(to[index].get(), position).map_err(|failed| {
+                            ev.trace(failed, position, "while evaluating one of the replacement strings passed to builtins.replaceStrings")
+                        })?;
+                        replacements[index] = Some(text);
+                        text
+                    }
+                };
+                out.push(ev, replacement);
+                if patterns[index].is_empty() {
+                    out.push_bytes(rest.get(..1).unwrap_or_default());
+                    at += 1;
+                } else {
+                    at += patterns[index].len();
+                }
+            }
+            None => {
+                out.push_bytes(rest.get(..1).unwrap_or_default());
+                at += 1;
+            }
+        }
+    }
+    Ok(out.finish(ev))
+}
+
+fn groups(ev: &Evaluator, found: &regex::bytes::Captures<'_>) -> Value {
+    let groups: Vec<Value> = (1..found.len())
+        .map(|at| found.get(at).map_or(Value::NULL, |group| ev.heap.string(group.as_bytes())))
+        .collect();
+    ev.heap.list(&groups)
+}
+
+/// A POSIX extended regular expression, compiled once.
+fn regex(ev: &Evaluator, pattern: Str, is_whole: bool, position: Pos) -> Res<Rc<Regex>> {
+    let mut key = pattern.bytes().to_vec();
+    key.push(u8::from(is_whole));
+    if let Some(known) = ev.regexes.borrow().get(&key) {
+        return Ok(known.clone());
+    }
+    let shown = String::from_utf8_lossy(pattern.bytes()).into_owned();
+    let translated = translate(&shown);
+    let text = if is_whole {
+        format!("(?s-u)\\A(?:{translated})\\z")
+    } else {
+        format!("(?s-u){translated}")
+    };
+    match Regex::new(&text) {
+        Ok(regex) => {
+            let regex = Rc::new(regex);
+            ev.regexes.borrow_mut().insert(key, regex.clone());
+            Ok(regex)
+        }
+        Err(_) => {
+            let message = format!("invalid regular expression '{shown}'");
+            Err(ev.fail(ErrorKind::Other, position, message))
+        }
+    }
+}
+
+/// Brackets of POSIX take a backslash as it is, and know no further escapes.
+fn translate(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len() + 8);
+    let mut chars = pattern.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '\\' {
+            out.push(c);
+            out.extend(chars.next());
+            continue;
+        }
+        out.push(c);
+        if c != '[' {
+            continue;
+        }
+        if chars.peek() == Some(&'^') {
+            out.extend(chars.next());
+        }
+        if chars.peek() == Some(&']') {
+            chars.next();
+            out.push_str("\\]");
+        }
+        while let Some(c) = chars.next() {
+            match c {
+                ']' => {
+                    out.push(c);
+                    break;
+                }
+                '[' if chars.peek() == Some(&':') => {
+                    out.push(c);
+                    for c in chars.by_ref() {
+                        out.push(c);
+                        if c == ']' {
+                            break;
+                        }
+                    }
+                }
+                '\\' | '[' | '&' | '~' => {
+                    out.push('\\');
+                    out.push(c);
+                }
+                _ => out.push(c),
+            }
+        }
+    }
+    out
+}

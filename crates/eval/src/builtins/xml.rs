@@ -1,0 +1,165 @@
+//! XML.
+
+use super::Text;
+use crate::code::Pos;
+use crate::error::Res;
+use crate::evaluator::Evaluator;
+use crate::symbols::known;
+use crate::value::{Kind, Value};
+
+/// Appends a value as the document that `toXML` and `--xml` give.
+pub(crate) fn to_xml(
+    ev: &Evaluator,
+    value: Value,
+    out: &mut Text,
+    forces: bool,
+    position: Pos,
+) -> Res<()> {
+    out.push_bytes(b"<?xml version='1.0' encoding='utf-8'?>\n<expr>\n");
+    let mut writer = Writer { ev, out, forces, position, seen: Default::default() };
+    writer.value(value, 1)?;
+    out.push_bytes(b"</expr>\n");
+    Ok(())
+}
+
+struct Writer<'e, 'o> {
+    ev: &'e Evaluator,
+    out: &'o mut Text,
+    forces: bool,
+    position: Pos,
+    /// Derivations that were written in full.
+    seen: std::collections::HashSet<Vec<u8>>,
+}
+
+impl Writer<'_, '_> {
+    fn tag(&mut self, depth: usize, name: &str, attributes: &[(&str, &[u8])], is_empty: bool) {
+        self.out.push_bytes(&b"  ".repeat(depth));
+        self.out.push_bytes(b"<");
+        self.out.push_bytes(name.as_bytes());
+        for (key, value) in attributes {
+            self.out.push_bytes(format!(" {key}=\"").as_bytes());
+            for &byte in *value {
+                match byte {
+                    b'"' => self.out.push_bytes(b"&quot;"),
+                    b'<' => self.out.push_bytes(b"&lt;"),
+                    b'>' => self.out.push_bytes(b"&gt;"),
+                    b'&' => self.out.push_bytes(b"&amp;"),
+                    b'\n' => self.out.push_bytes(b"&#xA;"),
+                    _ => self.out.push_bytes(&[byte]),
+                }
+            }
+            self.out.push_bytes(b"\"");
+        }
+        self.out.push_bytes(if is_empty { b" />\n" } else { b">\n" });
+    }
+
+    fn end(&mut self, depth: usize, name: &str) {
+        self.out.push_bytes(&b"  ".repeat(depth));
+        self.out.push_bytes(format!("</{name}>\n").as_bytes());
+    }
+
+    fn value(&mut self, value: Value, depth: usize) -> Res<()> {
+        let ev = self.ev;
+        let _level = ev.level(0)?;
+        let value = match self.forces {
+            true => ev.force(value)?,
+            false => value.as_thunk().and_then(crate::value::Thunk::done).unwrap_or(value),
+        };
+        match value.kind() {
+            Kind::Thunk => self.tag(depth, "unevaluated", &[], true),
+            Kind::Null => self.tag(depth, "null", &[], true),
+            Kind::Bool(value) => {
+                let word: &[u8] = if value { b"true" } else { b"false" };
+                self.tag(depth, "bool", &[("value", word)], true);
+            }
+            Kind::Int(number) => {
+                self.tag(depth, "int", &[("value", number.to_string().as_bytes())], true);
+            }
+            Kind::Float(number) => {
+                let text = crate::print::float(number);
+                self.tag(depth, "float", &[("value", text.as_bytes())], true);
+            }
+            Kind::String(text) => {
+                self.out.add_context(ev, text.context());
+                self.tag(depth, "string", &[("value", text.bytes())], true);
+            }
+            Kind::Path(text) => self.tag(depth, "path", &[("value", text.bytes())], true),
+            Kind::List(list) => {
+                self.tag(depth, "list", &[], false);
+                for element in list {
+                    self.value(element.get(), depth + 1)?;
+                }
+                self.end(depth, "list");
+            }
+            Kind::Attrs(attrs) if ev.is_derivation(attrs)? => self.derivation(attrs, depth)?,
+            Kind::Attrs(attrs) => {
+                self.tag(depth, "attrs", &[], false);
+                self.members(attrs, depth)?;
+                self.end(depth, "attrs");
+            }
+            Kind::Closure(closure) => {
+                self.tag(depth, "function", &[], false);
+                let lambda = closure.lambda();
+                match lambda.pattern.filter(|_| lambda.arity == 1) {
+                    Some(pattern) => {
+                        let mut attributes: Vec<(&str, &[u8])> = Vec::new();
+                        if pattern.has_ellipsis {
+                            attributes.push(("ellipsis", b"1"));
+                        }
+                        if let Some(name) = lambda.parameter {
+                            attributes.push(("name", ev.symbols.text(name)));
+                        }
+                        self.tag(depth + 1, "attrspat", &attributes, false);
+                        let mut names: Vec<&[u8]> =
+                            pattern.formals.iter().map(|f| ev.symbols.text(f.symbol)).collect();
+                        names.sort_unstable();
+                        for name in names {
+                            self.tag(depth + 2, "attr", &[("name", name)], true);
+                        }
+                        self.end(depth + 1, "attrspat");
+                    }
+                    None => {
+                        let name = lambda.first_parameter.map(|name| ev.symbols.text(name));
+                        self.tag(depth + 1, "varpat", &[("name", name.unwrap_or_default())], true);
+                    }
+                }
+                self.end(depth, "function");
+            }
+            Kind::Builtin(_) | Kind::Partial(_) => self.tag(depth, "unevaluated", &[], true),
+        }
+        Ok(())
+    }
+
+    fn members(&mut self, attrs: crate::attrs::Attrs, depth: usize) -> Res<()> {
+        let ev = self.ev;
+        let flat = ev.layouts.flat(&ev.heap, attrs);
+        for &at in flat.layout.order(&ev.heap, &ev.symbols) {
+            let at = at as usize;
+            let name = ev.symbols.text(flat.layout.keys[at]);
+            self.tag(depth + 1, "attr", &[("name", name)], false);
+            self.value(flat.values[at].get(), depth + 2)?;
+            self.end(depth + 1, "attr");
+        }
+        Ok(())
+    }
+
+    fn derivation(&mut self, attrs: crate::attrs::Attrs, depth: usize) -> Res<()> {
+        let ev = self.ev;
+        let text = |symbol| match attrs.get(symbol) {
+            Some(value) => ev.string(value, self.position).map(|text| Some(text.bytes())),
+            None => Ok(None),
+        };
+        let (path, out) = (text(known::DRV_PATH)?, text(known::OUT_PATH)?);
+        let mut attributes: Vec<(&str, &[u8])> = Vec::new();
+        attributes.extend(path.map(|path| ("drvPath", path)));
+        attributes.extend(out.map(|out| ("outPath", out)));
+        self.tag(depth, "derivation", &attributes, false);
+        if path.is_some_and(|path| !path.is_empty() && self.seen.insert(path.to_vec())) {
+            self.members(attrs, depth)?;
+        } else {
+            self.tag(depth + 1, "repeated", &[], true);
+        }
+        self.end(depth, "derivation");
+        Ok(())
+    }
+}

@@ -1,0 +1,270 @@
+//! Operators, assertions and strings with interpolations.
+
+use crate::builtins;
+use crate::code::{AssertCode, BinaryCode, Expr, JoinCode, Op, Pos};
+use crate::error::{ErrorKind, Res};
+use crate::evaluator::Evaluator;
+use crate::value::{Kind, Slots, Value};
+
+/// What Nix says of every part of a string, too.
+const SEGMENT: &str = "while evaluating a path segment";
+
+impl Evaluator {
+    pub(super) fn eval_bool(
+        &self,
+        expr: &Expr,
+        frame: Slots,
+        captures: Slots,
+        code: &BinaryCode,
+    ) -> Res<bool> {
+        let value = self.eval(expr, frame, captures);
+        if let Ok(value) = value
+            && let Some(value) = value.as_bool()
+        {
+            return Ok(value);
+        }
+        let word = match code.op {
+            Op::And => "AND (&&)",
+            Op::Or => "OR (||)",
+            _ => "IMPL (->)",
+        };
+        let side = if std::ptr::eq(expr, &code.left) { "left" } else { "right" };
+        let text = format!("in the {side} operand of the {word} operator");
+        Err(self.no_bool(value, code.position, text))
+    }
+
+    /// The operands of an operator that Nix turns into a call of a builtin.
+    fn eval_called(
+        &self,
+        code: &'static BinaryCode,
+        frame: Slots,
+        captures: Slots,
+        call: impl FnOnce(Value, Value) -> Res,
+    ) -> Res {
+        let result = self
+            .eval(&code.left, frame, captures)
+            .and_then(|left| Ok((left, self.eval(&code.right, frame, captures)?)))
+            .and_then(|(left, right)| call(left, right));
+        result.map_err(|failed| {
+            let name = match code.op {
+                Op::Sub => "sub",
+                Op::Mul => "mul",
+                Op::Div => "div",
+                _ => "lessThan",
+            };
+            let text = format!("while calling the '{name}' builtin");
+            let failed = self.trace(failed, code.position, text);
+            match code.op {
+                Op::LessEqual | Op::GreaterEqual => {
+                    self.trace(failed, code.position, "in the argument of the not operator")
+                }
+                _ => failed,
+            }
+        })
+    }
+
+    pub(super) fn eval_binary(
+        &self,
+        code: &'static BinaryCode,
+        frame: Slots,
+        captures: Slots,
+    ) -> Res {
+        match code.op {
+            Op::And => {
+                return Ok(Value::bool(
+                    self.eval_bool(&code.left, frame, captures, code)?
+                        && self.eval_bool(&code.right, frame, captures, code)?,
+                ));
+            }
+            Op::Or => {
+                return Ok(Value::bool(
+                    self.eval_bool(&code.left, frame, captures, code)?
+                        || self.eval_bool(&code.right, frame, captures, code)?,
+                ));
+            }
+            Op::Implies => {
+                return Ok(Value::bool(
+                    !self.eval_bool(&code.left, frame, captures, code)?
+                        || self.eval_bool(&code.right, frame, captures, code)?,
+                ));
+            }
+            Op::Update => return self.eval_update(code, frame, captures),
+            Op::Less | Op::LessEqual | Op::Greater | Op::GreaterEqual => {
+                return self.eval_called(code, frame, captures, |left, right| {
+                    self.eval_comparison(code, left, right)
+                });
+            }
+            Op::Sub | Op::Mul | Op::Div => {
+                return self.eval_called(code, frame, captures, |left, right| {
+                    builtins::arithmetic(self, code.op, left, right)
+                });
+            }
+            _ => {}
+        }
+        let left = self.eval(&code.left, frame, captures)?;
+        let right = self.eval(&code.right, frame, captures)?;
+        match code.op {
+            Op::Equal => Ok(Value::bool(self.equal(left, right, code.position)?)),
+            Op::NotEqual => Ok(Value::bool(!self.equal(left, right, code.position)?)),
+            Op::Concat => {
+                let lists = (left.as_list(), right.as_list());
+                let (Some(a), Some(b)) = lists else {
+                    let value = if left.as_list().is_none() { left } else { right };
+                    let failed = self.expected("a list", value, code.position);
+                    let text = "while evaluating one of the elements to concatenate";
+                    return Err(self.trace(failed, code.position, text));
+                };
+                if a.is_empty() {
+                    return Ok(right);
+                }
+                if b.is_empty() {
+                    return Ok(left);
+                }
+                let values = a.iter().chain(b).map(std::cell::Cell::get);
+                Ok(self.heap.list_from(a.len() + b.len(), values))
+            }
+            _ => unreachable!("all other operators were met above"),
+        }
+    }
+
+    fn eval_update(&self, code: &'static BinaryCode, frame: Slots, captures: Slots) -> Res {
+        let side = |expr: &Expr, side: &str| {
+            let value = self.eval(expr, frame, captures);
+            value.ok().and_then(Value::as_attrs).ok_or_else(|| {
+                let text = format!("in the {side} operand of the update (//) operator");
+                self.no_set(value, code.position, text)
+            })
+        };
+        let (left, right) = (side(&code.left, "left")?, side(&code.right, "right")?);
+        Ok(self.layouts.update(&self.heap, left, right).value())
+    }
+
+    fn eval_comparison(&self, code: &'static BinaryCode, left: Value, right: Value) -> Res {
+        if let (Some(a), Some(b)) = (left.as_small_int(), right.as_small_int()) {
+            return Ok(Value::bool(match code.op {
+                Op::Less => a < b,
+                Op::LessEqual => a <= b,
+                Op::Greater => a > b,
+                _ => a >= b,
+            }));
+        }
+        // As in Nix, `a > b` is `b < a`, and `a <= b` is its contrary.
+        let is_swapped = matches!(code.op, Op::Greater | Op::LessEqual);
+        let (a, b) = if is_swapped { (right, left) } else { (left, right) };
+        let less = self.less_than(a, b, "")?;
+        let is_negated = matches!(code.op, Op::LessEqual | Op::GreaterEqual);
+        Ok(Value::bool(less != is_negated))
+    }
+
+    pub(super) fn eval_assert(
+        &self,
+        code: &'static AssertCode,
+        frame: Slots,
+        captures: Slots,
+    ) -> Res {
+        let condition = self.eval(&code.condition, frame, captures).map_err(|failed| {
+            let text = self.condition_text(code.position).unwrap_or_default();
+            let text = format!("while evaluating the condition of the assertion '{text}'");
+            self.trace(failed, code.position, text)
+        })?;
+        match condition.as_bool() {
+            Some(true) => self.eval(&code.body, frame, captures),
+            Some(false) => {
+                let text = self.condition_text(code.position).unwrap_or_default();
+                if let Some((left, right)) = &code.sides {
+                    let left = self.eval(left, frame, captures)?;
+                    let right = self.eval(right, frame, captures)?;
+                    let failed = self.unequal(left, right);
+                    let text = format!("while evaluating the condition of the assertion '{text}'");
+                    return Err(self.trace(failed, code.position, text));
+                }
+                let message = format!("assertion '{text}' failed");
+                Err(self.fail(ErrorKind::Assertion, code.position, message))
+            }
+            None => {
+                let text = self.condition_text(code.position).unwrap_or_default();
+                let failed = self.expected("a Boolean", condition, code.position);
+                let text = format!("in the condition of the assert statement '{text}'");
+                Err(self.trace(failed, code.position, text))
+            }
+        }
+    }
+
+    // Strings.
+
+    pub(super) fn eval_join(&self, code: &'static JoinCode, frame: Slots, captures: Slots) -> Res {
+        let mut out = builtins::Text::new();
+        for (part, position) in code.parts {
+            let value = match part {
+                Expr::Const(value) => *value,
+                part => self.eval(part, frame, captures)?,
+            };
+            if let Some(text) = value.as_string() {
+                out.push(self, text);
+                continue;
+            }
+            self.coerce(value, &mut out, builtins::Coercion::INTERPOLATION, *position, SEGMENT)?;
+        }
+        Ok(out.finish(self))
+    }
+
+    pub(super) fn eval_add(&self, code: &'static JoinCode, frame: Slots, captures: Slots) -> Res {
+        let (first, first_position) = &code.parts[0];
+        let mut sum = self.eval(first, frame, captures)?;
+        let mut parts = code.parts[1..].iter();
+        while let Some((part, position)) = parts.next() {
+            match sum.kind() {
+                Kind::Int(a) => {
+                    let value = self.eval(part, frame, captures)?;
+                    sum = match value.as_small_int().and_then(|b| a.checked_add(b)) {
+                        Some(total) => self.heap.int(total),
+                        None => builtins::add_numbers(self, sum, value, *position)?,
+                    };
+                }
+                Kind::Float(_) => {
+                    let value = self.eval(part, frame, captures)?;
+                    sum = builtins::add_numbers(self, sum, value, *position)?;
+                }
+                Kind::Path(start) => {
+                    let mut out = builtins::Text::new();
+                    out.push_bytes(start.bytes());
+                    let value = self.eval(part, frame, captures)?;
+                    self.coerce(value, &mut out, builtins::Coercion::PATH, *position, SEGMENT)?;
+                    sum = self.path_from(out, *position)?;
+                }
+                _ => {
+                    // From a string on, everything is part of the string.
+                    let mut out = builtins::Text::new();
+                    let first = builtins::Coercion::FIRST;
+                    self.coerce(sum, &mut out, first, *first_position, SEGMENT)?;
+                    let mut next = Some((part, position));
+                    while let Some((part, position)) = next {
+                        let value = self.eval(part, frame, captures)?;
+                        let how = builtins::Coercion::INTERPOLATION;
+                        self.coerce(value, &mut out, how, *position, SEGMENT)?;
+                        next = parts.next().map(|(part, position)| (part, position));
+                    }
+                    sum = out.finish(self);
+                }
+            }
+        }
+        Ok(sum)
+    }
+
+    pub(super) fn eval_path(&self, code: &'static JoinCode, frame: Slots, captures: Slots) -> Res {
+        let mut out = builtins::Text::new();
+        for (part, position) in code.parts {
+            let value = self.eval(part, frame, captures)?;
+            self.coerce(value, &mut out, builtins::Coercion::PATH, *position, SEGMENT)?;
+        }
+        self.path_from(out, code.position)
+    }
+
+    pub(super) fn path_from(&self, text: builtins::Text, position: Pos) -> Res {
+        if text.context() != 0 {
+            let message = "a string that refers to a store path cannot be appended to a path";
+            return Err(self.fail(ErrorKind::Other, position, message));
+        }
+        Ok(self.path(&crate::paths::canonical(text.bytes())))
+    }
+}

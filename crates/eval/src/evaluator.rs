@@ -1,0 +1,555 @@
+//! The evaluator: everything that one evaluation has in common.
+
+use std::cell::{Cell, RefCell};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use cim_nix_base::LineIndex;
+use cim_nix_model::StoreDir;
+use cim_nix_semantics::Lowerer;
+use cim_nix_syntax::{Parse, Parser};
+use rustc_hash::FxHashMap;
+
+use crate::attrs::{Attrs, Layouts};
+use crate::builtins;
+use crate::code::{Code, Pos};
+use crate::contexts::Contexts;
+use crate::error::{ErrorKind, EvalError, Failed, Failure, Frame, Place, Res, Step, Weight};
+use crate::heap::Heap;
+use crate::io::{FileKind, Io};
+use crate::link::{Input, link};
+use crate::paths;
+use crate::stack::Stack;
+use crate::store::Known;
+use crate::symbols::{Symbol, Symbols, known};
+use crate::value::{Kind, Str, Value};
+
+/// The one file that Nix itself provides.
+pub(crate) const INTERNAL_FETCHURL: &[u8] = b"<nix/fetchurl.nix>";
+
+/// What an evaluation may do and how much it may take.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The search path: prefix and folder, in order.
+    pub search_path: Vec<(String, String)>,
+    /// Where `~` leads.
+    pub home: String,
+    /// What relative paths of the search path start from.
+    pub folder: String,
+    /// Bytes of memory for values.
+    pub max_memory: usize,
+    /// How deeply calls may nest.
+    pub max_call_depth: u32,
+    /// Experimental features that are on.
+    pub features: Vec<String>,
+    /// The system that `builtins.currentSystem` names.
+    pub system: String,
+    /// The store's folder.
+    pub store_dir: String,
+    /// Seconds since 1970 for `builtins.currentTime`.
+    pub current_time: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            search_path: Vec::new(),
+            home: "/homeless-shelter".to_owned(),
+            folder: "/".to_owned(),
+            max_memory: usize::MAX,
+            max_call_depth: 10_000,
+            features: Vec::new(),
+            system: "x86_64-linux".to_owned(),
+            store_dir: "/nix/store".to_owned(),
+            current_time: 0,
+        }
+    }
+}
+
+/// A text that was parsed.
+struct SourceText {
+    base: Pos,
+    origin: Rc<str>,
+    /// Whether the origin is a file.
+    is_file: bool,
+    text: Box<str>,
+}
+
+/// One evaluation: its values, its code and what it has read.
+pub(crate) struct Evaluator {
+    pub(crate) heap: Heap,
+    pub(crate) symbols: Symbols,
+    pub(crate) layouts: Layouts,
+    pub(crate) contexts: Contexts,
+    pub(crate) stack: Stack,
+    pub(crate) settings: Settings,
+    pub(crate) io: Box<dyn Io>,
+    pub(crate) builtins: Cell<Value>,
+    pub(crate) nix_path: Cell<Value>,
+    pub(crate) warnings: Box<dyn Fn(&str)>,
+    parser: RefCell<Parser>,
+    sources: RefCell<Vec<SourceText>>,
+    next_position: Cell<Pos>,
+    failure: RefCell<Option<Box<Failure>>>,
+    imports: RefCell<FxHashMap<Vec<u8>, Value>>,
+    pub(crate) depth: Cell<u32>,
+    /// Code that calls its first capture with the others, for one and for two arguments.
+    /// A thunk that fails with the failure that is on its way.
+    pub(crate) failed: Cell<Value>,
+    pub(crate) apply_codes: [Cell<Option<&'static Code>>; 2],
+    pub(crate) store: StoreDir,
+    /// What is known of the derivations that were made.
+    pub(crate) derivations: RefCell<FxHashMap<Rc<str>, Rc<Known>>>,
+    /// Paths that were copied to the store.
+    pub(crate) copied: RefCell<FxHashMap<Vec<u8>, Str>>,
+    derivation_function: Cell<Option<Value>>,
+    pub(crate) regexes: RefCell<FxHashMap<Vec<u8>, Rc<builtins::Regex>>>,
+}
+
+impl Evaluator {
+    pub(crate) fn new(settings: Settings, io: Box<dyn Io>, warn: Box<dyn Fn(&str)>) -> Self {
+        let heap = Heap::new(settings.max_memory);
+        let symbols = Symbols::new(&heap);
+        let store = StoreDir::new(settings.store_dir.clone());
+        let ev = Self {
+            heap,
+            symbols,
+            layouts: Layouts::new(),
+            contexts: Contexts::new(),
+            stack: Stack::new(),
+            settings,
+            io,
+            builtins: Cell::new(Value::NULL),
+            nix_path: Cell::new(Value::NULL),
+            warnings: warn,
+            parser: RefCell::default(),
+            sources: RefCell::default(),
+            next_position: Cell::new(1),
+            failure: RefCell::default(),
+            imports: RefCell::default(),
+            depth: Cell::new(0),
+            failed: Cell::new(Value::NULL),
+            apply_codes: [const { Cell::new(None) }; 2],
+            store,
+            derivations: RefCell::default(),
+            copied: RefCell::default(),
+            derivation_function: Cell::new(None),
+            regexes: RefCell::default(),
+        };
+        builtins::set_up(&ev);
+        ev
+    }
+
+    pub(crate) fn symbol(&self, text: &[u8]) -> Symbol {
+        self.symbols.intern(&self.heap, text)
+    }
+
+    /// The text of a name, for messages.
+    pub(crate) fn name(&self, symbol: Symbol) -> String {
+        String::from_utf8_lossy(self.symbols.text(symbol)).into_owned()
+    }
+
+    pub(crate) fn home(&self) -> Vec<u8> {
+        self.settings.home.as_bytes().to_vec()
+    }
+
+    pub(crate) fn path(&self, text: &[u8]) -> Value {
+        self.heap.path(self.heap.string_with(text, 0))
+    }
+
+    pub(crate) fn empty_attrs(&self) -> Value {
+        self.layouts.empty(&self.heap).value()
+    }
+
+    pub(crate) fn attrs(&self, attrs: &mut [(Symbol, Pos, Value)]) -> Value {
+        self.layouts.set(&self.heap, attrs).value()
+    }
+
+    /// What a name of the base environment is bound to.
+    pub(crate) fn global(&self, name: &str) -> Option<Value> {
+        let features: Vec<&str> = self.settings.features.iter().map(String::as_str).collect();
+        let global = cim_nix_semantics::builtins::global_with(name, &features)?;
+        if global.builtin.name == "builtins" {
+            return Some(self.builtins.get());
+        }
+        builtins::value_of(self, global.builtin.name)
+    }
+
+    /// Parses, lowers and links a text.
+    pub(crate) fn load(
+        &self,
+        text: Box<str>,
+        origin: &str,
+        folder: Option<&[u8]>,
+        scope: Option<Attrs>,
+    ) -> Res<&'static Code> {
+        let base = self.next_position.get();
+        self.next_position.set(base.saturating_add(text.len() as u32).saturating_add(1));
+        let parse = self.parser.borrow_mut().parse(text);
+        let is_file = folder.is_none();
+        let own = paths::parent(origin.as_bytes());
+        let folder = folder.unwrap_or(own);
+        let code = self.link_parsed(&parse, folder, base, scope);
+        self.sources.borrow_mut().push(SourceText {
+            base,
+            origin: origin.into(),
+            is_file,
+            text: parse.tree.into_text(),
+        });
+        code.map_err(|(at, message)| self.fail(ErrorKind::Syntax, base + at, message))
+    }
+
+    /// Errors: the first fault of the text and where it is.
+    fn link_parsed(
+        &self,
+        parse: &Parse,
+        folder: &[u8],
+        base: Pos,
+        scope: Option<Attrs>,
+    ) -> Result<&'static Code, (u32, String)> {
+        let is_error = |p: &&cim_nix_base::Diagnostic| p.severity == cim_nix_base::Severity::Error;
+        if let Some(problem) = parse.problems.iter().find(is_error) {
+            return Err((problem.range.start, problem.message.to_string()));
+        }
+        let ir = Lowerer::default().lower(&parse.tree);
+        if let Some(problem) = ir.problems.first() {
+            return Err((problem.range.start, problem.message.to_string()));
+        }
+        if scope.is_none()
+            && let Some(first) = ir.first_undefined(&parse.tree)
+        {
+            let node = parse.tree.node(ir.node(first));
+            let name = node.text();
+            if self.global(name).is_none() {
+                return Err((node.range().start, format!("undefined variable '{name}'")));
+            }
+        }
+        Ok(link(self, Input { ir: &ir, tree: &parse.tree, folder, base, scope }))
+    }
+
+    /// Evaluates a file once.
+    pub(crate) fn import(&self, path: &[u8], position: Pos) -> Res {
+        let path = self.resolve_file(path);
+        if let Some(&value) = self.imports.borrow().get(&path) {
+            return self.force(value);
+        }
+        let code = self.load_file(&path, None, position)?;
+        let value = self.heap.thunk(code).value();
+        self.imports.borrow_mut().insert(path, value);
+        self.force(value)
+    }
+
+    /// Evaluates a file with names in scope.
+    pub(crate) fn import_scoped(&self, path: &[u8], scope: Attrs, position: Pos) -> Res {
+        let path = self.resolve_file(path);
+        let code = self.load_file(&path, Some(scope), position)?;
+        self.force(self.heap.thunk(code).value())
+    }
+
+    /// The file that a path stands for: links in its last part are followed, and a folder stands
+    /// for its `default.nix`. Links further up stay, as positions show them.
+    fn resolve_file(&self, path: &[u8]) -> Vec<u8> {
+        let mut path = path.to_vec();
+        // The system gives up after 40, too.
+        for _ in 0..64 {
+            match self.io.link_kind(&to_path(&path)) {
+                Ok(FileKind::Symlink) => {}
+                Ok(FileKind::Directory) => return [&path[..], b"/default.nix"].concat(),
+                _ => break,
+            }
+            let Ok(target) = self.io.link_target(&to_path(&path)) else { break };
+            path = paths::join(paths::parent(&path), target.as_os_str().as_encoded_bytes());
+        }
+        path
+    }
+
+    /// A path with all links followed.
+    pub(crate) fn resolve_links(&self, path: &[u8]) -> Vec<u8> {
+        let mut done: Vec<u8> = Vec::with_capacity(path.len());
+        let mut todo: Vec<Vec<u8>> = split_path(path);
+        let mut follow = 0;
+        while let Some(part) = todo.pop() {
+            let here = [&done[..], b"/", &part].concat();
+            let is_link = matches!(self.io.link_kind(&to_path(&here)), Ok(FileKind::Symlink));
+            follow += usize::from(is_link);
+            // The system gives up after 40, too.
+            match self.io.link_target(&to_path(&here)) {
+                Ok(target) if is_link && follow <= 64 => {
+                    let target = paths::join(&done, target.as_os_str().as_encoded_bytes());
+                    done.clear();
+                    todo.extend(split_path(&target));
+                }
+                _ => done = here,
+            }
+        }
+        if done.is_empty() { b"/".to_vec() } else { done }
+    }
+
+    fn load_file(&self, path: &[u8], scope: Option<Attrs>, position: Pos) -> Res<&'static Code> {
+        let origin = String::from_utf8_lossy(path).into_owned();
+        let bytes = self.read_file(path, position)?;
+        let text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        };
+        self.load(text.into(), &origin, None, scope)
+    }
+
+    pub(crate) fn read_file(&self, path: &[u8], position: Pos) -> Res<Vec<u8>> {
+        if path == INTERNAL_FETCHURL {
+            return Ok(include_bytes!("fetchurl.nix").to_vec());
+        }
+        self.io.read(&to_path(path)).map_err(|error| self.io_error(path, &error, position))
+    }
+
+    pub(crate) fn io_error(&self, path: &[u8], error: &std::io::Error, position: Pos) -> Failed {
+        let name = String::from_utf8_lossy(path);
+        let message = match error.kind() {
+            std::io::ErrorKind::NotFound => format!("path '{name}' does not exist"),
+            _ => format!("reading path '{name}': {error}"),
+        };
+        self.fail(ErrorKind::Io, position, message)
+    }
+
+    /// The function behind `derivation`, which is written in Nix.
+    pub(crate) fn derivation_function(&self) -> Res {
+        if let Some(function) = self.derivation_function.get() {
+            return Ok(function);
+        }
+        let text = include_str!("derivation.nix");
+        let code = self.load(text.into(), "«nix-internal»/derivation-internal.nix", None, None)?;
+        let function = self.force(self.heap.thunk(code).value())?;
+        self.derivation_function.set(Some(function));
+        Ok(function)
+    }
+
+    // Failures.
+
+    /// Notes a failure.
+    #[cold]
+    pub(crate) fn fail(
+        &self,
+        kind: ErrorKind,
+        position: Pos,
+        message: impl Into<String>,
+    ) -> Failed {
+        let failure = Failure {
+            kind,
+            message: message.into(),
+            position,
+            trace: Vec::new(),
+            suggestions: Vec::new(),
+        };
+        *self.failure.borrow_mut() = Some(Box::new(failure));
+        Failed
+    }
+
+    /// A failure with names that may have been meant.
+    #[cold]
+    pub(crate) fn fail_suggesting(
+        &self,
+        kind: ErrorKind,
+        position: Pos,
+        message: String,
+        suggestions: Vec<String>,
+    ) -> Failed {
+        let failed = self.fail(kind, position, message);
+        if let Some(failure) = &mut *self.failure.borrow_mut() {
+            failure.suggestions = suggestions;
+        }
+        failed
+    }
+
+    /// Says on the way to what the failure happened.
+    #[cold]
+    pub(crate) fn trace(&self, failed: Failed, position: Pos, text: impl Into<String>) -> Failed {
+        self.add_step(failed, Step { position, text: text.into(), weight: Weight::Normal })
+    }
+
+    #[cold]
+    pub(crate) fn detail(&self, failed: Failed, position: Pos, text: impl Into<String>) -> Failed {
+        self.add_step(failed, Step { position, text: text.into(), weight: Weight::Detail })
+    }
+
+    /// A step that is always shown.
+    #[cold]
+    pub(crate) fn main_step(&self, failed: Failed, text: impl Into<String>) -> Failed {
+        self.add_step(failed, Step { position: 0, text: text.into(), weight: Weight::Always })
+    }
+
+    fn add_step(&self, failed: Failed, step: Step) -> Failed {
+        if let Some(failure) = &mut *self.failure.borrow_mut()
+            && failure.trace.len() < 20_000
+        {
+            failure.trace.push(step);
+        }
+        failed
+    }
+
+    /// Gives a failure without a position one.
+    #[cold]
+    pub(crate) fn at(&self, failed: Failed, position: Pos) -> Failed {
+        if let Some(failure) = &mut *self.failure.borrow_mut()
+            && failure.position == 0
+        {
+            failure.position = position;
+        }
+        failed
+    }
+
+    /// The kind of the failure that is on its way.
+    pub(crate) fn failure_kind(&self) -> ErrorKind {
+        self.failure.borrow().as_ref().map_or(ErrorKind::Other, |failure| failure.kind)
+    }
+
+    /// Takes the failure, as owned data.
+    pub(crate) fn take_error(&self) -> EvalError {
+        let Some(failure) = self.failure.borrow_mut().take() else {
+            return EvalError {
+                kind: ErrorKind::Other,
+                message: "evaluation failed".to_owned(),
+                place: None,
+                trace: Vec::new(),
+                suggestions: Vec::new(),
+            };
+        };
+        let frame = |step: &Step| Frame {
+            text: step.text.clone(),
+            place: self.place(step.position),
+            weight: step.weight,
+        };
+        EvalError {
+            kind: failure.kind,
+            message: failure.message.clone(),
+            place: self.place(failure.position),
+            trace: failure.trace.iter().rev().map(frame).collect(),
+            suggestions: failure.suggestions.clone(),
+        }
+    }
+
+    /// Sets the failure aside while something else is evaluated.
+    pub(crate) fn hold_failure(&self) -> Option<Box<Failure>> {
+        self.failure.borrow_mut().take()
+    }
+
+    pub(crate) fn restore_failure(&self, failure: Option<Box<Failure>>) {
+        *self.failure.borrow_mut() = failure;
+    }
+
+    pub(crate) fn forget_failure(&self) {
+        self.failure.borrow_mut().take();
+    }
+
+    // Positions.
+
+    fn source_at<T>(&self, position: Pos, read: impl FnOnce(&SourceText) -> T) -> Option<T> {
+        if position == 0 {
+            return None;
+        }
+        let sources = self.sources.borrow();
+        let at = sources.partition_point(|source| source.base <= position).checked_sub(1)?;
+        Some(read(&sources[at]))
+    }
+
+    pub(crate) fn place(&self, position: Pos) -> Option<Place> {
+        self.source_at(position, |source| {
+            let lines = LineIndex::new(&source.text);
+            let at = lines.position(&source.text, position - source.base);
+            let line = |number: u32| {
+                let range = lines.line_range(&source.text, number)?;
+                let text = source.text[range.as_usize()].trim_end_matches(['\n', '\r']);
+                Some(Arc::from(text))
+            };
+            let before = at.line.checked_sub(1).and_then(line);
+            Place {
+                origin: source.origin.to_string(),
+                line: at.line + 1,
+                column: at.column + 1,
+                excerpt: [before, line(at.line), line(at.line + 1)],
+            }
+        })
+    }
+
+    /// `file:line:column`, for messages.
+    pub(crate) fn place_text(&self, position: Pos) -> Option<String> {
+        let place = self.place(position)?;
+        Some(format!("{}:{}:{}", place.origin, place.line, place.column))
+    }
+
+    /// The set that `unsafeGetAttrPos` gives.
+    pub(crate) fn position_value(&self, position: Pos) -> Value {
+        let Some((origin, is_file)) =
+            self.source_at(position, |source| (source.origin.clone(), source.is_file))
+        else {
+            return Value::NULL;
+        };
+        let Some(place) = self.place(position).filter(|_| is_file) else { return Value::NULL };
+        self.attrs(&mut [
+            (known::FILE, 0, self.heap.string(origin.as_bytes())),
+            (known::LINE, 0, self.heap.int(i64::from(place.line))),
+            (known::COLUMN, 0, self.heap.int(i64::from(place.column))),
+        ])
+    }
+
+    /// The condition of the `assert` at a position, as Nix prints it.
+    pub(crate) fn condition_text(&self, position: Pos) -> Option<String> {
+        use cim_nix_semantics::{Expr, ExprId, print};
+
+        let (text, base, origin) = self.source_at(position, |source| {
+            (source.text.clone(), source.base, source.origin.clone())
+        })?;
+        let parse = Parser::default().parse(text);
+        let ir = Lowerer::default().lower(&parse.tree);
+        let folder = Path::new(&*origin).parent().unwrap_or(Path::new("/"));
+        let places = print::Places { folder, home: &self.settings.home };
+        (0..ir.exprs.len() as u32).map(ExprId).find_map(|id| match ir.expr(id) {
+            Expr::Assert { condition, .. }
+                if parse.tree.node(ir.node(id)).range().start + base == position =>
+            {
+                Some(print::print_expr(&ir, &parse.tree, condition, places))
+            }
+            _ => None,
+        })
+    }
+
+    /// How Nix names the type of a value.
+    pub(crate) fn type_phrase(&self, value: Value) -> &'static str {
+        match value.kind() {
+            Kind::Thunk => "a thunk",
+            Kind::Null => "null",
+            Kind::Bool(_) => "a Boolean",
+            Kind::Int(_) => "an integer",
+            Kind::Float(_) => "a float",
+            Kind::String(text) if text.context() != 0 => "a string with context",
+            Kind::String(_) => "a string",
+            Kind::Path(_) => "a path",
+            Kind::List(_) => "a list",
+            Kind::Attrs(_) => "a set",
+            Kind::Closure(_) => "a function",
+            Kind::Builtin(_) => "a built-in function",
+            Kind::Partial(partial) => match partial.function().as_builtin() {
+                Some(_) => "a partially applied built-in function",
+                None => "a function",
+            },
+        }
+    }
+}
+
+pub(crate) fn to_path(bytes: &[u8]) -> PathBuf {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt as _;
+        PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+    }
+    #[cfg(not(unix))]
+    {
+        PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+    }
+}
+
+/// The parts of a canonical path, the first last.
+fn split_path(path: &[u8]) -> Vec<Vec<u8>> {
+    let parts = path.split(|&byte| byte == b'/').filter(|part| !part.is_empty());
+    parts.rev().map(<[u8]>::to_vec).collect()
+}

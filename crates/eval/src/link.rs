@@ -1,0 +1,735 @@
+//! From the IR of a file to code with slots.
+
+use cim_nix_semantics::{
+    AttrKind, BinaryOp, BindingId, Expr as Ir, ExprId, Ir as File, LambdaId, List, PathElement,
+    PathId, ScopeId, SetId, SourceId, Symbol as Name, Target, WithId,
+};
+use cim_nix_syntax::literal::{self, StrPart};
+use cim_nix_syntax::{NodeId, NodeKind, Tree};
+use rustc_hash::FxHashMap;
+
+use crate::attrs::Attrs;
+use crate::code::{
+    AssertCode, BinaryCode, CallCode, Code, Dynamic, Expr, FailCode, Formal, HasCode, IfCode,
+    JoinCode, Lambda, LetCode, Op, Pattern, Pos, Select1, SelectCode, SetCode, Source, Step,
+    WithCode, WithName,
+};
+use crate::evaluator::Evaluator;
+use crate::paths;
+use crate::symbols::{Symbol, known};
+use crate::value::Value;
+
+/// What a slot can hold.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Key {
+    Binding(BindingId),
+    With(WithId),
+    Source(SourceId),
+}
+
+/// A frame while its code is linked: that of the file, of a function or of a thunk.
+#[derive(Default)]
+struct Frame {
+    captures: Vec<Key>,
+    n_slots: u32,
+}
+
+/// A file to be linked.
+pub(crate) struct Input<'a> {
+    pub(crate) ir: &'a File,
+    pub(crate) tree: &'a Tree,
+    /// The folder that relative paths start from, absolute.
+    pub(crate) folder: &'a [u8],
+    /// The position of the file's first byte.
+    pub(crate) base: Pos,
+    /// What `scopedImport` puts in front of the base environment.
+    pub(crate) scope: Option<Attrs>,
+}
+
+struct Linker<'a> {
+    ev: &'a Evaluator,
+    input: Input<'a>,
+    symbols: Vec<Symbol>,
+    frames: Vec<Frame>,
+    /// The frame and slot that each key lives in.
+    homes: FxHashMap<Key, (usize, u32)>,
+}
+
+/// Links a whole file.
+pub(crate) fn link(ev: &Evaluator, input: Input<'_>) -> &'static Code {
+    let names = 0..input.ir.symbol_count() as u32;
+    let symbols = names.map(|at| ev.symbol(input.ir.symbol(Name(at)).as_bytes())).collect();
+    let root = input.ir.root();
+    let mut linker =
+        Linker { ev, input, symbols, frames: vec![Frame::default()], homes: FxHashMap::default() };
+    let body = linker.expr(root);
+    let (captures, n_slots) = linker.close();
+    ev.heap.keep_any(Code { captures, n_slots, body })
+}
+
+impl Linker<'_> {
+    fn keep<T>(&self, code: T) -> &'static T {
+        self.ev.heap.keep_any(code)
+    }
+
+    fn keep_all<T>(&self, codes: Vec<T>) -> &'static [T] {
+        self.ev.heap.keep_all(codes)
+    }
+
+    fn symbol(&self, name: Name) -> Symbol {
+        self.symbols[name.index()]
+    }
+
+    fn level(&self) -> usize {
+        self.frames.len() - 1
+    }
+
+    fn frame(&mut self) -> &mut Frame {
+        let level = self.level();
+        &mut self.frames[level]
+    }
+
+    fn slot(&mut self) -> u32 {
+        let frame = self.frame();
+        frame.n_slots += 1;
+        frame.n_slots - 1
+    }
+
+    fn bind(&mut self, key: Key) -> u32 {
+        let slot = self.slot();
+        self.homes.insert(key, (self.level(), slot));
+        slot
+    }
+
+    fn source_at(&mut self, key: Key, level: usize) -> Source {
+        let Some(&(home, slot)) = self.homes.get(&key) else {
+            unreachable!("names are bound before what is in their scope is linked")
+        };
+        if home == level {
+            return Source::Slot(slot);
+        }
+        let captures = &mut self.frames[level].captures;
+        let at = captures.iter().position(|&known| known == key).unwrap_or_else(|| {
+            captures.push(key);
+            captures.len() - 1
+        });
+        Source::Capture(at as u32)
+    }
+
+    fn source(&mut self, key: Key) -> Source {
+        self.source_at(key, self.level())
+    }
+
+    fn variable(&mut self, key: Key, position: Pos) -> Expr {
+        match self.source(key) {
+            Source::Slot(at) => Expr::Slot(at, position),
+            Source::Capture(at) => Expr::Capture(at, position),
+        }
+    }
+
+    /// Ends the innermost frame: where its captures lie in the frame around it.
+    fn close(&mut self) -> (&'static [Source], u32) {
+        let frame = self.frames.pop().unwrap_or_default();
+        let captures = match self.frames.is_empty() {
+            true => Vec::new(),
+            false => frame.captures.iter().map(|&key| self.source(key)).collect(),
+        };
+        (self.keep_all(captures), frame.n_slots)
+    }
+
+    fn thunk(&mut self, link: impl FnOnce(&mut Self) -> Expr) -> Expr {
+        self.frames.push(Frame::default());
+        let body = link(self);
+        let (captures, n_slots) = self.close();
+        Expr::Thunk(self.keep(Code { captures, n_slots, body }))
+    }
+
+    fn position(&self, node: NodeId) -> Pos {
+        self.input.base + self.input.tree.node(node).range().start
+    }
+
+    fn expr_position(&self, id: ExprId) -> Pos {
+        self.position(self.input.ir.node(id))
+    }
+
+    /// Every level of `a.b.c = 1` stands at the start of the path.
+    fn attr_position(&self, name: NodeId) -> Pos {
+        let node = self.input.tree.node(name);
+        let path = node.parent().filter(|parent| parent.kind() == NodeKind::AttrPath);
+        self.input.base + path.unwrap_or(node).range().start
+    }
+
+    fn string(&self, text: &str) -> Value {
+        self.ev.heap.string(text.as_bytes())
+    }
+
+    /// The value of a name of the base environment.
+    fn global(&self, name: Name) -> Option<Expr> {
+        if let Some(value) = self.input.scope.and_then(|scope| scope.get(self.symbol(name))) {
+            return Some(Expr::Shared(value));
+        }
+        self.ev.global(self.input.ir.symbol(name)).map(Expr::Const)
+    }
+
+    fn scoped(&self, name: Symbol) -> Option<Expr> {
+        self.input.scope?.get(name).map(Expr::Shared)
+    }
+
+    /// An expression whose value may be passed on without being evaluated.
+    fn lazy(&mut self, id: ExprId) -> Expr {
+        match self.input.ir.expr(id) {
+            Ir::Var { target: Target::Local(_), .. }
+            | Ir::Int(_)
+            | Ir::Float(_)
+            | Ir::Text
+            | Ir::Lambda(_) => self.expr(id),
+            Ir::Var { symbol, .. } => match self.global(symbol) {
+                Some(value) => value,
+                None => self.thunk(|linker| linker.expr(id)),
+            },
+            Ir::Str(list) | Ir::Path(list) if list.0.len == 0 => self.expr(id),
+            Ir::List(list) if list.0.len == 0 => self.expr(id),
+            Ir::AttrSet(set) if self.is_empty_set(set) => self.expr(id),
+            _ => self.thunk(|linker| linker.expr(id)),
+        }
+    }
+
+    fn is_empty_set(&self, id: SetId) -> bool {
+        let set = self.input.ir.set(id);
+        set.attrs.len == 0 && set.dynamics.len == 0 && set.sources.len == 0
+    }
+
+    /// The same inside of the scope whose names are being made: a name of that scope has no value
+    /// yet that could be passed on.
+    fn lazy_in(&mut self, id: ExprId, scope: Option<ScopeId>) -> Expr {
+        match self.input.ir.expr(id) {
+            Ir::Var { target: Target::Local(binding), .. }
+                if Some(self.input.ir.binding(binding).scope) == scope =>
+            {
+                self.thunk(|linker| linker.expr(id))
+            }
+            _ => self.lazy(id),
+        }
+    }
+
+    fn lazies(&mut self, ids: &[ExprId]) -> &'static [Expr] {
+        let all = ids.iter().map(|&id| self.lazy(id)).collect();
+        self.keep_all(all)
+    }
+
+    fn ids(&self, list: List) -> Vec<ExprId> {
+        self.input.ir.list(list).to_vec()
+    }
+
+    fn expr(&mut self, id: ExprId) -> Expr {
+        let (ir, tree) = (self.input.ir, self.input.tree);
+        let node = tree.node(ir.node(id));
+        let position = self.input.base + node.range().start;
+        match ir.expr(id) {
+            Ir::Missing => self.fail("this code is incomplete", position),
+            Ir::Int(value) => Expr::Const(self.ev.heap.int(value)),
+            Ir::Float(value) => Expr::Const(self.ev.heap.float(value)),
+            Ir::Text => {
+                let text = literal::constant_text(node).unwrap_or_default();
+                Expr::Const(self.string(&text))
+            }
+            Ir::Str(list) => self.interpolated(id, list),
+            Ir::Path(list) => self.path_literal(id, list),
+            Ir::SearchPath => {
+                let text = literal::search_path(node).unwrap_or_default();
+                self.search_path(text, position)
+            }
+            Ir::CurPos => Expr::Position(position),
+            Ir::Var { target: Target::Local(binding), .. } => {
+                self.variable(Key::Binding(binding), position)
+            }
+            Ir::Var { symbol, target: Target::Free(with) } => self.free(symbol, with, position),
+            Ir::InheritFrom { source, symbol } => {
+                let base = self.variable(Key::Source(source), position);
+                self.select1(base, self.symbol(symbol), position)
+            }
+            Ir::List(list) => {
+                let elements = self.lazies(&self.ids(list));
+                if elements.is_empty() {
+                    return Expr::Const(self.ev.heap.list(&[]));
+                }
+                Expr::List(self.keep(elements))
+            }
+            Ir::Apply(list) => {
+                let ids = self.ids(list);
+                let function = self.expr(ids[0]);
+                let arguments = self.lazies(&ids[1..]);
+                Expr::Call(self.keep(CallCode { function, arguments, position }))
+            }
+            Ir::Select { base, path, default } => self.select(base, path, default, position),
+            Ir::HasAttr { base, path } => {
+                let base = self.expr(base);
+                let path = self.path(path).iter().map(|&(step, _)| step).collect();
+                let path = self.keep_all(path);
+                Expr::Has(self.keep(HasCode { base, path }))
+            }
+            Ir::Lambda(lambda) => self.lambda(lambda),
+            Ir::AttrSet(set) => self.set(set),
+            Ir::LegacyLet(set) => {
+                let base = self.set(set);
+                self.select1(base, known::BODY, position)
+            }
+            Ir::Let { set, body } => {
+                let bindings = self.declare(set);
+                let body = self.expr(body);
+                self.let_in(bindings, body)
+            }
+            Ir::With(with) => {
+                let namespace = self.lazy(ir.with(with).namespace);
+                let slot = self.bind(Key::With(with));
+                let body = self.expr(ir.with(with).body);
+                Expr::With(self.keep(WithCode { slot, namespace, body }))
+            }
+            Ir::Assert { condition, body } => self.assert(condition, body, position),
+            Ir::If { condition, consequence, alternative } => {
+                let condition = self.expr(condition);
+                let consequence = self.expr(consequence);
+                let alternative = self.expr(alternative);
+                Expr::If(self.keep(IfCode { condition, consequence, alternative, position }))
+            }
+            Ir::Not(operand) => {
+                let inner = self.expr(operand);
+                let position = self.expr_position(operand);
+                Expr::Not(self.keep((inner, position)))
+            }
+            Ir::Negate(operand) => match self.scoped(known::SUB) {
+                Some(function) => {
+                    let zero = Expr::Const(self.ev.heap.int(0));
+                    let arguments = vec![zero, self.lazy(operand)];
+                    let arguments = self.keep_all(arguments);
+                    Expr::Call(self.keep(CallCode { function, arguments, position }))
+                }
+                None => {
+                    let inner = self.expr(operand);
+                    Expr::Negate(self.keep((inner, position)))
+                }
+            },
+            Ir::Binary { op, operands } => self.binary(id, op, operands),
+        }
+    }
+
+    fn fail(&self, message: &str, position: Pos) -> Expr {
+        let message = self.ev.heap.keep_slice(message.as_bytes());
+        Expr::Fail(self.keep(FailCode { message, position }))
+    }
+
+    fn assert(&mut self, condition: ExprId, body: ExprId, position: Pos) -> Expr {
+        let sides = match self.input.ir.expr(condition) {
+            Ir::Binary { op: BinaryOp::Equal, operands } if operands.0.len == 2 => {
+                let ids = self.ids(operands);
+                Some((self.expr(ids[0]), self.expr(ids[1])))
+            }
+            _ => None,
+        };
+        let condition = self.expr(condition);
+        let body = self.expr(body);
+        Expr::Assert(self.keep(AssertCode { condition, body, position, sides }))
+    }
+
+    fn free(&mut self, name: Name, with: Option<WithId>, position: Pos) -> Expr {
+        if let Some(value) = self.global(name) {
+            return value;
+        }
+        let mut sets = Vec::new();
+        let mut at = with;
+        while let Some(with) = at {
+            sets.push(self.source(Key::With(with)));
+            at = self.input.ir.with(with).outer;
+        }
+        if sets.is_empty() {
+            let message = format!("undefined variable '{}'", self.input.ir.symbol(name));
+            return self.fail(&message, position);
+        }
+        let sets = self.keep_all(sets);
+        Expr::WithName(self.keep(WithName { symbol: self.symbol(name), position, sets }))
+    }
+
+    fn interpolated(&mut self, id: ExprId, list: List) -> Expr {
+        let node = self.input.tree.node(self.input.ir.node(id));
+        let parts = self.parts(literal::string_parts(node), list);
+        match &parts[..] {
+            [] => Expr::Const(self.string("")),
+            [(only @ Expr::Const(value), _)] if value.as_string().is_some() => *only,
+            _ => {
+                let position = self.input.base + node.range().start;
+                let parts = self.keep_all(parts);
+                Expr::Join(self.keep(JoinCode { parts, position }))
+            }
+        }
+    }
+
+    fn parts(&mut self, parts: Vec<StrPart<'_>>, list: List) -> Vec<(Expr, Pos)> {
+        let mut inner = self.ids(list).into_iter();
+        let mut linked = Vec::with_capacity(parts.len());
+        for part in parts {
+            match part {
+                StrPart::Text(text) => linked.push((Expr::Const(self.string(&text)), 0)),
+                StrPart::Interpol(node) => {
+                    let position = self.input.base + node.range().start;
+                    if let Some(id) = inner.next() {
+                        linked.push((self.expr(id), position));
+                    }
+                }
+            }
+        }
+        linked
+    }
+
+    fn path_literal(&mut self, id: ExprId, list: List) -> Expr {
+        let node = self.input.tree.node(self.input.ir.node(id));
+        let position = self.input.base + node.range().start;
+        let mut parts = literal::path_parts(node);
+        if let Some(StrPart::Text(text)) = parts.first_mut() {
+            let start = match text.as_bytes() {
+                [b'/', ..] => None,
+                [b'~', ..] => Some(self.ev.home()),
+                _ => Some(self.input.folder.to_vec()),
+            };
+            if let Some(start) = start {
+                let rest = text.strip_prefix('~').unwrap_or(text);
+                let start = String::from_utf8_lossy(&start);
+                *text = format!("{start}/{rest}").into();
+            }
+        }
+        let parts = self.parts(parts, list);
+        match &parts[..] {
+            [(Expr::Const(value), _)] => {
+                let text = value.as_string().map_or(&b""[..], |text| text.bytes());
+                Expr::Const(self.ev.path(&paths::canonical(text)))
+            }
+            _ => {
+                let parts = self.keep_all(parts);
+                Expr::JoinPath(self.keep(JoinCode { parts, position }))
+            }
+        }
+    }
+
+    fn search_path(&mut self, text: &str, position: Pos) -> Expr {
+        let constant = |name: &str| self.ev.global(name).map(Expr::Const);
+        let function = self.scoped(known::FIND_FILE).or_else(|| constant("__findFile"));
+        let paths = self.scoped(known::NIX_PATH).or_else(|| constant("__nixPath"));
+        let (Some(function), Some(paths)) = (function, paths) else {
+            return self.fail("there is no `__findFile`", position);
+        };
+        let arguments = self.keep_all(vec![paths, Expr::Const(self.string(text))]);
+        Expr::Call(self.keep(CallCode { function, arguments, position }))
+    }
+
+    fn select(&mut self, base: ExprId, path: PathId, default: ExprId, position: Pos) -> Expr {
+        let base = self.expr(base);
+        let path = self.path(path);
+        let default = (default != Ir::NO_DEFAULT).then(|| self.expr(default));
+        match (&path[..], default) {
+            (&[(Step::Name(symbol), _)], None) => self.select1(base, symbol, position),
+            _ => {
+                let path = self.keep_all(path);
+                Expr::Select(self.keep(SelectCode { base, path, default, position }))
+            }
+        }
+    }
+
+    fn select1(&self, base: Expr, symbol: Symbol, position: Pos) -> Expr {
+        let cache = std::cell::Cell::new((0, 0));
+        Expr::Select1(self.keep(Select1 { base, symbol, position, cache }))
+    }
+
+    fn path(&mut self, id: PathId) -> Vec<(Step, Pos)> {
+        let elements = self.input.ir.path(id).to_vec();
+        let step = |element| match element {
+            PathElement::Name(name) => (Step::Name(self.symbol(name)), 0),
+            PathElement::Dynamic(id) => {
+                let position = self.expr_position(id);
+                (Step::Computed(self.expr(id)), position)
+            }
+        };
+        elements.into_iter().map(step).collect()
+    }
+
+    /// The names that a set or `let` makes, as slots and what they begin with.
+    fn declare(&mut self, id: SetId) -> Vec<(u32, Expr)> {
+        let ir = self.input.ir;
+        let set = *ir.set(id);
+        let bindings: Vec<BindingId> = ir.set_bindings(id).collect();
+        let slots: Vec<u32> =
+            bindings.iter().map(|&binding| self.bind(Key::Binding(binding))).collect();
+        let sources: Vec<(SourceId, u32)> = set
+            .sources
+            .range()
+            .map(|at| SourceId(at as u32))
+            .map(|source| (source, self.bind(Key::Source(source))))
+            .collect();
+        let mut values = Vec::with_capacity(slots.len() + sources.len());
+        for (source, slot) in sources {
+            let value = self.lazy_in(ir.source(source).expr, set.scope);
+            values.push((slot, value));
+        }
+        if set.scope.is_some() {
+            let attrs = ir.set_attrs(id);
+            let has_overrides =
+                attrs.iter().any(|attr| self.symbol(attr.symbol) == known::OVERRIDES);
+            for (attr, slot) in attrs.iter().zip(slots) {
+                let value = if has_overrides {
+                    // What is overridden must be a cell that others refer to.
+                    self.thunk(|linker| linker.expr(attr.value))
+                } else {
+                    self.attr_value(attr.value, attr.kind, attr.name, set.scope)
+                };
+                values.push((slot, value));
+            }
+        }
+        values
+    }
+
+    fn attr_value(
+        &mut self,
+        value: ExprId,
+        kind: AttrKind,
+        name: NodeId,
+        scope: Option<ScopeId>,
+    ) -> Expr {
+        let linked = self.lazy_in(value, scope);
+        match (kind, linked) {
+            (AttrKind::Plain, Expr::Lambda(lambda)) => self.named(lambda, name),
+            _ => linked,
+        }
+    }
+
+    /// A function that a binding names.
+    fn named(&self, lambda: &'static Lambda, name: NodeId) -> Expr {
+        let text = literal::attr_name(self.input.tree.node(name));
+        let name = text.map(|text| self.ev.symbol(text.as_bytes()));
+        Expr::Lambda(self.keep(Lambda { name, ..*lambda }))
+    }
+
+    fn let_in(&self, bindings: Vec<(u32, Expr)>, body: Expr) -> Expr {
+        if bindings.is_empty() {
+            return body;
+        }
+        let bindings = self.keep_all(bindings);
+        Expr::Let(self.keep(LetCode { bindings, body }))
+    }
+
+    fn set(&mut self, id: SetId) -> Expr {
+        let ir = self.input.ir;
+        let set = *ir.set(id);
+        if self.is_empty_set(id) {
+            return Expr::Const(self.ev.empty_attrs());
+        }
+        let bindings = self.declare(id);
+        let names: Vec<BindingId> = ir.set_bindings(id).collect();
+        let mut attrs: Vec<(Symbol, Pos, Expr)> = Vec::with_capacity(set.attrs.len as usize);
+        let mut overrides = None;
+        for (at, attr) in ir.set_attrs(id).iter().enumerate() {
+            let symbol = self.symbol(attr.symbol);
+            let value = match names.get(at) {
+                Some(&binding) => {
+                    let variable = self.variable(Key::Binding(binding), 0);
+                    if let (known::OVERRIDES, Expr::Slot(slot, _)) = (symbol, variable) {
+                        overrides = Some(slot);
+                    }
+                    variable
+                }
+                None => self.attr_value(attr.value, attr.kind, attr.name, None),
+            };
+            attrs.push((symbol, self.attr_position(attr.name), value));
+        }
+        attrs.sort_unstable_by_key(|attr| attr.0);
+        let keys: Vec<Symbol> = attrs.iter().map(|attr| attr.0).collect();
+        let positions: Vec<Pos> = attrs.iter().map(|attr| attr.1).collect();
+        let layout = self.ev.layouts.layout(&self.ev.heap, &keys, &positions);
+        let values = self.keep_all(attrs.iter().map(|attr| attr.2).collect());
+        let mut dynamics = Vec::new();
+        for dynamic in ir.set_dynamics(id) {
+            let position = self.attr_position(dynamic.node);
+            let name = self.expr(dynamic.name);
+            let value = self.lazy(dynamic.value);
+            dynamics.push(Dynamic { name, position, value });
+        }
+        let dynamics = self.keep_all(dynamics);
+        let code = SetCode { layout, values, dynamics, overrides };
+        let body = Expr::Attrs(self.keep(code));
+        self.let_in(bindings, body)
+    }
+
+    fn lambda(&mut self, id: LambdaId) -> Expr {
+        let ir = self.input.ir;
+        self.frames.push(Frame::default());
+        let mut lambda = *ir.lambda(id);
+        let mut positions = vec![self.position(lambda.node)];
+        let named = |lambda: &cim_nix_semantics::Lambda| {
+            let binding = ir.scope_bindings(lambda.scope).next().filter(|_| lambda.has_name);
+            binding.map(|binding| ir.binding(binding).symbol)
+        };
+        let first_parameter = named(&lambda).map(|name| self.symbol(name));
+        // Functions of one name that give functions take all arguments at once.
+        while !lambda.has_pattern {
+            self.parameter(&lambda);
+            match ir.expr(lambda.body) {
+                Ir::Lambda(inner) => {
+                    lambda = *ir.lambda(inner);
+                    positions.push(self.position(lambda.node));
+                }
+                _ => break,
+            }
+        }
+        let pattern = lambda.has_pattern.then(|| self.pattern(&lambda));
+        let parameter = named(&lambda).map(|name| self.symbol(name));
+        let body = self.expr(lambda.body);
+        let (captures, n_slots) = self.close();
+        let positions = self.keep_all(positions);
+        Expr::Lambda(self.keep(Lambda {
+            captures,
+            n_slots,
+            arity: positions.len() as u32,
+            pattern,
+            body,
+            position: positions[positions.len() - 1],
+            positions,
+            name: None,
+            parameter,
+            first_parameter,
+        }))
+    }
+
+    /// The slot of a function's argument.
+    fn parameter(&mut self, lambda: &cim_nix_semantics::Lambda) -> u32 {
+        let binding = self.input.ir.scope_bindings(lambda.scope).next();
+        match binding.filter(|_| lambda.has_name) {
+            Some(binding) => self.bind(Key::Binding(binding)),
+            None => self.slot(),
+        }
+    }
+
+    fn pattern(&mut self, lambda: &cim_nix_semantics::Lambda) -> &'static Pattern {
+        let ir = self.input.ir;
+        self.parameter(lambda);
+        let formals = &ir.formals[lambda.formals.range()];
+        let slots: Vec<u32> =
+            formals.iter().map(|formal| self.bind(Key::Binding(formal.binding))).collect();
+        let mut linked = Vec::with_capacity(formals.len());
+        for (formal, slot) in formals.iter().zip(slots) {
+            let binding = *ir.binding(formal.binding);
+            let default = (formal.default != Ir::NO_DEFAULT)
+                .then(|| self.lazy_in(formal.default, Some(binding.scope)));
+            let default = default.map(|default| self.keep(default));
+            let position = self.position(binding.name);
+            linked.push(Formal { symbol: self.symbol(binding.symbol), position, slot, default });
+        }
+        linked.sort_unstable_by_key(|formal| formal.symbol);
+        let formals = self.keep_all(linked);
+        self.keep(Pattern { formals, has_ellipsis: lambda.has_ellipsis })
+    }
+
+    fn binary(&mut self, id: ExprId, op: BinaryOp, operands: List) -> Expr {
+        let ids = self.ids(operands);
+        let positions = self.operator_positions(id, ids.len());
+        let linked = match op {
+            BinaryOp::Add => return self.add(&ids, &positions),
+            BinaryOp::PipeInto => {
+                let position = self.expr_position(ids[ids.len() - 1]);
+                return self.pipe(&ids, position);
+            }
+            BinaryOp::PipeFrom => {
+                let ids: Vec<ExprId> = ids.iter().rev().copied().collect();
+                let position = self.expr_position(id);
+                return self.pipe(&ids, position);
+            }
+            BinaryOp::Sub => Op::Sub,
+            BinaryOp::Mul => Op::Mul,
+            BinaryOp::Div => Op::Div,
+            BinaryOp::Concat => Op::Concat,
+            BinaryOp::Update => Op::Update,
+            BinaryOp::Equal => Op::Equal,
+            BinaryOp::NotEqual => Op::NotEqual,
+            BinaryOp::Less => Op::Less,
+            BinaryOp::LessEqual => Op::LessEqual,
+            BinaryOp::Greater => Op::Greater,
+            BinaryOp::GreaterEqual => Op::GreaterEqual,
+            BinaryOp::And => Op::And,
+            BinaryOp::Or => Op::Or,
+            BinaryOp::Implies => Op::Implies,
+        };
+        if let Some(expr) = self.scoped_operator(linked, &ids, &positions) {
+            return expr;
+        }
+        let exprs: Vec<Expr> = ids.iter().map(|&id| self.expr(id)).collect();
+        let is_right = matches!(linked, Op::Concat | Op::Update | Op::Implies);
+        let mut folded = exprs[if is_right { exprs.len() - 1 } else { 0 }];
+        for at in 1..exprs.len() {
+            let (left, right, position) = if is_right {
+                let left = exprs.len() - 1 - at;
+                (exprs[left], folded, positions[left])
+            } else {
+                (folded, exprs[at], positions[at - 1])
+            };
+            folded = Expr::Binary(self.keep(BinaryCode { op: linked, left, right, position }));
+        }
+        folded
+    }
+
+    /// Where the operators of a chain stand.
+    fn operator_positions(&self, id: ExprId, n: usize) -> Vec<Pos> {
+        let node = self.input.tree.node(self.input.ir.node(id));
+        let tokens = node.own_tokens().filter(|token| !token.kind().is_trivia());
+        let mut all: Vec<Pos> = tokens.map(|token| self.input.base + token.range().start).collect();
+        all.resize(n, 0);
+        all
+    }
+
+    fn add(&mut self, ids: &[ExprId], positions: &[Pos]) -> Expr {
+        let mut parts = Vec::with_capacity(ids.len());
+        for &id in ids {
+            parts.push((self.expr(id), self.expr_position(id)));
+        }
+        let parts = self.keep_all(parts);
+        Expr::Add(self.keep(JoinCode { parts, position: positions[0] }))
+    }
+
+    /// An operator whose function `scopedImport` replaces; the file itself cannot know.
+    fn scoped_operator(&mut self, op: Op, ids: &[ExprId], positions: &[Pos]) -> Option<Expr> {
+        let name = match op {
+            Op::Sub => known::SUB,
+            Op::Mul => known::MUL,
+            Op::Div => known::DIV,
+            Op::Less | Op::LessEqual | Op::Greater | Op::GreaterEqual => known::LESS_THAN,
+            _ => return None,
+        };
+        let function = self.scoped(name)?;
+        let (&last, before) = ids.split_last()?;
+        let left = match before {
+            [only] => self.lazy(*only),
+            _ => self.thunk(|linker| {
+                let inner = linker.scoped_operator(op, before, positions);
+                inner.unwrap_or(Expr::Const(Value::NULL))
+            }),
+        };
+        let right = self.lazy(last);
+        let is_swapped = matches!(op, Op::Greater | Op::LessEqual);
+        let arguments = if is_swapped { vec![right, left] } else { vec![left, right] };
+        let arguments = self.keep_all(arguments);
+        let position = positions[before.len() - 1];
+        let call = Expr::Call(self.keep(CallCode { function, arguments, position }));
+        let is_negated = matches!(op, Op::LessEqual | Op::GreaterEqual);
+        Some(if is_negated { Expr::Not(self.keep((call, position))) } else { call })
+    }
+
+    /// `a |> f |> g`: everything but the first is a function.
+    fn pipe(&mut self, ids: &[ExprId], position: Pos) -> Expr {
+        let (&last, before) = match ids.split_last() {
+            Some((last, before)) if !before.is_empty() => (last, before),
+            _ => return self.expr(ids[0]),
+        };
+        let function = self.expr(last);
+        let argument = match before {
+            [only] => self.lazy(*only),
+            _ => self.thunk(|linker| linker.pipe(before, position)),
+        };
+        let arguments = self.keep_all(vec![argument]);
+        Expr::Call(self.keep(CallCode { function, arguments, position }))
+    }
+}

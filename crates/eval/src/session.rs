@@ -1,0 +1,290 @@
+//! What others see of an evaluation.
+
+use std::marker::PhantomData;
+use std::path::Path;
+
+use crate::builtins::{self, Text};
+use crate::error::{ErrorKind, EvalError, Failed};
+use crate::evaluator::{Evaluator, Settings};
+use crate::io::Io;
+use crate::value::{Kind, Value};
+
+/// Bytes of stack that evaluation runs on.
+const STACK: usize = 1 << 30;
+
+/// Runs `work` on a thread with a stack that is deep enough for Nix.
+///
+/// Errors: the thread cannot be started.
+pub fn with_stack<T: Send>(work: impl FnOnce() -> T + Send) -> std::io::Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work)?;
+        match thread.join() {
+            Ok(result) => Ok(result),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// One evaluation. It must run inside of [`with_stack`].
+pub struct Evaluation {
+    ev: Evaluator,
+}
+
+/// A value of an evaluation, maybe one that is still to be computed.
+#[derive(Clone, Copy)]
+pub struct Handle<'e> {
+    value: Value,
+    evaluation: PhantomData<&'e Evaluation>,
+}
+
+/// How a value is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// Nix's own syntax.
+    Nix,
+    /// JSON.
+    Json,
+    /// XML.
+    Xml,
+    /// A string as it is.
+    Raw,
+}
+
+impl Evaluation {
+    /// An evaluation of nothing yet. `warn` gets what `trace` and `warn` say.
+    #[must_use]
+    pub fn new(settings: Settings, io: Box<dyn Io>, warn: Box<dyn Fn(&str)>) -> Self {
+        let ev = Evaluator::new(settings, io, warn);
+        ev.stack.set_thread(STACK);
+        Self { ev }
+    }
+
+    fn handle(&self, value: Value) -> Handle<'_> {
+        Handle { value, evaluation: PhantomData }
+    }
+
+    fn owned<T>(&self, result: Result<T, Failed>) -> Result<T, Box<EvalError>> {
+        result.map_err(|Failed| Box::new(self.ev.take_error()))
+    }
+
+    /// The value of a text. Relative paths start from `folder`.
+    ///
+    /// Errors: the text is broken.
+    pub fn text(&self, text: &str, folder: &Path) -> Result<Handle<'_>, Box<EvalError>> {
+        let folder = folder.as_os_str().as_encoded_bytes();
+        let code = self.ev.load(text.into(), "«string»", Some(folder), None);
+        let code = self.owned(code)?;
+        Ok(self.handle(self.ev.heap.thunk(code).value()))
+    }
+
+    /// The value of a file or of a folder's `default.nix`.
+    ///
+    /// Errors: the file cannot be read, is broken, or its evaluation fails.
+    pub fn file(&self, path: &Path) -> Result<Handle<'_>, Box<EvalError>> {
+        let value = self.ev.import(path.as_os_str().as_encoded_bytes(), 0);
+        Ok(self.handle(self.owned(value)?))
+    }
+
+    /// Calls a function that takes a set with those of the arguments that it knows; anything else
+    /// stays as it is.
+    ///
+    /// Errors: an argument that it needs is not there, or evaluation fails.
+    pub fn auto_call<'e>(
+        &'e self,
+        function: Handle<'e>,
+        arguments: &[(String, Handle<'e>)],
+    ) -> Result<Handle<'e>, Box<EvalError>> {
+        let result = self.auto_call_value(function.value, arguments);
+        Ok(self.handle(self.owned(result)?))
+    }
+
+    fn auto_call_value(
+        &self,
+        function: Value,
+        arguments: &[(String, Handle<'_>)],
+    ) -> Result<Value, Failed> {
+        let ev = &self.ev;
+        let mut function = ev.force(function)?;
+        if let Some(attrs) = function.as_attrs() {
+            match attrs.get(crate::symbols::known::FUNCTOR) {
+                Some(functor) => function = ev.apply(functor, &[function], 0)?,
+                None => return Ok(function),
+            }
+            return self.auto_call_value(function, arguments);
+        }
+        let Some(closure) = function.as_closure() else { return Ok(function) };
+        let lambda = closure.lambda();
+        let Some(pattern) = lambda.pattern.filter(|_| lambda.arity == 1) else {
+            return Ok(function);
+        };
+        let mut given = Vec::new();
+        let named = |name: &str| arguments.iter().rev().find(|(known, _)| known == name);
+        for formal in pattern.formals {
+            let name = ev.name(formal.symbol);
+            match named(&name) {
+                Some((_, value)) => given.push((formal.symbol, 0, value.value)),
+                None if formal.default.is_none() => {
+                    let message = format!(
+                        "cannot evaluate a function that has an argument without a value ('{name}')\nNix attempted to evaluate a function as a top level expression; in\nthis case it must have its arguments supplied either by default\nvalues, or passed explicitly with '--arg' or '--argstr'. See\nhttps://nix.dev/manual/nix/stable/language/syntax.html#functions."
+                    );
+                    return Err(ev.fail(ErrorKind::Other, formal.position, message));
+                }
+                None => {}
+            }
+        }
+        if pattern.has_ellipsis {
+            for (name, value) in arguments {
+                let symbol = ev.symbol(name.as_bytes());
+                if !given.iter().any(|known| known.0 == symbol) {
+                    given.push((symbol, 0, value.value));
+                }
+            }
+        }
+        let set = ev.attrs(&mut given);
+        ev.apply(function, &[set], 0)
+    }
+
+    /// A string as a value.
+    #[must_use]
+    pub fn string(&self, text: &str) -> Handle<'_> {
+        self.handle(self.ev.heap.string(text.as_bytes()))
+    }
+
+    /// Calls a function with one argument.
+    ///
+    /// Errors: evaluation fails.
+    pub fn apply<'e>(
+        &'e self,
+        function: Handle<'e>,
+        argument: Handle<'e>,
+    ) -> Result<Handle<'e>, Box<EvalError>> {
+        let result = self.ev.apply(function.value, &[argument.value], 0);
+        Ok(self.handle(self.owned(result)?))
+    }
+
+    /// Selects an attribute path such as `a.b.0`, as `-A` does; functions on the way are called
+    /// with `arguments`.
+    ///
+    /// Errors: there is no such attribute, or evaluation fails.
+    pub fn select<'e>(
+        &'e self,
+        root: Handle<'e>,
+        path: &str,
+        arguments: &[(String, Handle<'e>)],
+    ) -> Result<Handle<'e>, Box<EvalError>> {
+        let mut value = root.value;
+        for name in split_path(path) {
+            let step = self
+                .auto_call_value(value, arguments)
+                .and_then(|set| self.member(set, &name, path));
+            value = self.owned(step)?;
+        }
+        Ok(self.handle(value))
+    }
+
+    fn member(&self, set: Value, name: &str, path: &str) -> Result<Value, Failed> {
+        let ev = &self.ev;
+        let set = ev.force(set)?;
+        if let Ok(at) = name.parse::<usize>()
+            && let Some(list) = set.as_list()
+        {
+            let message = format!("list index {at} in selection path '{path}' is out of range");
+            return list
+                .get(at)
+                .map(std::cell::Cell::get)
+                .ok_or_else(|| ev.fail(ErrorKind::MissingAttribute, 0, message));
+        }
+        let Some(attrs) = set.as_attrs() else {
+            let phrase = ev.type_phrase(set);
+            let message = format!(
+                "the expression selected by the selection path '{path}' should be a set but is {phrase}"
+            );
+            return Err(ev.fail(ErrorKind::Type, 0, message));
+        };
+        let found = ev.symbols.find(name.as_bytes()).and_then(|symbol| attrs.get(symbol));
+        found.ok_or_else(|| {
+            let known = ev.layouts.flat(&ev.heap, attrs).layout.keys;
+            let known = known.iter().map(|&key| ev.name(key)).collect();
+            let message = format!("attribute '{name}' in selection path '{path}' not found");
+            let near = builtins::suggestions(name, known);
+            ev.fail_suggesting(ErrorKind::MissingAttribute, 0, message, near)
+        })
+    }
+
+    /// Computes the value, with `is_strict` all of it.
+    ///
+    /// Errors: evaluation fails.
+    pub fn force<'e>(
+        &'e self,
+        handle: Handle<'e>,
+        is_strict: bool,
+    ) -> Result<Handle<'e>, Box<EvalError>> {
+        let value = match is_strict {
+            true => self.ev.force_deep(handle.value),
+            false => self.ev.force(handle.value),
+        };
+        Ok(self.handle(self.owned(value)?))
+    }
+
+    /// Writes a value.
+    ///
+    /// Errors: it cannot be written so, or evaluation fails on the way.
+    pub fn write(
+        &self,
+        handle: Handle<'_>,
+        format: Format,
+        is_strict: bool,
+    ) -> Result<Vec<u8>, Box<EvalError>> {
+        let ev = &self.ev;
+        let mut text = Text::new();
+        let written = match format {
+            Format::Nix => return self.owned(ev.printed(handle.value)),
+            Format::Json => builtins::push_json(ev, handle.value, &mut text, is_strict, 0),
+            Format::Xml => builtins::to_xml(ev, handle.value, &mut text, is_strict, 0),
+            Format::Raw => ev.coerce(
+                handle.value,
+                &mut text,
+                builtins::Coercion::FIRST,
+                0,
+                "while generating the eval command output",
+            ),
+        };
+        self.owned(written)?;
+        Ok(text.bytes().to_vec())
+    }
+
+    /// The word of `builtins.typeOf`.
+    #[must_use]
+    pub fn type_word(&self, handle: Handle<'_>) -> &'static str {
+        match handle.value.kind() {
+            Kind::Thunk => "thunk",
+            Kind::Null => "null",
+            Kind::Bool(_) => "bool",
+            Kind::Int(_) => "int",
+            Kind::Float(_) => "float",
+            Kind::String(_) => "string",
+            Kind::Path(_) => "path",
+            Kind::List(_) => "list",
+            Kind::Attrs(_) => "set",
+            _ => "lambda",
+        }
+    }
+}
+
+/// The names of a path; those in quotes may hold dots.
+fn split_path(path: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut name = String::new();
+    let mut chars = path.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '.' => names.push(std::mem::take(&mut name)),
+            '"' => name.extend(chars.by_ref().take_while(|c| *c != '"')),
+            _ => name.push(c),
+        }
+    }
+    if !name.is_empty() || !names.is_empty() {
+        names.push(name);
+    }
+    names
+}

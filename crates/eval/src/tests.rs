@@ -1,0 +1,207 @@
+//! What expressions are worth, and how they fail. Real Nix 2.34.8 gives the same answers.
+
+use std::path::Path;
+
+use expect_test::{Expect, expect};
+
+use crate::{Evaluation, Format, MemoryIo, Settings, with_stack};
+
+fn files() -> MemoryIo {
+    MemoryIo::new()
+        .with_file("/p/a.nix", "{ x = ./b.txt; y = import ./d; }")
+        .with_file("/p/b.txt", "hello\n")
+        .with_file("/p/d/default.nix", "1 + 1")
+}
+
+fn eval(text: &str, format: Format) -> String {
+    let run = || {
+        let evaluation = Evaluation::new(Settings::default(), Box::new(files()), Box::new(|_| {}));
+        let value = evaluation.text(text, Path::new("/p"))?;
+        let value = evaluation.force(value, true)?;
+        evaluation.write(value, format, true)
+    };
+    match with_stack(run).unwrap() {
+        Ok(bytes) => String::from_utf8(bytes).unwrap(),
+        Err(error) => error.render(false),
+    }
+}
+
+fn check(text: &str, want: &str) {
+    assert_eq!(eval(text, Format::Nix), want, "{text}");
+}
+
+fn check_error(text: &str, want: &Expect) {
+    want.assert_eq(&eval(text, Format::Nix));
+}
+
+#[test]
+fn language() {
+    check("let f = n: if n < 2 then n else f (n - 1) + f (n - 2); in f 20", "6765");
+    check("rec { a = b; b = 1; }", "{ a = 1; b = 1; }");
+    check("{ a.b = 1; a.c = 2; }.a", "{ b = 1; c = 2; }");
+    check("with { a = 1; }; let a = 2; in a", "2");
+    check("({ a, b ? a + 1, ... }@all: [ a b all.c ]) { a = 1; c = 3; }", "[ 1 2 3 ]");
+    check("let { body = x; x = 1; }", "1");
+    check("(rec { __overrides = { a = 2; }; x = a; a = 1; }).x", "2");
+    check("{ a = 1; } // { b = 2; } // { a = 3; }", "{ a = 3; b = 2; }");
+    check("{ a.b = 1; } ? a.b && !({ } ? a)", "true");
+    check("[ 1 ] ++ [ 2 ] == [ 1 2 ] && \"a\" < \"b\" && [ 1 2 ] < [ 1 3 ]", "true");
+    check("let a = 1; in ''\n  x ${toString a}\n    y''", "\"x 1\\n  y\"");
+    check("{ __functor = self: x: x + self.n; n = 1; } 2", "3");
+    check("assert true; { inherit ({ a = 1; }) a; }", "{ a = 1; }");
+    check("1.5 + 1", "2.5");
+    check("(a: b: c: [ c b a ]) 1 2 3", "[ 3 2 1 ]");
+}
+
+#[test]
+fn members_that_are_one_value_are_equal() {
+    check("let f = x: x; in f == f", "false");
+    check("let f = x: x; in [ f ] == [ f ]", "true");
+    check("let f = x: x; a = { b = [ { inherit f; } ]; }; in builtins.elem a [ a ]", "true");
+}
+
+#[test]
+fn files_are_seen_through_the_trait() {
+    check("import ./a.nix", "{ x = /p/b.txt; y = 2; }");
+    check("builtins.readFile ./b.txt", "\"hello\\n\"");
+    check(
+        "builtins.readDir ./.",
+        "{ \"a.nix\" = \"regular\"; \"b.txt\" = \"regular\"; d = \"directory\"; }",
+    );
+    check("[ (builtins.pathExists ./d) (builtins.pathExists ./e) ]", "[ true false ]");
+}
+
+#[test]
+fn store_paths_are_those_of_nix() {
+    check("\"${./b.txt}\"", "\"/nix/store/pya12ppw50ip338mqvlkhh46sn99mr0b-b.txt\"");
+    check("builtins.toFile \"foo\" \"bar\"", "\"/nix/store/vxjiwkjkn7x4079qvh1jkl5pn05j2aw0-foo\"");
+    let hello = "derivation { name = \"a\"; builder = \"/bin/sh\"; system = \"x\"; }";
+    check(&format!("({hello}).drvPath"), "\"/nix/store/l9ldjc53ry43x24hvq73jx7dx0489mhj-a.drv\"");
+    check(&format!("({hello}).outPath"), "\"/nix/store/0pd4llb3k36fnppfxwp6nlwsxwlv0y2c-a\"");
+    check(
+        &format!("builtins.getContext \"${{{hello}}}\""),
+        "{ \"/nix/store/l9ldjc53ry43x24hvq73jx7dx0489mhj-a.drv\" = { outputs = [ \"out\" ]; }; }",
+    );
+}
+
+#[test]
+fn values_are_written_in_several_formats() {
+    let text = "{ a = [ 1 null \"x\\ny\" ]; b.c = 1.0; }";
+    assert_eq!(eval(text, Format::Json), r#"{"a":[1,null,"x\ny"],"b":{"c":1.0}}"#);
+    assert_eq!(eval("\"x\\ny\"", Format::Raw), "x\ny");
+    expect![[r#"
+        <?xml version='1.0' encoding='utf-8'?>
+        <expr>
+          <list>
+            <int value="1" />
+          </list>
+        </expr>
+    "#]]
+    .assert_eq(&eval("[ 1 ]", Format::Xml));
+}
+
+#[test]
+fn errors_say_where_and_on_the_way_to_what() {
+    check_error(
+        "let a = 1; in a.b",
+        &expect![[r#"
+        error:
+               … while selecting an attribute
+                 at «string»:1:15:
+                    1| let a = 1; in a.b
+                     |               ^
+
+               error: expected a set but found an integer: 1
+               at «string»:1:15:
+                    1| let a = 1; in a.b
+                     |               ^"#]],
+    );
+    check_error(
+        "throw \"no\"",
+        &expect![[r#"
+        error:
+               … while calling the 'throw' builtin
+                 at «string»:1:1:
+                    1| throw "no"
+                     | ^
+
+               error: no"#]],
+    );
+    check_error(
+        "builtins.add 1 \"x\"",
+        &expect![[r#"
+        error:
+               … while calling the 'add' builtin
+                 at «string»:1:1:
+                    1| builtins.add 1 "x"
+                     | ^
+
+               … while evaluating the second argument of the addition
+
+               error: expected an integer but found a string: "x""#]],
+    );
+    check_error(
+        "x",
+        &expect![[r#"
+        error: undefined variable 'x'
+               at «string»:1:1:
+                    1| x
+                     | ^"#]],
+    );
+    check_error(
+        "{ a = }",
+        &expect![[r#"
+        error: expected an expression, found `}`
+               at «string»:1:7:
+                    1| { a = }
+                     |       ^"#]],
+    );
+    check_error(
+        "assert { a = 1; } == { a = 2; }; 1",
+        &expect![[r#"
+        error:
+               … while evaluating the condition of the assertion '({ a = 1; } == { a = 2; })'
+                 at «string»:1:1:
+                    1| assert { a = 1; } == { a = 2; }; 1
+                     | ^
+
+               … while comparing attribute 'a'
+
+               … where left hand side is
+                 at «string»:1:10:
+                    1| assert { a = 1; } == { a = 2; }; 1
+                     |          ^
+
+               (stack trace truncated; use '--show-trace' to show the full, detailed trace)
+
+               error: an integer with value '1' is not equal to an integer with value '2'"#]],
+    );
+}
+
+#[test]
+fn nothing_overflows_the_stack() {
+    check_error(
+        "let f = x: f x + 1; in f 1",
+        &expect![[r#"
+        error: stack overflow; max-call-depth exceeded
+               at «string»:1:12:
+                    1| let f = x: f x + 1; in f 1
+                     |            ^"#]],
+    );
+    check_error(
+        "let x = x; in x",
+        &expect![[r#"
+        error: infinite recursion encountered
+               at «string»:1:9:
+                    1| let x = x; in x
+                     |         ^"#]],
+    );
+    let long = "builtins.foldl' (tail: _: { inherit tail; }) null (builtins.genList (n: n) 20000)";
+    for function in ["builtins.toJSON", "builtins.toXML", "(x: builtins.deepSeq x x)"] {
+        let text = eval(&format!("{function} ({long})"), Format::Nix);
+        assert!(
+            text.contains("error: stack overflow; max-call-depth exceeded"),
+            "{function}: {text}"
+        );
+    }
+}

@@ -1,0 +1,22 @@
+//! The words of Nix's store: hashes, store paths, archives and derivations.
+//!
+//! Everything here is a pure function of bytes: what a store path is called follows from what it
+//! holds, so it can be computed without a store. Reading files and writing to stores is left to
+//! others.
+
+#![forbid(unsafe_code)]
+
+mod aterm;
+mod derivation;
+mod hash;
+mod nar;
+pub mod nix32;
+mod store_path;
+
+pub use aterm::AtermError;
+pub use derivation::{Derivation, DerivationHash, Method, Output};
+pub use hash::{Hash, HashError, HashFormat, HashKind, Hasher};
+pub use nar::NarWriter;
+pub use store_path::{
+    NameError, References, StoreDir, check_name, downstream_placeholder, placeholder,
+};
