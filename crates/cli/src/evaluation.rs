@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cim_nix_base::Error;
-use cim_nix_eval::{EvalError, Evaluation, Handle, Settings, with_stack};
+use cim_nix_eval::{EvalError, Evaluation, Handle, Lint, Lints, Settings, with_stack};
 use cim_nix_vfs::DiskIo;
 use clap::Args;
 
@@ -37,9 +37,39 @@ pub(crate) struct EvalArgs {
     /// Turn experimental features of the language on, separated by blanks
     #[arg(long, value_name = "NAMES", help_heading = "Evaluation")]
     pub(crate) extra_experimental_features: Vec<String>,
+    /// What becomes of URLs without quotes
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Evaluation")]
+    pub(crate) lint_url_literals: Option<LintLevel>,
+    /// What becomes of paths such as `a/b`, without `./`
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Evaluation")]
+    pub(crate) lint_short_path_literals: Option<LintLevel>,
+    /// What becomes of paths such as `/a` and `~/a`
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Evaluation")]
+    pub(crate) lint_absolute_path_literals: Option<LintLevel>,
+    /// Allow what depends on this machine: its files, environment and time
+    #[arg(long, help_heading = "Evaluation")]
+    pub(crate) impure: bool,
     /// Set an option of nix.conf
     #[arg(long, num_args = 2, value_names = ["NAME", "VALUE"], help_heading = "Evaluation")]
     pub(crate) option: Vec<String>,
+}
+
+/// What becomes of a literal that is legal, but discouraged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(crate) enum LintLevel {
+    Ignore,
+    Warn,
+    Fatal,
+}
+
+impl From<LintLevel> for Lint {
+    fn from(level: LintLevel) -> Self {
+        match level {
+            LintLevel::Ignore => Self::Ignore,
+            LintLevel::Warn => Self::Warn,
+            LintLevel::Fatal => Self::Fatal,
+        }
+    }
 }
 
 /// An evaluation's surroundings, before it starts.
@@ -77,6 +107,26 @@ impl EvalArgs {
         } else if let Some(path) = option("nix-path") {
             search_path.extend(path.split_ascii_whitespace().map(search_entry));
         }
+        let lint = |flag: Option<LintLevel>, name: &str| {
+            if let Some(level) = flag {
+                return Ok(level.into());
+            }
+            let Some(value) = option(name) else { return Ok(Lint::Ignore) };
+            let level = <LintLevel as clap::ValueEnum>::from_str(value, false);
+            level.map(Lint::from).map_err(|_| {
+                Error::user(format!(
+                    "option '{name}' has invalid value '{value}' (expected 'ignore', 'warn', or 'fatal')"
+                ))
+            })
+        };
+        let lints = Lints {
+            url_literals: lint(self.lint_url_literals, "lint-url-literals")?,
+            short_path_literals: lint(self.lint_short_path_literals, "lint-short-path-literals")?,
+            absolute_path_literals: lint(
+                self.lint_absolute_path_literals,
+                "lint-absolute-path-literals",
+            )?,
+        };
         let number = |name: &str| option(name).and_then(|value| value.parse().ok());
         let defaults = Settings::default();
         let settings = Settings {
@@ -88,6 +138,7 @@ impl EvalArgs {
                 .max_call_depth
                 .or_else(|| number("max-call-depth"))
                 .unwrap_or(defaults.max_call_depth),
+            lints,
             features,
             system: option("system").map_or_else(host_system, str::to_owned),
             store_dir: env::var("NIX_STORE_DIR").unwrap_or(defaults.store_dir),

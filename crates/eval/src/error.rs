@@ -115,6 +115,10 @@ impl EvalError {
     /// The error as Nix prints it, with all of the trace or the more telling part of it.
     #[must_use]
     pub fn render(&self, show_trace: bool) -> String {
+        self.render_as("error", show_trace)
+    }
+
+    pub(crate) fn render_as(&self, word: &str, show_trace: bool) -> String {
         let mut out = String::new();
         let frames = self.trace.iter().filter(|frame| show_trace || frame.weight != Weight::Detail);
         let frames: Vec<&Frame> = frames.collect();
@@ -133,14 +137,15 @@ impl EvalError {
                 out.push_str(&format!("Did you mean one of {many} or {last}?"));
             }
         }
-        let mut indented = String::from("error:");
+        let mut indented = format!("{word}:");
+        let indent = " ".repeat(word.len() + 2);
         for (at, line) in out.trim_end().split('\n').enumerate() {
             let line = line.trim_end();
             if at > 0 {
                 indented.push('\n');
             }
             if !line.is_empty() {
-                indented.push_str(if at == 0 { " " } else { "       " });
+                indented.push_str(if at == 0 { " " } else { &indent });
                 indented.push_str(line);
             }
         }

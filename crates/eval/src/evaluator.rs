@@ -8,7 +8,7 @@ use std::sync::Arc;
 use cim_nix_base::LineIndex;
 use cim_nix_model::StoreDir;
 use cim_nix_semantics::Lowerer;
-use cim_nix_syntax::{Parse, Parser};
+use cim_nix_syntax::Parser;
 use rustc_hash::FxHashMap;
 
 use crate::attrs::{Attrs, Layouts};
@@ -18,7 +18,7 @@ use crate::contexts::Contexts;
 use crate::error::{ErrorKind, EvalError, Failed, Failure, Frame, Place, Res, Step, Weight};
 use crate::heap::Heap;
 use crate::io::{FileKind, Io};
-use crate::link::{Input, link};
+use crate::load::Lints;
 use crate::paths;
 use crate::stack::Stack;
 use crate::store::Known;
@@ -41,6 +41,8 @@ pub struct Settings {
     pub max_memory: usize,
     /// How deeply calls may nest.
     pub max_call_depth: u32,
+    /// What becomes of literals that are legal, but discouraged.
+    pub lints: Lints,
     /// Experimental features that are on.
     pub features: Vec<String>,
     /// The system that `builtins.currentSystem` names.
@@ -59,6 +61,7 @@ impl Default for Settings {
             folder: "/".to_owned(),
             max_memory: usize::MAX,
             max_call_depth: 10_000,
+            lints: Lints::default(),
             features: Vec::new(),
             system: "x86_64-linux".to_owned(),
             store_dir: "/nix/store".to_owned(),
@@ -68,12 +71,12 @@ impl Default for Settings {
 }
 
 /// A text that was parsed.
-struct SourceText {
-    base: Pos,
-    origin: Rc<str>,
+pub(crate) struct SourceText {
+    pub(crate) base: Pos,
+    pub(crate) origin: Rc<str>,
     /// Whether the origin is a file.
-    is_file: bool,
-    text: Box<str>,
+    pub(crate) is_file: bool,
+    pub(crate) text: Box<str>,
 }
 
 /// One evaluation: its values, its code and what it has read.
@@ -88,9 +91,9 @@ pub(crate) struct Evaluator {
     pub(crate) builtins: Cell<Value>,
     pub(crate) nix_path: Cell<Value>,
     pub(crate) warnings: Box<dyn Fn(&str)>,
-    parser: RefCell<Parser>,
-    sources: RefCell<Vec<SourceText>>,
-    next_position: Cell<Pos>,
+    pub(crate) parser: RefCell<Parser>,
+    pub(crate) sources: RefCell<Vec<SourceText>>,
+    pub(crate) next_position: Cell<Pos>,
     failure: RefCell<Option<Box<Failure>>>,
     imports: RefCell<FxHashMap<Vec<u8>, Value>>,
     pub(crate) depth: Cell<u32>,
@@ -176,58 +179,6 @@ impl Evaluator {
         builtins::value_of(self, global.builtin.name)
     }
 
-    /// Parses, lowers and links a text.
-    pub(crate) fn load(
-        &self,
-        text: Box<str>,
-        origin: &str,
-        folder: Option<&[u8]>,
-        scope: Option<Attrs>,
-    ) -> Res<&'static Code> {
-        let base = self.next_position.get();
-        self.next_position.set(base.saturating_add(text.len() as u32).saturating_add(1));
-        let parse = self.parser.borrow_mut().parse(text);
-        let is_file = folder.is_none();
-        let own = paths::parent(origin.as_bytes());
-        let folder = folder.unwrap_or(own);
-        let code = self.link_parsed(&parse, folder, base, scope);
-        self.sources.borrow_mut().push(SourceText {
-            base,
-            origin: origin.into(),
-            is_file,
-            text: parse.tree.into_text(),
-        });
-        code.map_err(|(at, message)| self.fail(ErrorKind::Syntax, base + at, message))
-    }
-
-    /// Errors: the first fault of the text and where it is.
-    fn link_parsed(
-        &self,
-        parse: &Parse,
-        folder: &[u8],
-        base: Pos,
-        scope: Option<Attrs>,
-    ) -> Result<&'static Code, (u32, String)> {
-        let is_error = |p: &&cim_nix_base::Diagnostic| p.severity == cim_nix_base::Severity::Error;
-        if let Some(problem) = parse.problems.iter().find(is_error) {
-            return Err((problem.range.start, problem.message.to_string()));
-        }
-        let ir = Lowerer::default().lower(&parse.tree);
-        if let Some(problem) = ir.problems.first() {
-            return Err((problem.range.start, problem.message.to_string()));
-        }
-        if scope.is_none()
-            && let Some(first) = ir.first_undefined(&parse.tree)
-        {
-            let node = parse.tree.node(ir.node(first));
-            let name = node.text();
-            if self.global(name).is_none() {
-                return Err((node.range().start, format!("undefined variable '{name}'")));
-            }
-        }
-        Ok(link(self, Input { ir: &ir, tree: &parse.tree, folder, base, scope }))
-    }
-
     /// Evaluates a file once.
     pub(crate) fn import(&self, path: &[u8], position: Pos) -> Res {
         let path = self.resolve_file(path);
@@ -284,16 +235,6 @@ impl Evaluator {
             }
         }
         if done.is_empty() { b"/".to_vec() } else { done }
-    }
-
-    fn load_file(&self, path: &[u8], scope: Option<Attrs>, position: Pos) -> Res<&'static Code> {
-        let origin = String::from_utf8_lossy(path).into_owned();
-        let bytes = self.read_file(path, position)?;
-        let text = match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-        };
-        self.load(text.into(), &origin, None, scope)
     }
 
     pub(crate) fn read_file(&self, path: &[u8], position: Pos) -> Res<Vec<u8>> {

@@ -15,6 +15,7 @@ use crate::code::{
     WithCode, WithName,
 };
 use crate::evaluator::Evaluator;
+use crate::load::encode;
 use crate::paths;
 use crate::symbols::{Symbol, known};
 use crate::value::Value;
@@ -44,6 +45,8 @@ pub(crate) struct Input<'a> {
     pub(crate) base: Pos,
     /// What `scopedImport` puts in front of the base environment.
     pub(crate) scope: Option<Attrs>,
+    /// Whether characters stand for bytes that are no UTF-8.
+    pub(crate) has_stand_ins: bool,
 }
 
 struct Linker<'a> {
@@ -58,7 +61,11 @@ struct Linker<'a> {
 /// Links a whole file.
 pub(crate) fn link(ev: &Evaluator, input: Input<'_>) -> &'static Code {
     let names = 0..input.ir.symbol_count() as u32;
-    let symbols = names.map(|at| ev.symbol(input.ir.symbol(Name(at)).as_bytes())).collect();
+    let symbol = |text: &str| match input.has_stand_ins {
+        true => ev.symbol(&encode(text)),
+        false => ev.symbol(text.as_bytes()),
+    };
+    let symbols = names.map(|at| symbol(input.ir.symbol(Name(at)))).collect();
     let root = input.ir.root();
     let mut linker =
         Linker { ev, input, symbols, frames: vec![Frame::default()], homes: FxHashMap::default() };
@@ -160,6 +167,9 @@ impl Linker<'_> {
     }
 
     fn string(&self, text: &str) -> Value {
+        if self.input.has_stand_ins {
+            return self.ev.heap.string(&encode(text));
+        }
         self.ev.heap.string(text.as_bytes())
     }
 

@@ -83,10 +83,10 @@ impl<'e> Printer<'e> {
         self.out.extend_from_slice(text.as_bytes());
     }
 
-    fn print(&mut self, value: Value, depth: usize) -> Res<()> {
-        let value = match value.as_thunk() {
-            None => value,
-            Some(_) if self.limits.forces => self.ev.force(value)?,
+    fn print(&mut self, word: Value, depth: usize) -> Res<()> {
+        let value = match word.as_thunk() {
+            None => word,
+            Some(_) if self.limits.forces => self.ev.force(word)?,
             Some(thunk) => match Thunk::done(thunk) {
                 Some(value) => value,
                 None => {
@@ -115,7 +115,7 @@ impl<'e> Printer<'e> {
             Kind::Float(number) => self.push(&float(number)),
             Kind::String(text) => push_string(&mut self.out, text.bytes(), self.limits.bytes),
             Kind::Path(text) => self.out.extend_from_slice(text.bytes()),
-            Kind::List(list) => self.list(value, list, depth)?,
+            Kind::List(list) => self.list(word, list, depth)?,
             Kind::Attrs(attrs) => self.set(value, attrs, depth)?,
             Kind::Closure(closure) => {
                 self.function(closure.lambda().name, closure.lambda().position);
@@ -163,12 +163,12 @@ impl<'e> Printer<'e> {
         self.push("»");
     }
 
-    fn list(&mut self, value: Value, list: crate::value::List, depth: usize) -> Res<()> {
+    fn list(&mut self, word: Value, list: crate::value::List, depth: usize) -> Res<()> {
         if depth >= self.limits.depth {
             self.push("[ ... ]");
             return Ok(());
         }
-        if !list.is_empty() && !self.seen.insert(value.identity()) {
+        if !list.is_empty() && !self.seen.insert(word.identity()) {
             self.push("«repeated»");
             return Ok(());
         }
@@ -185,7 +185,7 @@ impl<'e> Printer<'e> {
         }
         self.push("]");
         if self.limits.short_derivations {
-            self.seen.remove(&value.identity());
+            self.seen.remove(&word.identity());
         }
         Ok(())
     }

@@ -77,6 +77,19 @@ impl Evaluation {
         Ok(self.handle(self.ev.heap.thunk(code).value()))
     }
 
+    /// A text as it was understood, in Nix's notation for that. `origin` is its name in errors;
+    /// relative paths start from `folder`.
+    ///
+    /// Errors: the text is broken.
+    pub fn print_text(
+        &self,
+        text: &str,
+        origin: &str,
+        folder: &Path,
+    ) -> Result<String, Box<EvalError>> {
+        self.owned(self.ev.print_text(text, origin, folder))
+    }
+
     /// The value of a file or of a folder's `default.nix`.
     ///
     /// Errors: the file cannot be read, is broken, or its evaluation fails.

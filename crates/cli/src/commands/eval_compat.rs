@@ -5,16 +5,12 @@ use std::path::{Path, PathBuf};
 
 use cim_nix_base::Error;
 use cim_nix_eval::{EvalError, Evaluation, Format, Handle};
-use cim_nix_semantics::{Lowerer, print};
-use cim_nix_syntax::parse;
 use clap::Args;
 
 use crate::evaluation::{Around, EvalArgs};
 use crate::exit::Exit;
-use crate::output::{self, Rendered, Source, Style};
 use crate::reading::{is_stdin, read_named, read_stdin};
-use crate::scope::shown;
-use crate::terminal::{Out, note};
+use crate::terminal::Out;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -123,36 +119,22 @@ fn print_value<'e>(
 }
 
 fn run_parse(args: &EvalCompatArgs) -> Result<Exit, Error> {
-    let around = args.eval_args.surroundings()?;
-    let mut out = Out::new();
-    let mut exit = Exit::Clean;
+    let mut texts = Vec::new();
     for file in &args.files {
         let path = PathBuf::from(file);
-        let (text, name, folder) = if args.expr && !is_stdin(&path) {
-            (file.clone(), "«string»".to_owned(), around.folder.clone())
-        } else {
-            let parent = match is_stdin(&path) {
-                true => around.folder.clone(),
-                false => around.folder.join(&path).parent().unwrap_or(Path::new("/")).to_owned(),
-            };
-            (read_named(&path)?.text, shown(&path), parent)
-        };
-        let parsed = parse(text);
-        let ir = Lowerer::default().lower(&parsed.tree);
-        let problems = parsed.problems.iter().chain(&ir.problems);
-        let problems: Vec<_> = problems.cloned().collect();
-        if problems.iter().any(|p| p.severity == cim_nix_base::Severity::Error) {
-            let source = Source::new(&name, parsed.tree.text());
-            let style =
-                Style { format: output::Format::Concise, color: false, unsafe_fixes: false };
-            let rendered = Rendered::new(style, &source, &problems);
-            rendered.findings().for_each(|problem| note(problem.trim_end()));
-            exit = Exit::Findings;
-            continue;
-        }
-        let places = print::Places { folder: &folder, home: &around.settings.home };
-        out.line(print::print(&ir, &parsed.tree, places));
+        texts.push(match args.expr && !is_stdin(&path) {
+            true => (file.clone(), "«string»".to_owned(), None),
+            false if is_stdin(&path) => (read_named(&path)?.text, "«stdin»".to_owned(), None),
+            false => (read_named(&path)?.text, String::new(), Some(path)),
+        });
     }
-    out.finish()?;
-    Ok(exit)
+    args.eval_args.surroundings()?.evaluate(|evaluation, around, out| {
+        for (text, name, path) in &texts {
+            let path = path.as_ref().map(|path| around.path(path));
+            let name = path.as_ref().map_or(name.clone(), |path| path.to_string_lossy().into());
+            let folder = path.as_ref().and_then(|path| path.parent()).unwrap_or(&around.folder);
+            out.line(evaluation.print_text(text, &name, folder)?);
+        }
+        Ok(())
+    })
 }

@@ -1,5 +1,7 @@
 //! Builtins that steer evaluation.
 
+use std::cell::Cell;
+
 use super::lists::arg_plain;
 use super::sets::arg_set;
 use super::{Coercion, Entry, Text};
@@ -292,7 +294,7 @@ impl Evaluator {
         if let Some(list) = value.as_list() {
             for (at, element) in list.iter().enumerate() {
                 let forced = self.force(element.get()).and_then(|forced| {
-                    element.set(forced);
+                    settle(element, forced);
                     self.force_members(forced, seen)
                 });
                 forced.map_err(|failed| {
@@ -303,7 +305,7 @@ impl Evaluator {
             let flat = self.layouts.flat(&self.heap, attrs);
             for (at, cell) in flat.values.iter().enumerate() {
                 let forced = self.force(cell.get()).and_then(|forced| {
-                    cell.set(forced);
+                    settle(cell, forced);
                     self.force_members(forced, seen)
                 });
                 forced.map_err(|failed| {
@@ -314,5 +316,13 @@ impl Evaluator {
             }
         }
         Ok(())
+    }
+}
+
+/// Puts a value where its thunk was. Lists stay behind theirs, since Nix tells lists apart by it
+/// when it prints one that it has printed before.
+fn settle(cell: &Cell<Value>, value: Value) {
+    if value.as_list().is_none() {
+        cell.set(value);
     }
 }

@@ -45,6 +45,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             true => ev.io.kind(&path).is_ok_and(|kind| kind == crate::io::FileKind::Directory),
             false => ev.io.link_kind(&path).is_ok(),
         };
+        // There always is a store, even where nothing is in it yet.
+        let exists = exists || path.as_os_str() == ev.settings.store_dir.as_str();
         Ok(Value::bool(exists))
     }),
     Entry::new("readFile", 1, 1, |ev, a, position| {

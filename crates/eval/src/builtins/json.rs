@@ -92,9 +92,15 @@ fn float(number: f64) -> String {
 }
 
 pub(super) fn push_string(ev: &Evaluator, text: &[u8], out: &mut Text, position: Pos) -> Res<()> {
-    let Ok(text) = std::str::from_utf8(text) else {
-        let message = "a string that is not UTF-8 cannot be converted to JSON";
-        return Err(ev.fail(ErrorKind::Other, position, message));
+    let text = match std::str::from_utf8(text) {
+        Ok(text) => text,
+        Err(error) => {
+            let message = format!(
+                "JSON serialization error: [json.exception.type_error.316] {}",
+                utf8_fault(text, error)
+            );
+            return Err(ev.fail(ErrorKind::Other, position, message));
+        }
     };
     out.push_bytes(b"\"");
     let bytes = text.as_bytes();
@@ -122,6 +128,18 @@ pub(super) fn push_string(ev: &Evaluator, text: &[u8], out: &mut Text, position:
     out.push_bytes(&bytes[start..]);
     out.push_bytes(b"\"");
     Ok(())
+}
+
+/// What is wrong with a text: the byte that no text can go on with, or that it ends too early.
+fn utf8_fault(text: &[u8], error: std::str::Utf8Error) -> String {
+    let start = error.valid_up_to();
+    let Some(taken) = error.error_len() else {
+        let last = text.last().copied().unwrap_or(0);
+        return format!("incomplete UTF-8 string; last byte: 0x{last:02X}");
+    };
+    // A byte that may begin a character is fine; the fault is in what follows.
+    let at = if matches!(text[start], 0xC2..=0xF4) { start + taken } else { start };
+    format!("invalid UTF-8 byte at index {at}: 0x{:02X}", text[at])
 }
 
 /// Reads a JSON text.
@@ -172,13 +190,6 @@ fn build(ev: &Evaluator, value: &serde_json::Value, position: Pos) -> Res {
 impl Evaluator {
     /// Refuses a NUL byte, which no string of Nix may have.
     fn check_text(&self, text: &str, position: Pos) -> Res<()> {
-        if !text.contains('\0') {
-            return Ok(());
-        }
-        let shown = text.replace('\0', "␀");
-        let message = format!(
-            "input string '{shown}' cannot be represented as Nix string because it contains null bytes"
-        );
-        Err(self.fail(ErrorKind::Other, position, message))
+        if text.contains('\0') { Err(self.nul_in(text, position)) } else { Ok(()) }
     }
 }
