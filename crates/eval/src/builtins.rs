@@ -4,6 +4,7 @@ mod control;
 mod data;
 mod derivations;
 mod files;
+mod flakes;
 mod hashes;
 mod json;
 mod lists;
@@ -50,11 +51,12 @@ impl Entry {
     }
 }
 
-const PARTS: [&[Entry]; 9] = [
+const PARTS: [&[Entry]; 10] = [
     control::ENTRIES,
     data::ENTRIES,
     derivations::ENTRIES,
     files::ENTRIES,
+    flakes::ENTRIES,
     hashes::ENTRIES,
     lists::ENTRIES,
     numbers::ENTRIES,

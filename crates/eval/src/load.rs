@@ -55,7 +55,9 @@ fn decode(bytes: Vec<u8>) -> (String, bool) {
     let mut text = String::with_capacity(bytes.len() + 16);
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().filter_map(|&b| char::from_u32(STAND_INS + u32::from(b))));
+        text.extend(
+            chunk.invalid().iter().filter_map(|&b| char::from_u32(STAND_INS + u32::from(b))),
+        );
     }
     (text, true)
 }

@@ -8,15 +8,19 @@
 
 mod aterm;
 mod derivation;
+mod flake_ref;
 mod hash;
 mod nar;
 pub mod nix32;
 mod store_path;
+mod url;
 
 pub use aterm::AtermError;
 pub use derivation::{Derivation, DerivationHash, Method, Output};
+pub use flake_ref::{FlakeRef, FlakeRefError, RefAttr, RefAttrs};
 pub use hash::{Hash, HashError, HashFormat, HashKind, Hasher};
 pub use nar::NarWriter;
 pub use store_path::{
     NameError, References, StoreDir, check_name, downstream_placeholder, placeholder,
 };
+pub use url::{Authority, Url, UrlError, path_parts, percent_encode};
