@@ -1,8 +1,9 @@
 //! Attribute sets: a shared layout (which names, defined where) and one value for each name.
 //!
-//! Sets that come from the same literal share its layout, and the layouts of results of `//` are
-//! remembered for each pair of layouts, so that a set of few names costs one word for each. A small
-//! set laid over a large one keeps both as they are; whoever walks such a set gets it merged, once.
+//! Sets with the same names from the same places share one layout, and the layouts of results of
+//! `//` are remembered for each pair of layouts, so that a set costs one word for each name. A small
+//! set laid over a large one, or a large one over a small one, keeps both as they are; whoever walks
+//! such a set gets it merged, once.
 #![expect(unsafe_code, reason = "values follow the head of a set in memory")]
 
 use std::cell::{Cell, RefCell};
@@ -15,9 +16,9 @@ use crate::heap::Heap;
 use crate::symbols::{Symbol, Symbols};
 use crate::value::Value;
 
-/// Layouts of up to this many names are shared by all sets that have them.
-const MAX_SHARED: usize = 64;
-/// A set is laid over another that has more than this many times its names.
+/// For results of up to this many names, where each value comes from is remembered, too.
+const MAX_PICKED: usize = 64;
+/// Sets are laid over each other when one has more than this many times the other's names.
 const LAYER_RATIO: usize = 4;
 /// Sets of fewer names are always merged.
 const MIN_LAYERED: usize = 32;
@@ -166,6 +167,7 @@ impl Attrs {
 pub(crate) struct Layouts {
     shared: RefCell<HashTable<&'static Layout>>,
     merges: RefCell<FxHashMap<(usize, usize), &'static Merge>>,
+    large_merges: RefCell<FxHashMap<(usize, usize), &'static Layout>>,
     empty: Cell<Option<Attrs>>,
 }
 
@@ -178,7 +180,12 @@ struct Merge {
 
 impl Layouts {
     pub(crate) fn new() -> Self {
-        Self { shared: RefCell::default(), merges: RefCell::default(), empty: Cell::new(None) }
+        Self {
+            shared: RefCell::default(),
+            merges: RefCell::default(),
+            large_merges: RefCell::default(),
+            empty: Cell::new(None),
+        }
     }
 
     /// The layout of sorted names; `positions` are as many.
@@ -188,10 +195,6 @@ impl Layouts {
         keys: &[Symbol],
         positions: &[u32],
     ) -> &'static Layout {
-        let new = || heap.keep_layout(heap.keep_slice(keys), heap.keep_slice(positions));
-        if keys.len() > MAX_SHARED {
-            return new();
-        }
         let hash_of = |layout: &Layout| FxBuildHasher.hash_one((layout.keys, layout.positions));
         let hash = FxBuildHasher.hash_one((keys, positions));
         let mut shared = self.shared.borrow_mut();
@@ -199,7 +202,7 @@ impl Layouts {
         if let Some(found) = shared.find(hash, is_same) {
             return found;
         }
-        let layout = new();
+        let layout = heap.keep_layout(heap.keep_slice(keys), heap.keep_slice(positions));
         shared.insert_unique(hash, layout, |layout| hash_of(layout));
         layout
     }
@@ -280,12 +283,17 @@ impl Layouts {
         if n_right == 0 {
             return left;
         }
-        let flat = self.flat(heap, right);
-        if n_left >= MIN_LAYERED && n_left > n_right * LAYER_RATIO && left.depth() < MAX_LAYERS {
-            return layered(heap, left, right, flat.layout.keys);
+        let (small, large) = if n_left > n_right { (right, left) } else { (left, right) };
+        if large.len() >= MIN_LAYERED
+            && large.len() > small.len() * LAYER_RATIO
+            && large.depth() < MAX_LAYERS
+        {
+            let small_keys = self.flat(heap, small).layout.keys;
+            let n_new = small_keys.iter().filter(|&&key| large.find(key).is_none()).count();
+            return layered(heap, left, right, large.len() + n_new);
         }
-        let (left, right) = (self.flat(heap, left), flat);
-        if n_left + n_right > MAX_SHARED {
+        let (left, right) = (self.flat(heap, left), self.flat(heap, right));
+        if n_left + n_right > MAX_PICKED {
             return merge_walk(self, heap, left, right);
         }
         let merge = self.merge(heap, left.layout, right.layout);
@@ -348,31 +356,40 @@ fn walk(left: &[Symbol], right: &[Symbol], mut each: impl FnMut(Symbol, Result<u
 }
 
 fn merge_walk(layouts: &Layouts, heap: &Heap, left: Flat, right: Flat) -> Attrs {
-    let n = left.values.len() + right.values.len();
-    let (mut keys, mut positions) = (Vec::with_capacity(n), Vec::with_capacity(n));
-    let mut values = Vec::with_capacity(n);
-    walk(left.layout.keys, right.layout.keys, |symbol, pick| {
-        keys.push(symbol);
-        let (position, value) = match pick {
-            Ok(at) => (left.layout.position(at), left.values[at].get()),
-            Err(at) => (right.layout.position(at), right.values[at].get()),
-        };
-        positions.push(position);
-        values.push(value);
+    let pair =
+        (std::ptr::from_ref(left.layout) as usize, std::ptr::from_ref(right.layout) as usize);
+    let known = layouts.large_merges.borrow().get(&pair).copied();
+    let layout = known.unwrap_or_else(|| {
+        let n = left.values.len() + right.values.len();
+        let (mut keys, mut positions) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        walk(left.layout.keys, right.layout.keys, |symbol, pick| {
+            keys.push(symbol);
+            positions.push(match pick {
+                Ok(at) => left.layout.position(at),
+                Err(at) => right.layout.position(at),
+            });
+        });
+        let layout = layouts.layout(heap, &keys, &positions);
+        layouts.large_merges.borrow_mut().insert(pair, layout);
+        layout
     });
-    // What has the names of the one side may share its layout.
-    let same = [left.layout, right.layout]
-        .into_iter()
-        .find(|layout| layout.keys == keys && layout.positions == positions);
-    let layout = same.unwrap_or_else(|| layouts.layout(heap, &keys, &positions));
-    heap.attrs(layout, values.into_iter())
+    let (mut l, mut r) = (0, 0);
+    let value = |&key: &Symbol| {
+        let is_left = left.layout.keys.get(l) == Some(&key);
+        l += usize::from(is_left);
+        if right.layout.keys.get(r) == Some(&key) {
+            r += 1;
+            return right.values[r - 1].get();
+        }
+        left.values[l - 1].get()
+    };
+    heap.attrs(layout, layout.keys.iter().map(value))
 }
 
-/// Lays a flat set with the names `keys` over another.
-fn layered(heap: &Heap, lower: Attrs, upper: Attrs, keys: &[Symbol]) -> Attrs {
-    let n_new = keys.iter().filter(|&&key| lower.find(key).is_none()).count();
-    let total = lower.len() + n_new;
-    let mark = LAYERED | u64::from(lower.depth() + 1) << 2 | (total as u64) << 16;
+/// Lays a set over another; together they have `total` names.
+fn layered(heap: &Heap, lower: Attrs, upper: Attrs, total: usize) -> Attrs {
+    let depth = lower.depth().max(upper.depth()) + 1;
+    let mark = LAYERED | u64::from(depth) << 2 | (total as u64) << 16;
     let words = [mark, std::ptr::from_ref(lower.0) as u64, std::ptr::from_ref(upper.0) as u64];
     let head = heap.keep_slice(&words);
     // SAFETY: the words are laid out as a layered set's.

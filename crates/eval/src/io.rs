@@ -37,6 +37,12 @@ impl FileKind {
 pub trait Io {
     /// The bytes of a file, links followed.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Puts the bytes of a file into `bytes`, links not followed, and says whether its owner may
+    /// run it.
+    fn read_for_archive(&self, path: &Path, bytes: &mut Vec<u8>) -> io::Result<bool> {
+        *bytes = self.read(path)?;
+        self.is_executable(path)
+    }
     /// The names in a folder with their kinds, sorted by name; links are not followed.
     fn list(&self, path: &Path) -> io::Result<Vec<(Vec<u8>, FileKind)>>;
     /// What lies at a path; links are not followed.

@@ -66,7 +66,7 @@ impl Evaluator {
         position: Pos,
     ) -> Res<String> {
         self.check_store_name(name, position)?;
-        let tree = Tree { ev: self, filter };
+        let tree = Tree { ev: self, filter, buffer: std::cell::RefCell::default() };
         let mut hasher = Hasher::new(HashKind::Sha256);
         self.tree_result(tree.write(path, &mut hasher), path, position)?;
         let hash = hasher.finish();
@@ -242,6 +242,8 @@ enum TreeFailure {
 struct Tree<'t> {
     ev: &'t Evaluator,
     filter: Option<Filter<'t>>,
+    /// For the bytes of one file after the other.
+    buffer: std::cell::RefCell<Vec<u8>>,
 }
 
 impl Tree<'_> {
@@ -272,8 +274,9 @@ impl Tree<'_> {
         };
         match kind {
             FileKind::Regular => {
-                let is_executable = self.io().is_executable(&file).map_err(failed)?;
-                let bytes = self.io().read(&file).map_err(failed)?;
+                let mut bytes = self.buffer.borrow_mut();
+                let is_executable =
+                    self.io().read_for_archive(&file, &mut bytes).map_err(failed)?;
                 nar.file(is_executable, &bytes).map_err(failed)
             }
             FileKind::Symlink => {

@@ -208,8 +208,16 @@ fn push_plain(out: &mut Vec<u8>, text: &[u8]) {
 fn push_text(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
     let mut rest = text;
-    while let Some(at) = rest.iter().position(|b| matches!(b, b'"' | b'\\' | b'\n' | b'\r' | b'\t'))
-    {
+    const IS_SPECIAL: [bool; 256] = {
+        let mut table = [false; 256];
+        table[b'"' as usize] = true;
+        table[b'\\' as usize] = true;
+        table[b'\n' as usize] = true;
+        table[b'\r' as usize] = true;
+        table[b'\t' as usize] = true;
+        table
+    };
+    while let Some(at) = rest.iter().position(|&b| IS_SPECIAL[usize::from(b)]) {
         out.extend_from_slice(&rest[..at]);
         out.extend_from_slice(match rest[at] {
             b'\n' => b"\\n",

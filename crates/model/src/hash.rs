@@ -187,13 +187,9 @@ impl Hash {
     /// Hexadecimal.
     #[must_use]
     pub fn base16(&self) -> String {
-        use fmt::Write as _;
-
-        let mut out = String::with_capacity(self.kind.size() * 2);
-        for byte in self.bytes() {
-            let _ = write!(out, "{byte:02x}");
-        }
-        out
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |at: u8| char::from(DIGITS[usize::from(at & 15)]);
+        self.bytes().iter().flat_map(|&byte| [digit(byte >> 4), digit(byte)]).collect()
     }
 
     /// The text in a format. The algorithm is part of SRI only.

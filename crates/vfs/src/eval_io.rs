@@ -1,6 +1,6 @@
 //! The files and the environment of this machine, for the evaluator.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use cim_nix_eval::{FileKind, Io};
@@ -24,6 +24,38 @@ fn kind_of(kind: std::fs::FileType) -> FileKind {
 impl Io for DiskIo {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         std::fs::read(path)
+    }
+
+    fn read_for_archive(&self, path: &Path, bytes: &mut Vec<u8>) -> io::Result<bool> {
+        use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+
+        let flags = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+        let mut file = std::fs::File::options().read(true).custom_flags(flags).open(path)?;
+        let metadata = file.metadata()?;
+        // One byte more than there should be: that the file ends needs no further question then.
+        bytes.clear();
+        bytes.resize(metadata.len() as usize + 1, 0);
+        let mut filled = 0;
+        loop {
+            match file.read(&mut bytes[filled..]) {
+                Ok(n) => filled += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            }
+            if filled == bytes.len() {
+                // It has grown meanwhile.
+                bytes.resize(filled * 2, 0);
+            } else if filled as u64 >= metadata.len() {
+                break;
+            } else {
+                bytes.truncate(filled);
+                file.read_to_end(bytes)?;
+                filled = bytes.len();
+                break;
+            }
+        }
+        bytes.truncate(filled);
+        Ok(metadata.mode() & 0o100 != 0)
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<(Vec<u8>, FileKind)>> {

@@ -173,8 +173,8 @@ fn intersect_attrs(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     if left.is_empty() || right.is_empty() {
         return Ok(ev.empty_attrs());
     }
-    let flat = ev.layouts.flat(&ev.heap, right);
     if left.len() >= right.len() {
+        let flat = ev.layouts.flat(&ev.heap, right);
         return Ok(kept(ev, flat, |key| left.find(key).is_some()));
     }
     let keys = ev.layouts.flat(&ev.heap, left).layout.keys;
