@@ -7,10 +7,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use cim_nix_base::Error;
 use cim_nix_eval::{EvalError, Evaluation, Handle, Lint, Lints, Settings, with_stack};
+use cim_nix_fetch::Fetching;
 use cim_nix_vfs::DiskIo;
 use clap::Args;
 
 use crate::exit::Exit;
+use crate::nix_conf::{self, NixConf};
 use crate::terminal::{Out, note};
 
 /// Options that every command with an evaluation takes.
@@ -46,7 +48,10 @@ pub(crate) struct EvalArgs {
     /// What becomes of paths such as `/a` and `~/a`
     #[arg(long, value_enum, value_name = "WHAT", help_heading = "Evaluation")]
     pub(crate) lint_absolute_path_literals: Option<LintLevel>,
-    /// Allow what depends on this machine: its files, environment and time
+    /// Use no network: what is not in the cache is missing
+    #[arg(long, help_heading = "Evaluation")]
+    pub(crate) offline: bool,
+    /// Let flakes use what depends on this machine: its files, environment and time
     #[arg(long, help_heading = "Evaluation")]
     pub(crate) impure: bool,
     /// Set an option of nix.conf
@@ -75,6 +80,7 @@ impl From<LintLevel> for Lint {
 /// An evaluation's surroundings, before it starts.
 pub(crate) struct Surroundings {
     pub(crate) settings: Settings,
+    fetch: cim_nix_fetch::Settings,
     pub(crate) show_trace: bool,
     pub(crate) folder: PathBuf,
     arguments: Vec<(String, String, bool)>,
@@ -85,21 +91,13 @@ impl EvalArgs {
     pub(crate) fn surroundings(&self) -> Result<Surroundings, Error> {
         let folder = env::current_dir()
             .map_err(|error| Error::outside("cannot find the working folder").because(error))?;
-        let mut options = nix_config();
-        options
-            .extend(pairs(&self.option).map(|(name, value)| (name.to_owned(), value.to_owned())));
-        let option = |name: &str| {
-            options.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-        };
-        let mut features: Vec<String> = Vec::new();
-        for (name, value) in &options {
-            match name.as_str() {
-                "experimental-features" => features = words(value),
-                "extra-experimental-features" => features.extend(words(value)),
-                _ => {}
-            }
+        let mut conf = NixConf::load();
+        pairs(&self.option).for_each(|(name, value)| conf.add(name, value));
+        for names in &self.extra_experimental_features {
+            conf.add("extra-experimental-features", names);
         }
-        features.extend(self.extra_experimental_features.iter().flat_map(|names| words(names)));
+        let features = conf.words("experimental-features");
+        let option = |name: &str| conf.get(name);
         let mut search_path: Vec<(String, String)> =
             self.include.iter().map(|entry| search_entry(entry)).collect();
         if let Ok(path) = env::var("NIX_PATH") {
@@ -142,8 +140,10 @@ impl EvalArgs {
             features,
             system: option("system").map_or_else(host_system, str::to_owned),
             store_dir: env::var("NIX_STORE_DIR").unwrap_or(defaults.store_dir),
+            is_pure: option("pure-eval") == Some("true") && !self.impure,
             current_time: now(),
         };
+        let fetch = self.fetch_settings(&conf);
         let show_trace =
             !self.no_show_trace && (self.show_trace || option("show-trace") == Some("true"));
         let mut arguments = Vec::new();
@@ -153,7 +153,44 @@ impl EvalArgs {
                 pairs(list).map(|(name, value)| (name.to_owned(), value.to_owned(), is_expression)),
             );
         }
-        Ok(Surroundings { settings, show_trace, folder, arguments })
+        Ok(Surroundings { settings, fetch, show_trace, folder, arguments })
+    }
+}
+
+impl EvalArgs {
+    fn fetch_settings(&self, conf: &NixConf) -> cim_nix_fetch::Settings {
+        let defaults = cim_nix_fetch::Settings::default();
+        let mut registries = Vec::new();
+        if let Some(home) = nix_conf::config_home() {
+            registries.push(home.join("nix/registry.json").to_string_lossy().into_owned());
+        }
+        registries.push("/etc/nix/registry.json".to_owned());
+        let global = conf.get("flake-registry");
+        let global = global.unwrap_or("https://channels.nixos.org/flake-registry.json");
+        if !global.is_empty() {
+            registries.push(global.to_owned());
+        }
+        let token = |pair: &String| {
+            let (host, token) = pair.split_once('=')?;
+            Some((host.to_owned(), token.to_owned()))
+        };
+        let base = |kind: &str| {
+            let url = env::var(format!("CIM_NIX_{}_URL", kind.to_uppercase())).ok()?;
+            Some((kind.to_owned(), url))
+        };
+        cim_nix_fetch::Settings {
+            cache: nix_conf::cache_home().map_or(defaults.cache, |home| home.join("cim-nix")),
+            is_offline: self.offline,
+            access_tokens: conf.words("access-tokens").iter().filter_map(token).collect(),
+            netrc: Some(conf.get("netrc-file").unwrap_or("/etc/nix/netrc").into()),
+            registries,
+            base_urls: ["github", "gitlab", "sourcehut"].iter().filter_map(|k| base(k)).collect(),
+            tarball_ttl: conf
+                .get("tarball-ttl")
+                .and_then(|seconds| seconds.parse().ok())
+                .unwrap_or(defaults.tarball_ttl),
+            retries: defaults.retries,
+        }
     }
 }
 
@@ -165,11 +202,12 @@ impl Surroundings {
         self,
         work: impl FnOnce(&Evaluation, &Around, &mut Out) -> Result<(), Box<EvalError>> + Send,
     ) -> Result<Exit, Error> {
-        let Self { settings, show_trace, folder, arguments } = self;
+        let Self { settings, fetch, show_trace, folder, arguments } = self;
         let run = || {
             let mut out = Out::new();
             let say = |text: &str| note(text);
-            let evaluation = Evaluation::new(settings, Box::new(DiskIo), Box::new(say));
+            let io = Fetching::new(DiskIo, fetch, Box::new(say));
+            let evaluation = Evaluation::new(settings, Box::new(io), Box::new(say));
             let around = Around { folder, arguments };
             let result = work(&evaluation, &around, &mut out);
             let written = out.finish();
@@ -213,21 +251,6 @@ impl Around {
 
 fn pairs(list: &[String]) -> impl Iterator<Item = (&str, &str)> {
     list.chunks_exact(2).map(|pair| (pair[0].as_str(), pair[1].as_str()))
-}
-
-fn words(text: &str) -> Vec<String> {
-    text.split_ascii_whitespace().map(str::to_owned).collect()
-}
-
-/// The settings in `NIX_CONFIG`, in order.
-fn nix_config() -> Vec<(String, String)> {
-    let text = env::var("NIX_CONFIG").unwrap_or_default();
-    let line = |line: &str| {
-        let line = line.split('#').next()?;
-        let (name, value) = line.split_once('=')?;
-        Some((name.trim().to_owned(), value.trim().to_owned()))
-    };
-    text.lines().filter_map(line).collect()
 }
 
 fn search_entry(entry: &str) -> (String, String) {

@@ -21,7 +21,7 @@ use crate::symbols::Symbol;
 use crate::value::Value;
 
 pub(crate) use crate::ops::{Coercion, Text, add_numbers, arithmetic};
-pub(crate) use json::push_json;
+pub(crate) use json::{parse as parse_json, push_json};
 pub(crate) use strings::Regex;
 pub(crate) use xml::to_xml;
 
@@ -71,7 +71,7 @@ pub(crate) fn get(number: u16) -> &'static Entry {
     &PARTS[part as usize][at as usize]
 }
 
-fn function(name: &str) -> Option<Value> {
+pub(crate) fn function(name: &str) -> Option<Value> {
     PARTS.iter().enumerate().find_map(|(part, entries)| {
         let at = entries.iter().position(|entry| entry.name == name)?;
         Some(Value::builtin((part as u16) << 8 | at as u16))
@@ -97,7 +97,7 @@ pub(crate) fn set_up(ev: &Evaluator) {
             (crate::symbols::known::PATH, 0, ev.heap.string(path.as_bytes())),
         ])
     });
-    let entries: Vec<Value> = entries.collect();
+    let entries: Vec<Value> = if ev.world.is_pure() { Vec::new() } else { entries.collect() };
     let nix_path = ev.heap.list(&entries);
     ev.nix_path.set(nix_path);
     for builtin in cim_nix_semantics::builtins::all() {
@@ -105,6 +105,9 @@ pub(crate) fn set_up(ev: &Evaluator) {
             continue;
         }
         let text = |text: &str| ev.heap.string(text.as_bytes());
+        if ev.world.is_pure() && matches!(builtin.name, "currentSystem" | "currentTime") {
+            continue;
+        }
         let value = match builtin.name {
             "true" => Value::TRUE,
             "false" => Value::FALSE,

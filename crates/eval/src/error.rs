@@ -112,6 +112,18 @@ pub struct Frame {
 const FEW_REPEATED: usize = 5;
 
 impl EvalError {
+    /// The failure for a name that is not among the `known` ones.
+    #[must_use]
+    pub fn missing_attribute(message: String, name: &str, known: Vec<String>) -> Self {
+        Self {
+            kind: ErrorKind::MissingAttribute,
+            message,
+            place: None,
+            trace: Vec::new(),
+            suggestions: crate::builtins::suggestions(name, known),
+        }
+    }
+
     /// The error as Nix prints it, with all of the trace or the more telling part of it.
     #[must_use]
     pub fn render(&self, show_trace: bool) -> String {

@@ -24,6 +24,7 @@ use crate::stack::Stack;
 use crate::store::Known;
 use crate::symbols::{Symbol, Symbols, known};
 use crate::value::{Kind, Str, Value};
+use crate::world::World;
 
 /// The one file that Nix itself provides.
 pub(crate) const INTERNAL_FETCHURL: &[u8] = b"<nix/fetchurl.nix>";
@@ -49,6 +50,8 @@ pub struct Settings {
     pub system: String,
     /// The store's folder.
     pub store_dir: String,
+    /// Whether nothing that may change counts: only fetched sources, no environment, no clock.
+    pub is_pure: bool,
     /// Seconds since 1970 for `builtins.currentTime`.
     pub current_time: i64,
 }
@@ -65,6 +68,7 @@ impl Default for Settings {
             features: Vec::new(),
             system: "x86_64-linux".to_owned(),
             store_dir: "/nix/store".to_owned(),
+            is_pure: false,
             current_time: 0,
         }
     }
@@ -74,8 +78,8 @@ impl Default for Settings {
 pub(crate) struct SourceText {
     pub(crate) base: Pos,
     pub(crate) origin: Rc<str>,
-    /// Whether the origin is a file.
-    pub(crate) is_file: bool,
+    /// The file, if it is one; `origin` is how people know it.
+    pub(crate) file: Option<Rc<[u8]>>,
     pub(crate) text: Box<str>,
 }
 
@@ -87,7 +91,7 @@ pub(crate) struct Evaluator {
     pub(crate) contexts: Contexts,
     pub(crate) stack: Stack,
     pub(crate) settings: Settings,
-    pub(crate) io: Box<dyn Io>,
+    pub(crate) world: World,
     pub(crate) builtins: Cell<Value>,
     pub(crate) nix_path: Cell<Value>,
     pub(crate) warnings: Box<dyn Fn(&str)>,
@@ -107,6 +111,8 @@ pub(crate) struct Evaluator {
     /// Paths that were copied to the store.
     pub(crate) copied: RefCell<FxHashMap<Vec<u8>, Str>>,
     derivation_function: Cell<Option<Value>>,
+    /// Sources that were fetched.
+    pub(crate) fetched: RefCell<FxHashMap<String, Rc<crate::fetching::Tree>>>,
     pub(crate) regexes: RefCell<FxHashMap<Vec<u8>, Rc<builtins::Regex>>>,
 }
 
@@ -115,6 +121,7 @@ impl Evaluator {
         let heap = Heap::new(settings.max_memory);
         let symbols = Symbols::new(&heap);
         let store = StoreDir::new(settings.store_dir.clone());
+        let world = World::new(io, &settings.store_dir, settings.is_pure);
         let ev = Self {
             heap,
             symbols,
@@ -122,7 +129,7 @@ impl Evaluator {
             contexts: Contexts::new(),
             stack: Stack::new(),
             settings,
-            io,
+            world,
             builtins: Cell::new(Value::NULL),
             nix_path: Cell::new(Value::NULL),
             warnings: warn,
@@ -138,6 +145,7 @@ impl Evaluator {
             derivations: RefCell::default(),
             copied: RefCell::default(),
             derivation_function: Cell::new(None),
+            fetched: RefCell::default(),
             regexes: RefCell::default(),
         };
         builtins::set_up(&ev);
@@ -204,12 +212,12 @@ impl Evaluator {
         let mut path = path.to_vec();
         // The system gives up after 40, too.
         for _ in 0..64 {
-            match self.io.link_kind(&to_path(&path)) {
+            match self.world.link_kind(&path) {
                 Ok(FileKind::Symlink) => {}
                 Ok(FileKind::Directory) => return [&path[..], b"/default.nix"].concat(),
                 _ => break,
             }
-            let Ok(target) = self.io.link_target(&to_path(&path)) else { break };
+            let Ok(target) = self.world.link_target(&path) else { break };
             path = paths::join(paths::parent(&path), target.as_os_str().as_encoded_bytes());
         }
         path
@@ -222,10 +230,10 @@ impl Evaluator {
         let mut follow = 0;
         while let Some(part) = todo.pop() {
             let here = [&done[..], b"/", &part].concat();
-            let is_link = matches!(self.io.link_kind(&to_path(&here)), Ok(FileKind::Symlink));
+            let is_link = matches!(self.world.link_kind(&here), Ok(FileKind::Symlink));
             follow += usize::from(is_link);
             // The system gives up after 40, too.
-            match self.io.link_target(&to_path(&here)) {
+            match self.world.link_target(&here) {
                 Ok(target) if is_link && follow <= 64 => {
                     let target = paths::join(&done, target.as_os_str().as_encoded_bytes());
                     done.clear();
@@ -241,12 +249,14 @@ impl Evaluator {
         if path == INTERNAL_FETCHURL {
             return Ok(include_bytes!("fetchurl.nix").to_vec());
         }
-        self.io.read(&to_path(path)).map_err(|error| self.io_error(path, &error, position))
+        self.world.read(path).map_err(|error| self.io_error(path, &error, position))
     }
 
     pub(crate) fn io_error(&self, path: &[u8], error: &std::io::Error, position: Pos) -> Failed {
         let name = String::from_utf8_lossy(path);
         let message = match error.kind() {
+            // What the evaluation itself refuses says all there is to say.
+            _ if error.get_ref().is_some() => error.to_string(),
             std::io::ErrorKind::NotFound => format!("path '{name}' does not exist"),
             _ => format!("reading path '{name}': {error}"),
         };
@@ -420,14 +430,10 @@ impl Evaluator {
 
     /// The set that `unsafeGetAttrPos` gives.
     pub(crate) fn position_value(&self, position: Pos) -> Value {
-        let Some((origin, is_file)) =
-            self.source_at(position, |source| (source.origin.clone(), source.is_file))
-        else {
-            return Value::NULL;
-        };
-        let Some(place) = self.place(position).filter(|_| is_file) else { return Value::NULL };
+        let file = self.source_at(position, |source| source.file.clone()).flatten();
+        let (Some(file), Some(place)) = (file, self.place(position)) else { return Value::NULL };
         self.attrs(&mut [
-            (known::FILE, 0, self.heap.string(origin.as_bytes())),
+            (known::FILE, 0, self.heap.string(&file)),
             (known::LINE, 0, self.heap.int(i64::from(place.line))),
             (known::COLUMN, 0, self.heap.int(i64::from(place.column))),
         ])

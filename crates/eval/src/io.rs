@@ -1,6 +1,6 @@
 //! What an evaluation sees of the world.
 
-use cim_nix_model::References;
+use cim_nix_model::{FlakeRef, References};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +28,28 @@ impl FileKind {
             Self::Unknown => "unknown",
         }
     }
+}
+
+/// A source that was fetched.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The folder or file.
+    pub path: PathBuf,
+    /// How paths in it are shown to people.
+    pub shown: String,
+    /// The reference with all that is known now: hash, revision, dates.
+    pub source: FlakeRef,
+    /// The files that count, where not all do.
+    pub tracked: Option<Tracked>,
+}
+
+/// The files that Git knows in a working tree.
+#[derive(Clone, Debug)]
+pub struct Tracked {
+    /// The folder of the working tree.
+    pub repository: String,
+    /// The files, relative to it.
+    pub files: Vec<Vec<u8>>,
 }
 
 /// The files and the environment that an evaluation may look at.
@@ -65,6 +87,14 @@ pub trait Io {
         _write: &mut dyn FnMut(&mut dyn io::Write) -> io::Result<()>,
     ) -> io::Result<()> {
         Ok(())
+    }
+    /// Brings a source to this machine, or finds it where it is.
+    fn fetch(&self, source: &FlakeRef) -> Result<Fetched, String> {
+        Err(format!("cannot fetch '{source}': fetching is not possible here"))
+    }
+    /// The reference that a registry has for an indirect one such as `nixpkgs`.
+    fn resolve(&self, reference: &FlakeRef) -> Result<FlakeRef, String> {
+        Err(format!("cannot find flake '{reference}' in the flake registries"))
     }
     /// A variable of the environment.
     fn variable(&self, name: &str) -> Option<String>;

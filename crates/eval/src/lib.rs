@@ -29,6 +29,7 @@ mod contexts;
 mod error;
 mod eval;
 mod evaluator;
+mod fetching;
 mod heap;
 mod io;
 mod link;
@@ -44,10 +45,11 @@ mod symbols;
 #[cfg(test)]
 mod tests;
 mod value;
+mod world;
 
 pub use error::{ErrorKind, EvalError, Frame, Place, Weight};
 pub use evaluator::Settings;
-pub use io::{FileKind, Io};
+pub use io::{Fetched, FileKind, Io, Tracked};
 pub use load::{Lint, Lints};
 pub use memory::MemoryIo;
 pub use session::{Evaluation, Format, Handle, with_stack};

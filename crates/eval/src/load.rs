@@ -83,6 +83,9 @@ impl Evaluator {
         folder: Option<&[u8]>,
         scope: Option<Attrs>,
     ) -> Res<&'static Code> {
+        let own = paths::parent(origin.as_bytes());
+        let file = folder.is_none().then_some(origin.as_bytes());
+        let folder = (folder.unwrap_or(own), file);
         self.load_text(text, false, origin, folder, scope)
     }
 
@@ -91,13 +94,11 @@ impl Evaluator {
         text: Box<str>,
         has_stand_ins: bool,
         origin: &str,
-        folder: Option<&[u8]>,
+        (folder, file): (&[u8], Option<&[u8]>),
         scope: Option<Attrs>,
     ) -> Res<&'static Code> {
-        let own = paths::parent(origin.as_bytes());
-        self.parsed(text, origin, folder.is_none(), |parse, base| {
+        self.parsed(text, origin, file, |parse, base| {
             let ir = self.lowered(parse, scope.is_some())?;
-            let folder = folder.unwrap_or(own);
             let tree = &parse.tree;
             Ok(link(self, Input { ir: &ir, tree, folder, base, scope, has_stand_ins }))
         })
@@ -105,7 +106,7 @@ impl Evaluator {
 
     /// Prints a text as it was understood.
     pub(crate) fn print_text(&self, text: &str, origin: &str, folder: &Path) -> Res<String> {
-        self.parsed(text.into(), origin, false, |parse, _| {
+        self.parsed(text.into(), origin, None, |parse, _| {
             let ir = self.lowered(parse, false)?;
             let places = print::Places { folder, home: &self.settings.home };
             Ok(print::print(&ir, &parse.tree, places))
@@ -117,7 +118,7 @@ impl Evaluator {
         &self,
         text: Box<str>,
         origin: &str,
-        is_file: bool,
+        file: Option<&[u8]>,
         work: impl FnOnce(&Parse, Pos) -> Result<T, (u32, String)>,
     ) -> Res<T> {
         let base = self.next_position.get();
@@ -128,7 +129,7 @@ impl Evaluator {
         self.sources.borrow_mut().push(SourceText {
             base,
             origin: origin.into(),
-            is_file,
+            file: file.map(Into::into),
             text: parse.tree.into_text(),
         });
         for (at, lint, message) in lints {
@@ -183,9 +184,11 @@ impl Evaluator {
         scope: Option<Attrs>,
         position: Pos,
     ) -> Res<&'static Code> {
-        let origin = String::from_utf8_lossy(path).into_owned();
+        let shown = self.world.shown(path);
+        let origin = String::from_utf8_lossy(shown.as_deref().unwrap_or(path)).into_owned();
         let (text, has_stand_ins) = decode(self.read_file(path, position)?);
-        self.load_text(text.into(), has_stand_ins, &origin, None, scope)
+        let folder = paths::parent(path);
+        self.load_text(text.into(), has_stand_ins, &origin, (folder, Some(path)), scope)
     }
 
     /// The failure for a text with a NUL byte, which no string of Nix may have.

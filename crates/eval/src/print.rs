@@ -29,6 +29,16 @@ pub(crate) const AS_IS: Limits = Limits {
     short_derivations: false,
 };
 
+/// For people who asked for a value: all of it, derivations by name.
+const FOR_PEOPLE: Limits = Limits {
+    depth: usize::MAX,
+    attrs: usize::MAX,
+    elements: usize::MAX,
+    bytes: usize::MAX,
+    forces: true,
+    short_derivations: true,
+};
+
 /// For messages.
 const IN_MESSAGES: Limits = Limits {
     depth: 10,
@@ -53,6 +63,13 @@ impl Evaluator {
         let mut out = Vec::new();
         push_name(&mut out, self.symbols.text(symbol));
         String::from_utf8_lossy(&out).into_owned()
+    }
+
+    /// A value as `nix eval` prints it; `forces` says whether what is inside is evaluated.
+    pub(crate) fn displayed(&self, value: Value, forces: bool) -> Res<Vec<u8>> {
+        let mut printer = Printer::new(self, Limits { forces, ..FOR_PEOPLE });
+        printer.print(value, 0)?;
+        Ok(printer.out)
     }
 
     /// A value as `nix-instantiate --eval` prints it.
@@ -114,7 +131,10 @@ impl<'e> Printer<'e> {
             Kind::Int(number) => self.push(&number.to_string()),
             Kind::Float(number) => self.push(&float(number)),
             Kind::String(text) => push_string(&mut self.out, text.bytes(), self.limits.bytes),
-            Kind::Path(text) => self.out.extend_from_slice(text.bytes()),
+            Kind::Path(text) => match self.ev.world.shown(text.bytes()) {
+                Some(shown) => self.out.extend_from_slice(&shown),
+                None => self.out.extend_from_slice(text.bytes()),
+            },
             Kind::List(list) => self.list(word, list, depth)?,
             Kind::Attrs(attrs) => self.set(value, attrs, depth)?,
             Kind::Closure(closure) => {
@@ -192,7 +212,7 @@ impl<'e> Printer<'e> {
 
     fn set(&mut self, value: Value, attrs: crate::attrs::Attrs, depth: usize) -> Res<()> {
         if self.limits.short_derivations
-            && let Some(path) = self.derivation(attrs)
+            && let Some(path) = self.derivation(attrs)?
         {
             self.push(&format!("«derivation {path}»"));
             return Ok(());
@@ -233,15 +253,22 @@ impl<'e> Printer<'e> {
         self.push(&format!("«{n} {word}{plural} elided»"));
     }
 
-    /// The path of a derivation, as far as that is known without evaluating anything.
-    fn derivation(&self, attrs: crate::attrs::Attrs) -> Option<String> {
+    /// The path of a derivation; where nothing is forced, as far as it is known.
+    fn derivation(&self, attrs: crate::attrs::Attrs) -> Res<Option<String>> {
         let text = |symbol| {
-            let value = attrs.get(symbol)?;
-            let value = value.as_thunk().map_or(Some(value), Thunk::done)?;
-            value.as_string()
+            let Some(value) = attrs.get(symbol) else { return Ok(None) };
+            let value = match value.as_thunk() {
+                Some(_) if self.limits.forces => Some(self.ev.force(value)?),
+                Some(thunk) => Thunk::done(thunk),
+                None => Some(value),
+            };
+            Ok(value.and_then(Value::as_string))
         };
-        (text(known::TYPE)?.bytes() == b"derivation").then_some(())?;
-        Some(String::from_utf8_lossy(text(known::DRV_PATH)?.bytes()).into_owned())
+        if text(known::TYPE)?.is_none_or(|kind| kind.bytes() != b"derivation") {
+            return Ok(None);
+        }
+        let path = text(known::DRV_PATH)?;
+        Ok(path.map(|path| String::from_utf8_lossy(path.bytes()).into_owned()))
     }
 }
 

@@ -3,6 +3,8 @@
 use std::marker::PhantomData;
 use std::path::Path;
 
+use cim_nix_model::FlakeRef;
+
 use crate::builtins::{self, Text};
 use crate::error::{ErrorKind, EvalError, Failed};
 use crate::evaluator::{Evaluator, Settings};
@@ -42,6 +44,8 @@ pub struct Handle<'e> {
 pub enum Format {
     /// Nix's own syntax.
     Nix,
+    /// The same for people: derivations by their paths, functions by where they are.
+    Display,
     /// JSON.
     Json,
     /// XML.
@@ -195,6 +199,59 @@ impl Evaluation {
         Ok(self.handle(value))
     }
 
+    /// The outputs of a flake, with its inputs and its source beside them.
+    ///
+    /// Errors: it cannot be fetched, is no flake, or its evaluation fails.
+    pub fn flake(&self, reference: &FlakeRef) -> Result<Handle<'_>, Box<EvalError>> {
+        self.owned(self.ev.flake_value(reference, 0)).map(|value| self.handle(value))
+    }
+
+    /// The first of several attribute paths that a value has, as the names on the way.
+    ///
+    /// Errors: evaluation fails on the way.
+    pub fn first_of<'e>(
+        &'e self,
+        root: Handle<'e>,
+        paths: &[String],
+    ) -> Result<Option<Handle<'e>>, Box<EvalError>> {
+        for path in paths {
+            let mut at = Some(root.value);
+            for name in split_path(path) {
+                let Some(value) = at else { break };
+                let value = self.owned(self.ev.force(value))?;
+                let symbol = self.ev.symbols.find(name.as_bytes());
+                at = value.as_attrs().zip(symbol).and_then(|(set, symbol)| set.get(symbol));
+            }
+            if let Some(value) = at {
+                return Ok(Some(self.handle(value)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The names of a set's attributes, sorted; none for other values.
+    ///
+    /// Errors: evaluation fails.
+    pub fn attr_names(&self, handle: Handle<'_>) -> Result<Vec<String>, Box<EvalError>> {
+        let value = self.owned(self.ev.force(handle.value))?;
+        let names = |set| self.ev.members(set).into_iter().map(|member| member.0).collect();
+        Ok(value.as_attrs().map(names).unwrap_or_default())
+    }
+
+    /// The value of an attribute, if the value is a set that has it.
+    ///
+    /// Errors: evaluation fails.
+    pub fn attr<'e>(
+        &'e self,
+        handle: Handle<'e>,
+        name: &str,
+    ) -> Result<Option<Handle<'e>>, Box<EvalError>> {
+        let value = self.owned(self.ev.force(handle.value))?;
+        let symbol = self.ev.symbols.find(name.as_bytes());
+        let found = value.as_attrs().zip(symbol).and_then(|(set, symbol)| set.get(symbol));
+        Ok(found.map(|value| self.handle(value)))
+    }
+
     fn member(&self, set: Value, name: &str, path: &str) -> Result<Value, Failed> {
         let ev = &self.ev;
         let set = ev.force(set)?;
@@ -252,6 +309,7 @@ impl Evaluation {
         let mut text = Text::new();
         let written = match format {
             Format::Nix => return self.owned(ev.printed(handle.value)),
+            Format::Display => return self.owned(ev.displayed(handle.value, is_strict)),
             Format::Json => builtins::push_json(ev, handle.value, &mut text, is_strict, 0),
             Format::Xml => builtins::to_xml(ev, handle.value, &mut text, is_strict, 0),
             Format::Raw => ev.coerce(

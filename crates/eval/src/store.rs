@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
-use std::path::Path;
 use std::rc::Rc;
 
 use cim_nix_model::{
@@ -13,10 +12,11 @@ use cim_nix_model::{
 use crate::code::Pos;
 use crate::contexts::Element;
 use crate::error::{ErrorKind, Failed, Res};
-use crate::evaluator::{Evaluator, to_path};
-use crate::io::{FileKind, Io};
+use crate::evaluator::Evaluator;
+use crate::io::FileKind;
 use crate::paths;
 use crate::value::{Str, Value};
+use crate::world::World;
 
 /// What is known of a derivation that was made.
 pub(crate) struct Known {
@@ -71,7 +71,7 @@ impl Evaluator {
         self.tree_result(tree.write(path, &mut hasher), path, position)?;
         let hash = hasher.finish();
         let store_path = self.store.fixed_path(name, Method::Nar, &hash, &References::new());
-        let written = self.io.add_tree(&store_path, &mut |out| {
+        let written = self.world.io().add_tree(&store_path, &mut |out| {
             tree.write(path, out).map_err(|failure| match failure {
                 TreeFailure::Io(_, error) => error,
                 TreeFailure::Evaluation => io::Error::other("evaluation failed"),
@@ -80,6 +80,19 @@ impl Evaluator {
         let written = written.map_err(|error| TreeFailure::Io(path.to_vec(), error));
         self.tree_result(written, path, position)?;
         Ok(store_path)
+    }
+
+    /// The hash of a file tree's archive.
+    pub(crate) fn tree_hash(
+        &self,
+        path: &[u8],
+        filter: Option<Filter<'_>>,
+        position: Pos,
+    ) -> Res<Hash> {
+        let tree = Tree { ev: self, filter, buffer: std::cell::RefCell::default() };
+        let mut hasher = Hasher::new(HashKind::Sha256);
+        self.tree_result(tree.write(path, &mut hasher), path, position)?;
+        Ok(hasher.finish())
     }
 
     fn tree_result(&self, result: Result<(), TreeFailure>, _path: &[u8], position: Pos) -> Res<()> {
@@ -110,7 +123,7 @@ impl Evaluator {
         self.check_store_name(name, position)?;
         let hash = Hash::of(HashKind::Sha256, text);
         let path = self.store.text_path(name, &hash, references);
-        let written = self.io.add_text(&path, text, references);
+        let written = self.world.io().add_text(&path, text, references);
         written.map_err(|error| self.io_error(path.as_bytes(), &error, position))?;
         Ok(path)
     }
@@ -127,7 +140,7 @@ impl Evaluator {
         if self.derivations.borrow().contains_key(&path) {
             return Ok(path);
         }
-        let written = self.io.add_text(&path, &text, &derivation.references());
+        let written = self.world.io().add_text(&path, &text, &derivation.references());
         written.map_err(|error| self.io_error(path.as_bytes(), &error, position))?;
         let hash = self.hash_modulo(derivation, false, position)?;
         let known = Known {
@@ -160,7 +173,7 @@ impl Evaluator {
             return Ok(known.clone());
         }
         let invalid = || self.fail(ErrorKind::Io, position, format!("path '{path}' is not valid"));
-        let text = self.io.read(Path::new(path)).map_err(|_| invalid())?;
+        let text = self.world.read(path.as_bytes()).map_err(|_| invalid())?;
         let derivation = Derivation::from_aterm(&text).map_err(|error| {
             let message = format!("error parsing derivation '{path}': {error}");
             self.fail(ErrorKind::Other, position, message)
@@ -252,8 +265,8 @@ impl Tree<'_> {
         self.node(path, None, &mut nar, 0)
     }
 
-    fn io(&self) -> &dyn Io {
-        &*self.ev.io
+    fn world(&self) -> &World {
+        &self.ev.world
     }
 
     fn node<W: io::Write>(
@@ -267,25 +280,24 @@ impl Tree<'_> {
         if depth > MAX_TREE_DEPTH {
             return Err(failed(io::Error::other("the folders are nested too deeply")));
         }
-        let file = to_path(path);
         let kind = match kind {
             Some(kind) => kind,
-            None => self.io().link_kind(&file).map_err(failed)?,
+            None => self.world().link_kind(path).map_err(failed)?,
         };
         match kind {
             FileKind::Regular => {
                 let mut bytes = self.buffer.borrow_mut();
                 let is_executable =
-                    self.io().read_for_archive(&file, &mut bytes).map_err(failed)?;
+                    self.world().read_for_archive(path, &mut bytes).map_err(failed)?;
                 nar.file(is_executable, &bytes).map_err(failed)
             }
             FileKind::Symlink => {
-                let target = self.io().link_target(&file).map_err(failed)?;
+                let target = self.world().link_target(path).map_err(failed)?;
                 nar.symlink(target.as_os_str().as_encoded_bytes()).map_err(failed)
             }
             FileKind::Directory => {
                 nar.open().map_err(failed)?;
-                for (name, kind) in self.io().list(&file).map_err(failed)? {
+                for (name, kind) in self.world().list(path).map_err(failed)? {
                     let path = [path, b"/", &name].concat();
                     if let Some(filter) = self.filter
                         && !filter(&path, kind).map_err(|Failed| TreeFailure::Evaluation)?

@@ -1,36 +1,42 @@
-//! `cim-nix eval`: the value of a file or expression.
+//! `cim-nix eval`: the value of a file, an expression or a flake's attribute.
 
 use std::path::PathBuf;
 
 use cim_nix_base::Error;
-use cim_nix_eval::Format;
+use cim_nix_eval::{EvalError, Evaluation, Format, Handle};
 use clap::{Args, ValueEnum};
 
 use crate::evaluation::EvalArgs;
 use crate::exit::Exit;
-use crate::reading::{is_stdin, read_stdin};
+use crate::installable::Installable;
+use crate::reading::read_stdin;
 
 const EXAMPLES: &str = "\
 Examples:
   cim-nix eval -E '1 + 2'                            an expression
   cim-nix eval ./default.nix -A config.services      an attribute of a file's value
+  cim-nix eval .#nixosConfigurations.web.config.networking.hostName --format raw
   cim-nix eval hosts.nix --format json               for another program
   cim-nix eval ./. -A lib --apply builtins.attrNames what a function makes of it
   echo '{ a = 1; }' | cim-nix eval -                 from standard input
 
 Functions at the top are called with --arg and --argstr. Nix need not be installed.
+Flakes are evaluated with their lock files, and pure unless --impure is given.
 Exit status: 0 evaluated, 1 evaluation failed, 2 wrong usage, 3 the machine failed.";
 
-/// Evaluate a file or expression
+/// Evaluate a file, an expression or an attribute of a flake
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EvalCommand {
-    /// The file, or a folder with a default.nix; `-` is standard input
-    #[arg(value_name = "FILE", default_value = ".", conflicts_with = "expr")]
-    file: PathBuf,
+    /// A file, a folder with a default.nix, `-` for standard input, or a flake such as `.#a.b`
+    #[arg(value_name = "WHAT", default_value = ".", conflicts_with = "expr")]
+    what: String,
     /// Evaluate this expression
     #[arg(short = 'E', long, value_name = "EXPR")]
     expr: Option<String>,
+    /// Evaluate this file
+    #[arg(short = 'f', long, value_name = "FILE", conflicts_with_all = ["expr", "what"])]
+    file: Option<PathBuf>,
     /// Select an attribute of the value
     #[arg(short = 'A', long = "attr", value_name = "PATH", default_value = "")]
     attr: String,
@@ -40,6 +46,12 @@ pub(crate) struct EvalCommand {
     /// How to print
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: ValueFormat,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// The same as --format raw
+    #[arg(long, conflicts_with_all = ["format", "json"])]
+    raw: bool,
     /// Leave what is inside of sets and lists as it is
     #[arg(long)]
     shallow: bool,
@@ -50,7 +62,7 @@ pub(crate) struct EvalCommand {
 /// How to print a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 enum ValueFormat {
-    /// As Nix code
+    /// As Nix code, derivations and functions by where they are
     #[default]
     Nix,
     /// As JSON
@@ -61,35 +73,117 @@ enum ValueFormat {
     Raw,
 }
 
+enum Target {
+    Text(String),
+    File(PathBuf),
+    Flake(Installable),
+}
+
+impl EvalCommand {
+    fn target(&self) -> Result<Target, Error> {
+        if let Some(text) = &self.expr {
+            return Ok(Target::Text(text.clone()));
+        }
+        if let Some(file) = &self.file {
+            return Ok(Target::File(file.clone()));
+        }
+        if self.what == "-" {
+            return Ok(Target::Text(String::from_utf8_lossy(&read_stdin()?).into_owned()));
+        }
+        let path = PathBuf::from(&self.what);
+        let is_flake = self.what.contains('#')
+            || (path.join("flake.nix").exists() && !path.join("default.nix").exists())
+            || (!path.exists() && self.what.contains(':'));
+        if is_flake {
+            return Installable::parse(&self.what).map(Target::Flake);
+        }
+        if !path.exists() {
+            let what = &self.what;
+            return Err(Error::user(format!("there is no file or folder `{what}`"))
+                .hint(format!("an expression: cim-nix eval -E '{what}'"))
+                .hint(format!("an attribute of the flake here: cim-nix eval '.#{what}'")));
+        }
+        if path.is_dir() && !path.join("default.nix").exists() {
+            let what = &self.what;
+            return Err(Error::user(format!("`{what}` has neither a default.nix nor a flake.nix")));
+        }
+        Ok(Target::File(path))
+    }
+}
+
 pub(crate) fn run(args: &EvalCommand) -> Result<Exit, Error> {
-    let text = match &args.expr {
-        Some(text) => Some(text.clone()),
-        None if is_stdin(&args.file) => Some(String::from_utf8_lossy(&read_stdin()?).into_owned()),
-        None => None,
-    };
+    let target = args.target()?;
     let format = match args.format {
-        ValueFormat::Nix => Format::Nix,
+        _ if args.json => Format::Json,
+        _ if args.raw => Format::Raw,
+        ValueFormat::Nix => Format::Display,
         ValueFormat::Json => Format::Json,
         ValueFormat::Xml => Format::Xml,
         ValueFormat::Raw => Format::Raw,
     };
-    args.eval_args.surroundings()?.evaluate(|evaluation, around, out| {
+    let mut surroundings = args.eval_args.surroundings()?;
+    let features = ["flakes", "nix-command", "fetch-tree"].map(str::to_owned);
+    surroundings.settings.features.extend(features);
+    if matches!(target, Target::Flake(_)) {
+        surroundings.settings.is_pure = !args.eval_args.impure;
+    }
+    let system = surroundings.settings.system.clone();
+    surroundings.evaluate(|evaluation, around, out| {
         let arguments = around.arguments(evaluation)?;
-        let root = match &text {
-            Some(text) => evaluation.text(text, &around.folder)?,
-            None => evaluation.file(&around.path(&args.file))?,
+        let root = match &target {
+            Target::Text(text) => evaluation.text(text, &around.folder)?,
+            Target::File(file) => evaluation.file(&around.path(file))?,
+            Target::Flake(installable) => flake_attr(evaluation, installable, &system)?,
         };
         let mut value = evaluation.select(root, &args.attr, &arguments)?;
-        value = evaluation.auto_call(value, &arguments)?;
+        if !matches!(target, Target::Flake(_)) {
+            value = evaluation.auto_call(value, &arguments)?;
+        }
         if let Some(function) = &args.apply {
             let function = evaluation.text(function, &around.folder)?;
             value = evaluation.apply(function, value)?;
         }
-        let value = evaluation.force(value, !args.shallow)?;
+        let value = evaluation.force(value, false)?;
         out.bytes(&evaluation.write(value, format, !args.shallow)?);
-        if matches!(format, Format::Nix | Format::Json) {
+        if matches!(format, Format::Display | Format::Json) {
             out.text("\n");
         }
         Ok(())
     })
+}
+
+/// The attribute of a flake's outputs that is meant, as `nix eval` looks for it.
+pub(crate) fn flake_attr<'e>(
+    evaluation: &'e Evaluation,
+    installable: &Installable,
+    system: &str,
+) -> Result<Handle<'e>, Box<EvalError>> {
+    let flake = evaluation.flake(&installable.flake)?;
+    let outputs = evaluation.attr(flake, "outputs")?.unwrap_or(flake);
+    let attr = installable.attr.as_str();
+    let paths = match attr.strip_prefix('.') {
+        Some(exact) => vec![exact.to_owned()],
+        None if attr.is_empty() => {
+            vec![format!("packages.{system}.default"), format!("defaultPackage.{system}")]
+        }
+        None => vec![
+            format!("packages.{system}.{attr}"),
+            format!("legacyPackages.{system}.{attr}"),
+            attr.to_owned(),
+        ],
+    };
+    match evaluation.first_of(outputs, &paths)? {
+        Some(found) => Ok(found),
+        None => {
+            let names = paths.iter().map(|path| format!("'{path}'")).collect::<Vec<_>>();
+            let shown = match &names[..] {
+                [many @ .., last] if !many.is_empty() => format!("{} or {last}", many.join(", ")),
+                _ => names.concat(),
+            };
+            let message =
+                format!("flake '{}' does not provide attribute {shown}", installable.flake);
+            let known = evaluation.attr_names(outputs)?;
+            Err(Box::new(EvalError::missing_attribute(message, attr, known)))
+        }
+    }
 }

@@ -34,7 +34,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("getEnv", 1, 1, |ev, a, position| {
         let name = arg_plain(ev, a[0], position, "first", "getEnv")?;
         let name = String::from_utf8_lossy(name.bytes()).into_owned();
-        Ok(ev.heap.string(ev.io.variable(&name).unwrap_or_default().as_bytes()))
+        let value = if ev.world.is_pure() { None } else { ev.world.io().variable(&name) };
+        Ok(ev.heap.string(value.unwrap_or_default().as_bytes()))
     }),
     Entry::new("unsafeGetAttrPos", 2, 2, |ev, a, position| {
         let name = arg_plain(ev, a[0], position, "first", "unsafeGetAttrPos")?;

@@ -335,7 +335,7 @@ fn add_path_of(ev: &Evaluator, source: &[u8], wanted: &Wanted, position: Pos) ->
     let expected = hash.map(|hash| ev.store.fixed_path(name, *method, &hash, &none));
     // What is there already need not be read again.
     if let Some(path) = &expected
-        && ev.io.link_kind(std::path::Path::new(path)).is_ok()
+        && ev.world.link_kind(path.as_bytes()).is_ok()
     {
         return Ok(ev.store_string(path).value());
     }

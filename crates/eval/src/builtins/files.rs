@@ -4,7 +4,7 @@ use super::{Coercion, Entry, Text};
 use crate::code::Pos;
 use crate::contexts::Element;
 use crate::error::{ErrorKind, Res};
-use crate::evaluator::{Evaluator, to_path};
+use crate::evaluator::Evaluator;
 use crate::paths;
 use crate::symbols::{Symbol, known};
 use crate::value::{Kind, Value};
@@ -40,13 +40,12 @@ pub(super) const ENTRIES: &[Entry] = &[
             let has_slash = value.as_string().is_some_and(|text| ends(text.bytes()));
             (ev.path_argument(value, position, REALISING)?, has_slash)
         };
-        let path = to_path(&path);
         let exists = match has_slash {
-            true => ev.io.kind(&path).is_ok_and(|kind| kind == crate::io::FileKind::Directory),
-            false => ev.io.link_kind(&path).is_ok(),
+            true => ev.world.kind(&path).is_ok_and(|kind| kind == crate::io::FileKind::Directory),
+            false => ev.world.link_kind(&path).is_ok(),
         };
         // There always is a store, even where nothing is in it yet.
-        let exists = exists || path.as_os_str() == ev.settings.store_dir.as_str();
+        let exists = exists || path == ev.settings.store_dir.as_bytes();
         Ok(Value::bool(exists))
     }),
     Entry::new("readFile", 1, 1, |ev, a, position| {
@@ -62,7 +61,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     }),
     Entry::new("readDir", 1, 1, |ev, a, position| {
         let path = ev.path_argument(a[0], position, REALISING)?;
-        let entries = ev.io.list(&to_path(&path));
+        let entries = ev.world.list(&path);
         let entries = entries.map_err(|error| match error.kind() {
             std::io::ErrorKind::NotADirectory => {
                 let name = String::from_utf8_lossy(&ev.resolve_links(&path)).into_owned();
@@ -82,7 +81,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     }),
     Entry::new("readFileType", 1, 1, |ev, a, position| {
         let path = ev.path_argument(a[0], position, REALISING)?;
-        let kind = ev.io.link_kind(&to_path(&path));
+        let kind = ev.world.link_kind(&path);
         let kind = kind.map_err(|error| ev.io_error(&path, &error, position))?;
         Ok(ev.heap.string(kind.word().as_bytes()))
     }),
@@ -137,6 +136,13 @@ pub(super) const REALISING: &str = "while realising the context of a path";
 fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     let entries = ev.list(a[0], position)?;
     let wanted = ev.plain_string(a[1], position)?;
+    if ev.world.is_pure() {
+        let name = String::from_utf8_lossy(wanted.bytes()).into_owned();
+        let message = format!(
+            "cannot look up '<{name}>' in pure evaluation mode (use '--impure' to override)"
+        );
+        return Err(ev.fail(ErrorKind::Throw, position, message));
+    }
     for entry in entries {
         let entry = ev.set(entry.get(), position)?;
         let prefix = match entry.get(known::PREFIX) {
@@ -156,7 +162,7 @@ fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         };
         let folder = paths::join(ev.settings.folder.as_bytes(), folder.bytes());
         let path = paths::canonical(&[&folder[..], b"/", rest].concat());
-        if ev.io.link_kind(&to_path(&path)).is_ok() {
+        if ev.world.link_kind(&path).is_ok() {
             return Ok(ev.path(&path));
         }
     }

@@ -6,10 +6,35 @@ use super::Entry;
 use crate::code::Pos;
 use crate::error::{ErrorKind, Res};
 use crate::evaluator::Evaluator;
+use crate::fetching::Download;
 use crate::symbols::Symbol;
 use crate::value::{Kind, Value};
 
 pub(super) const ENTRIES: &[Entry] = &[
+    Entry::new("fetchTree", 1, 1, |ev, a, position| ev.fetch_tree_builtin(a[0], false, position)),
+    Entry::new("fetchFinalTree", 1, 1, |ev, a, position| {
+        ev.fetch_tree_builtin(a[0], true, position)
+    })
+    .untraced(),
+    Entry::new("fetchGit", 1, 1, |ev, a, position| ev.fetch_git_builtin(a[0], position)),
+    Entry::new("fetchTarball", 1, 1, |ev, a, position| {
+        ev.fetch_url_builtin(a[0], Download::Tarball, position)
+    }),
+    Entry::new("fetchurl", 1, 1, |ev, a, position| {
+        ev.fetch_url_builtin(a[0], Download::File, position)
+    }),
+    Entry::new("getFlake", 1, 1, |ev, a, position| {
+        let text = ev.plain_string(a[0], position)?;
+        let text = String::from_utf8_lossy(text.bytes()).into_owned();
+        let reference = ev.flake_ref(&text, position)?;
+        if ev.world.is_pure() && !reference.is_locked() {
+            let message = format!(
+                "cannot call 'getFlake' on unlocked flake reference '{text}' (use '--impure' to override)"
+            );
+            return Err(ev.fail(ErrorKind::Other, 0, message));
+        }
+        ev.flake_value(&reference, position)
+    }),
     Entry::new("parseFlakeRef", 1, 1, |ev, a, position| {
         let text = ev.plain_string(a[0], position)?;
         let text = String::from_utf8_lossy(text.bytes());

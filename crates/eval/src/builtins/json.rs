@@ -143,7 +143,7 @@ fn utf8_fault(text: &[u8], error: std::str::Utf8Error) -> String {
 }
 
 /// Reads a JSON text.
-pub(super) fn parse(ev: &Evaluator, text: &[u8], position: Pos) -> Res {
+pub(crate) fn parse(ev: &Evaluator, text: &[u8], position: Pos) -> Res {
     match serde_json::from_slice::<serde_json::Value>(text) {
         Ok(value) => build(ev, &value, position),
         Err(error) => {

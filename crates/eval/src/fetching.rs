@@ -1,0 +1,544 @@
+//! Sources from elsewhere: `fetchTree` and its kin, and the outputs of flakes.
+
+use std::rc::Rc;
+
+use cim_nix_model::{FlakeRef, Hash, HashFormat, HashKind, Method, RefAttr, RefAttrs, References};
+
+use crate::code::Pos;
+use crate::error::{ErrorKind, Failed, Res};
+use crate::evaluator::Evaluator;
+use crate::symbols::Symbol;
+use crate::value::{Kind, Value};
+
+/// A source that was fetched and stands in the store.
+pub(crate) struct Tree {
+    pub(crate) store_path: String,
+    pub(crate) source: FlakeRef,
+}
+
+/// What is made of a download.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Download {
+    File,
+    Tarball,
+}
+
+impl Download {
+    fn name(self) -> &'static str {
+        match self {
+            Self::File => "fetchurl",
+            Self::Tarball => "fetchTarball",
+        }
+    }
+}
+
+fn text(value: impl Into<String>) -> RefAttr {
+    RefAttr::Text(value.into())
+}
+
+impl Evaluator {
+    #[cold]
+    fn refuse(&self, message: impl Into<String>) -> Failed {
+        self.fail(ErrorKind::Other, 0, message)
+    }
+
+    /// Fetches a source and gives it its store path.
+    pub(crate) fn fetch_source(&self, source: &FlakeRef, position: Pos) -> Res<Rc<Tree>> {
+        let key = source.to_string();
+        if let Some(known) = self.fetched.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let mut resolved = source.clone();
+        if source.kind() == "indirect" {
+            let found = self.world.io().resolve(source);
+            resolved = found.map_err(|message| self.fail(ErrorKind::Io, position, message))?;
+        }
+        let fetched = self.world.io().fetch(&resolved);
+        let fetched = fetched.map_err(|message| self.fail(ErrorKind::Io, position, message))?;
+        let n = self.fetched.borrow().len();
+        let nowhere = format!("/\0source-{n}");
+        let (real, shown) = (fetched.path, fetched.shown);
+        self.world.mount(&nowhere, real.clone(), shown.clone(), fetched.tracked.as_ref());
+        let mut locked = fetched.source;
+        let hash = match locked.nar_hash() {
+            Ok(Some(hash)) => hash,
+            _ => self.tree_hash(nowhere.as_bytes(), None, position)?,
+        };
+        let sri = hash.format(HashFormat::Sri);
+        if let Ok(Some(wanted)) = source.nar_hash()
+            && wanted != hash
+        {
+            let wanted = wanted.format(HashFormat::Sri);
+            let message = format!(
+                "NAR hash mismatch in input '{source}', expected '{wanted}' but got '{sri}'"
+            );
+            return Err(self.fail(ErrorKind::Other, position, message));
+        }
+        locked.set("narHash", text(sri));
+        let name = source.text("name").unwrap_or("source");
+        let store_path = self.store.fixed_path(name, Method::Nar, &hash, &References::new());
+        self.world.mount(&store_path, real, shown, fetched.tracked.as_ref());
+        let tree = Rc::new(Tree { store_path, source: locked });
+        self.fetched.borrow_mut().insert(key, tree.clone());
+        Ok(tree)
+    }
+
+    /// The set that stands for a fetched source.
+    fn tree_value(&self, tree: &Tree, is_git: bool) -> Value {
+        let mut attrs = RefAttrs::new();
+        let source = &tree.source;
+        let mut add = |name: &str, value: RefAttr| {
+            attrs.insert(name.to_owned(), value);
+        };
+        if let Some(hash) = source.text("narHash") {
+            add("narHash", text(hash));
+        }
+        if source.kind() == "git" || is_git {
+            add("submodules", RefAttr::Bool(source.is_set("submodules")));
+        }
+        if let Some(rev) = source.text("rev") {
+            add("rev", text(rev));
+            add("shortRev", text(&rev[..rev.len().min(7)]));
+        } else if is_git {
+            add("rev", text("0".repeat(40)));
+            add("shortRev", text("0".repeat(7)));
+        }
+        for name in ["dirtyRev", "dirtyShortRev"] {
+            if let Some(rev) = source.text(name) {
+                add(name, text(rev));
+            }
+        }
+        match source.number("revCount") {
+            Some(count) => add("revCount", RefAttr::Number(count)),
+            None if is_git => add("revCount", RefAttr::Number(0)),
+            None => {}
+        }
+        if let Some(seconds) = source.number("lastModified") {
+            add("lastModified", RefAttr::Number(seconds));
+            add("lastModifiedDate", text(date(seconds)));
+        }
+        let mut members: Vec<(Symbol, Pos, Value)> = self
+            .members_of(&attrs)
+            .into_iter()
+            .map(|(name, value)| (self.symbol(name.as_bytes()), 0, value))
+            .collect();
+        let path = self.store_string(&tree.store_path).value();
+        members.push((self.symbol(b"outPath"), 0, path));
+        self.attrs(&mut members)
+    }
+
+    fn members_of(&self, attrs: &RefAttrs) -> Vec<(String, Value)> {
+        let value = self.ref_value(attrs);
+        value.as_attrs().map(|set| self.members(set)).unwrap_or_default()
+    }
+
+    /// The attributes that a fetching builtin was given.
+    fn source_attrs(&self, value: Value, builtin: &str, position: Pos) -> Res<RefAttrs> {
+        let set = self.set(value, position)?;
+        let mut attrs = RefAttrs::new();
+        for (name, value) in self.members(set) {
+            let value = self.force(value)?;
+            let attr = match value.kind() {
+                Kind::String(value) => text(String::from_utf8_lossy(value.bytes())),
+                Kind::Path(path) if name == "url" || name == "path" => {
+                    text(String::from_utf8_lossy(path.bytes()))
+                }
+                Kind::Bool(value) => RefAttr::Bool(value),
+                Kind::Int(number) => match u64::try_from(number) {
+                    Ok(number) => RefAttr::Number(number),
+                    Err(_) => {
+                        return Err(self.refuse(format!(
+                            "negative value given for '{builtin}' argument '{name}': {number}"
+                        )));
+                    }
+                },
+                _ => {
+                    let phrase = self.type_phrase(value);
+                    return Err(self.fail(
+                        ErrorKind::Type,
+                        0,
+                        format!("argument '{name}' to '{builtin}' is {phrase} while a string, Boolean or integer is expected"),
+                    ));
+                }
+            };
+            attrs.insert(name, attr);
+        }
+        Ok(attrs)
+    }
+
+    fn checked_source(&self, source: FlakeRef, builtin: &str, position: Pos) -> Res<FlakeRef> {
+        if source.kind() == "tarball" || source.kind() == "file" {
+            let url = source.text("url").unwrap_or_default();
+            if let Some(path) = url.strip_prefix("file:")
+                && !path.starts_with('/')
+            {
+                return Err(self.refuse(format!(
+                    "tarball '{url}' must use an absolute path. The 'file' scheme does not support relative paths."
+                )));
+            }
+        }
+        if self.world.is_pure() && !source.is_locked() {
+            return Err(self.fail(
+                ErrorKind::Other,
+                position,
+                format!(
+                    "in pure evaluation mode, '{builtin}' doesn't fetch unlocked input '{source}'"
+                ),
+            ));
+        }
+        Ok(source)
+    }
+
+    fn fetched_value(
+        &self,
+        source: Result<FlakeRef, cim_nix_model::FlakeRefError>,
+        builtin: &str,
+        position: Pos,
+    ) -> Res {
+        let source = source.map_err(|error| self.refuse(error.to_string()))?;
+        let source = self.checked_source(source, builtin, position)?;
+        let tree = self.fetch_source(&source, position)?;
+        Ok(self.tree_value(&tree, false))
+    }
+
+    /// `fetchTree`; with `is_final`, as lock files are read.
+    pub(crate) fn fetch_tree_builtin(&self, value: Value, is_final: bool, position: Pos) -> Res {
+        let value = self.force(value)?;
+        let source = match value.kind() {
+            Kind::Attrs(_) => {
+                let mut attrs = self.source_attrs(value, "fetchTree", position)?;
+                if !attrs.contains_key("type") {
+                    return Err(self.refuse("argument 'type' is missing in call to 'fetchTree'"));
+                }
+                if is_final {
+                    return self.fetched_value(FlakeRef::from_attrs(attrs), "fetchTree", position);
+                }
+                if attrs.get("type") == Some(&text("git")) {
+                    attrs.entry("shallow".to_owned()).or_insert(RefAttr::Bool(true));
+                }
+                if attrs.contains_key("name") {
+                    return Err(
+                        self.refuse("argument 'name' isn’t supported in call to 'fetchTree'")
+                    );
+                }
+                FlakeRef::from_attrs(attrs)
+            }
+            _ => {
+                let url = self.plain_string(value, position)?;
+                let url = String::from_utf8_lossy(url.bytes());
+                if !url.contains(':') {
+                    return Err(self.refuse(format!("'{url}' doesn't have a scheme")));
+                }
+                FlakeRef::parse(&url)
+            }
+        };
+        self.fetched_value(source, "fetchTree", position)
+    }
+
+    pub(crate) fn fetch_git_builtin(&self, value: Value, position: Pos) -> Res {
+        let value = self.force(value)?;
+        let mut attrs = match value.kind() {
+            Kind::Attrs(_) => self.source_attrs(value, "fetchGit", position)?,
+            Kind::Path(path) => {
+                [("url".to_owned(), text(String::from_utf8_lossy(path.bytes())))].into()
+            }
+            _ => {
+                let url = self.plain_string(value, position)?;
+                [("url".to_owned(), text(String::from_utf8_lossy(url.bytes())))].into()
+            }
+        };
+        attrs.insert("type".to_owned(), text("git"));
+        if attrs.get("rev") == Some(&text("")) {
+            attrs.remove("rev");
+        }
+        // As in Nix, the older builtin leaves out what `export-ignore` says.
+        attrs.entry("exportIgnore".to_owned()).or_insert(RefAttr::Bool(true));
+        let source = FlakeRef::from_attrs(attrs).map_err(|e| self.refuse(e.to_string()))?;
+        let source = self.checked_source(source, "fetchGit", position)?;
+        let tree = self.fetch_source(&source, position)?;
+        Ok(self.tree_value(&tree, true))
+    }
+
+    pub(crate) fn fetch_url_builtin(&self, value: Value, what: Download, position: Pos) -> Res {
+        let builtin = what.name();
+        let value = self.force(value)?;
+        let (mut url, mut name, mut hash) = (None, None, None);
+        let from_set = value.as_attrs().is_some();
+        if let Some(set) = value.as_attrs() {
+            for (key, value) in self.members(set) {
+                let value = self.plain_string(value, position)?;
+                let value = String::from_utf8_lossy(value.bytes()).into_owned();
+                match key.as_str() {
+                    "url" => url = Some(value),
+                    "sha256" => hash = Some(value),
+                    "name" => name = Some(value),
+                    _ => {
+                        return Err(
+                            self.refuse(format!("unsupported argument '{key}' to '{builtin}'"))
+                        );
+                    }
+                }
+            }
+        } else {
+            let text = self.plain_string(value, position)?;
+            url = Some(String::from_utf8_lossy(text.bytes()).into_owned());
+        }
+        let Some(url) = url else {
+            return Err(self.refuse("'url' argument required"));
+        };
+        let is_named = name.is_some();
+        let base = url.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        let name = name.unwrap_or_else(|| match what {
+            Download::File => base.to_owned(),
+            Download::Tarball => "source".to_owned(),
+        });
+        if let Err(error) = cim_nix_model::check_name(&name) {
+            let resolution = if is_named {
+                format!(
+                    "Please change the value for the 'name' attribute passed to '{builtin}', so that it can create a valid store path."
+                )
+            } else if from_set {
+                format!(
+                    "Please add a valid 'name' attribute to the argument for '{builtin}', so that it can create a valid store path."
+                )
+            } else {
+                format!(
+                    "Please pass an attribute set with 'url' and 'name' attributes to '{builtin}',  so that it can create a valid store path."
+                )
+            };
+            return Err(self.refuse(format!(
+                "invalid store path name when fetching URL '{url}': {error}. {resolution}"
+            )));
+        }
+        let wanted = match hash.as_deref() {
+            None => None,
+            Some("") => Some(Hash::from_bytes(HashKind::Sha256, &[0; 32])),
+            Some(hash) => Some(
+                Hash::parse(hash, Some(HashKind::Sha256))
+                    .map_err(|error| self.refuse(error.to_string()))?,
+            ),
+        };
+        if self.world.is_pure() && wanted.is_none() {
+            return Err(self.refuse(format!(
+                "in pure evaluation mode, '{builtin}' requires a 'sha256' argument"
+            )));
+        }
+        self.download(&url, &name, wanted, what, position)
+    }
+
+    fn download(
+        &self,
+        url: &str,
+        name: &str,
+        wanted: Option<Hash>,
+        what: Download,
+        position: Pos,
+    ) -> Res {
+        let kind = if what == Download::File { "file" } else { "tarball" };
+        let mut attrs: RefAttrs =
+            [("type".to_owned(), text(kind)), ("url".to_owned(), text(url))].into();
+        if what == Download::Tarball {
+            if let Some(hash) = &wanted {
+                attrs.insert("narHash".to_owned(), text(hash.format(HashFormat::Sri)));
+            }
+            attrs.insert("name".to_owned(), text(name));
+            let source = FlakeRef::from_attrs(attrs).map_err(|e| self.refuse(e.to_string()))?;
+            let source = self.checked_source(source, "fetchTarball", position)?;
+            let tree = self.fetch_source(&source, position)?;
+            return Ok(self.store_string(&tree.store_path).value());
+        }
+        let no_references = References::new();
+        // A file that is there already need not be asked for.
+        if let Some(hash) = &wanted {
+            let path = self.store.fixed_path(name, Method::Flat, hash, &no_references);
+            if self.world.link_kind(path.as_bytes()).is_ok() {
+                return Ok(self.store_string(&path).value());
+            }
+        }
+        let source = FlakeRef::from_attrs(attrs).map_err(|e| self.refuse(e.to_string()))?;
+        let fetched = self.world.io().fetch(&source);
+        let fetched = fetched.map_err(|message| self.fail(ErrorKind::Io, position, message))?;
+        let bytes = self.world.io().read(&fetched.path);
+        let bytes = bytes.map_err(|error| self.io_error(url.as_bytes(), &error, position))?;
+        let hash = Hash::of(HashKind::Sha256, &bytes);
+        if let Some(wanted) = wanted
+            && wanted != hash
+        {
+            let message = format!(
+                "hash mismatch in file downloaded from '{url}':\n  specified: {}\n  got:       {}",
+                wanted.format(HashFormat::Sri),
+                hash.format(HashFormat::Sri)
+            );
+            return Err(self.fail(ErrorKind::Other, position, message));
+        }
+        let path = self.store.fixed_path(name, Method::Flat, &hash, &no_references);
+        self.world.mount(&path, fetched.path, url.to_owned(), None);
+        Ok(self.store_string(&path).value())
+    }
+
+    /// The outputs of a flake, with its inputs and source, as `builtins.getFlake` gives them.
+    pub(crate) fn flake_value(&self, reference: &FlakeRef, position: Pos) -> Res {
+        let tree = self.fetch_source(reference, position)?;
+        let dir = reference.dir();
+        let folder = match dir {
+            "" => tree.store_path.clone(),
+            dir => format!("{}/{dir}", tree.store_path),
+        };
+        let shown = self.world.shown(folder.as_bytes()).unwrap_or_default();
+        let shown = String::from_utf8_lossy(&shown).trim_end_matches('/').to_owned();
+        let file = format!("{folder}/flake.nix");
+        if self
+            .world
+            .link_kind(file.as_bytes())
+            .is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
+        {
+            let message = format!(
+                "path '{shown}' is not a flake (because it doesn't contain a 'flake.nix' file)"
+            );
+            return Err(self.fail(ErrorKind::Io, position, message));
+        }
+        let flake = self.import(file.as_bytes(), position)?;
+        let lock_path = format!("{folder}/flake.lock");
+        let lock = match self.world.read(lock_path.as_bytes()) {
+            Ok(bytes) => crate::builtins::parse_json(self, &bytes, position).map_err(|failed| {
+                self.trace(failed, 0, format!("while parsing the lock file '{shown}/flake.lock'"))
+            })?,
+            Err(_) => {
+                let text = "{ nodes.root = { }; root = \"root\"; version = 7; }";
+                let code = self.load(text.into(), "«no lock file»", Some(b"/"), None)?;
+                self.force(self.heap.thunk(code).value())?
+            }
+        };
+        self.check_flake(flake, lock, &shown, reference, position)?;
+        let code = self.load(
+            include_str!("call_flake.nix").into(),
+            "«nix-internal»/call-flake.nix",
+            Some(b"/"),
+            None,
+        )?;
+        let function = self.force(self.heap.thunk(code).value())?;
+        let fetch = crate::builtins::function("fetchFinalTree").unwrap_or(Value::NULL);
+        let argument = self.attrs(&mut [
+            (self.symbol(b"lock"), 0, lock),
+            (self.symbol(b"source"), 0, self.tree_value(&tree, false)),
+            (self.symbol(b"dir"), 0, self.heap.string(dir.as_bytes())),
+            (self.symbol(b"fetch"), 0, fetch),
+        ]);
+        self.apply(function, &[argument], 0)
+    }
+
+    /// Refuses a flake with unknown attributes, without outputs, or with inputs that its lock file
+    /// does not have.
+    fn check_flake(
+        &self,
+        flake: Value,
+        lock: Value,
+        shown: &str,
+        reference: &FlakeRef,
+        position: Pos,
+    ) -> Res<()> {
+        let Some(set) = flake.as_attrs() else {
+            let message = format!("file '{shown}/flake.nix' must be an attribute set");
+            return Err(self.fail(ErrorKind::Type, position, message));
+        };
+        for (name, _) in self.members(set) {
+            if !matches!(
+                name.as_str(),
+                "description" | "inputs" | "outputs" | "nixConfig" | "edition"
+            ) {
+                let at = set.find(self.symbol(name.as_bytes())).map_or(0, |found| found.position);
+                let place = self.place_text(at).unwrap_or_default();
+                let message = format!(
+                    "flake '{reference}' has an unsupported attribute '{name}', at {place}"
+                );
+                return Err(self.fail(ErrorKind::Other, 0, message));
+            }
+        }
+        let member = |name: &[u8]| set.get(self.symbol(name));
+        let Some(outputs) = member(b"outputs") else {
+            let message = format!("flake '{reference}' lacks attribute 'outputs'");
+            return Err(self.fail(ErrorKind::MissingAttribute, 0, message));
+        };
+        let outputs = self.force(outputs)?;
+        let Some(closure) = outputs.as_closure() else {
+            return Err(self.expected("a function", outputs, position));
+        };
+        let mut wanted: Vec<String> = Vec::new();
+        if let Some(inputs) = member(b"inputs") {
+            wanted.extend(self.members(self.set(inputs, position)?).into_iter().map(|m| m.0));
+        }
+        if let Some(pattern) = closure.lambda().pattern {
+            let formals = pattern.formals.iter().filter(|formal| formal.default.is_none());
+            wanted.extend(formals.map(|formal| self.name(formal.symbol)));
+        }
+        let known = self.locked_inputs(lock, position)?;
+        match wanted.iter().find(|name| *name != "self" && !known.contains(name)) {
+            None => Ok(()),
+            Some(name) => {
+                let message = format!(
+                    "input '{name}' of flake '{reference}' is not in its lock file\nLock it first, with `nix flake lock {shown}`."
+                );
+                Err(self.fail(ErrorKind::Other, 0, message))
+            }
+        }
+    }
+
+    /// The names of the inputs of the lock file's root.
+    fn locked_inputs(&self, lock: Value, position: Pos) -> Res<Vec<String>> {
+        let lock = self.set(lock, position)?;
+        let version = lock.get(self.symbol(b"version"));
+        if let Some(version) = version
+            && !matches!(self.force(version)?.as_small_int(), Some(5..=7))
+        {
+            let message = "the lock file has an unsupported version; versions 5 to 7 are known";
+            return Err(self.fail(ErrorKind::Other, position, message));
+        }
+        let missing = |what: &str| {
+            self.fail(ErrorKind::Other, position, format!("the lock file has no '{what}'"))
+        };
+        let part = |set: crate::attrs::Attrs, name: &[u8]| set.get(self.symbol(name));
+        let nodes = part(lock, b"nodes").ok_or_else(|| missing("nodes"))?;
+        let nodes = self.set(nodes, position)?;
+        let root = part(lock, b"root").ok_or_else(|| missing("root"))?;
+        let root = self.plain_string(root, position)?;
+        let root = part(nodes, root.bytes()).ok_or_else(|| missing("root node"))?;
+        match part(self.set(root, position)?, b"inputs") {
+            None => Ok(Vec::new()),
+            Some(inputs) => {
+                let inputs = self.set(inputs, position)?;
+                Ok(self.members(inputs).into_iter().map(|member| member.0).collect())
+            }
+        }
+    }
+}
+
+/// Seconds since 1970 as `YYYYMMDDhhmmss`.
+fn date(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Howard Hinnant's civil_from_days, with years that begin in March.
+    let shifted = days + 719_468;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_index = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
+    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
+    format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        assert_eq!(date(0), "19700101000000");
+        assert_eq!(date(1_795_530_059), "20261124142059");
+        assert_eq!(date(951_782_400), "20000229000000");
+        assert_eq!(date(4_107_542_399), "21000228235959");
+    }
+}

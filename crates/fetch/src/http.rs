@@ -1,0 +1,186 @@
+//! Downloads: tried again with growing pauses, gone on with where they broke off.
+
+use std::io::{self, Read, Seek as _, Write as _};
+use std::thread::sleep;
+use std::time::Duration;
+
+use cim_nix_model::Url;
+use tempfile::NamedTempFile;
+
+use crate::{Res, Settings};
+
+/// How one attempt ended that did not succeed.
+enum Failure {
+    /// Another attempt may succeed.
+    Passing(String),
+    Final(String),
+}
+
+/// Downloads a URL into a file.
+pub(crate) fn get(
+    settings: &Settings,
+    parsed: &Url,
+    url: &str,
+    headers: &[(String, String)],
+    say: &dyn Fn(&str),
+) -> Res<NamedTempFile> {
+    let failed = |error: io::Error| format!("unable to download '{url}': {error}");
+    let mut file = NamedTempFile::new().map_err(failed)?;
+    let mut headers = headers.to_vec();
+    headers.extend(credentials(settings, parsed));
+    let mut pause = Duration::from_millis(250);
+    let mut attempt = 0;
+    loop {
+        match fetch_rest(url, &headers, &mut file) {
+            Ok(()) => return Ok(file),
+            Err(Failure::Final(why)) => return Err(format!("unable to download '{url}': {why}")),
+            Err(Failure::Passing(why)) if attempt >= settings.retries => {
+                return Err(format!("unable to download '{url}': {why}"));
+            }
+            Err(Failure::Passing(why)) => {
+                attempt += 1;
+                let of = settings.retries;
+                say(&format!(
+                    "warning: unable to download '{url}': {why}; retrying in {} ms (attempt {attempt}/{of})",
+                    pause.as_millis()
+                ));
+                sleep(pause);
+                pause *= 2;
+            }
+        }
+    }
+}
+
+/// Gets what the file does not have yet.
+fn fetch_rest(
+    url: &str,
+    headers: &[(String, String)],
+    file: &mut NamedTempFile,
+) -> Result<(), Failure> {
+    let disk = |error: io::Error| Failure::Final(error.to_string());
+    let have = file.as_file().metadata().map_err(disk)?.len();
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_connect(Some(Duration::from_secs(15)))
+        .timeout_recv_response(Some(Duration::from_secs(300)))
+        .user_agent(concat!("cim-nix/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .into();
+    // The bytes are wanted as they are: a packed tar must not be unpacked on the way.
+    let mut request = agent.get(url).header("accept-encoding", "identity");
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    if have > 0 {
+        request = request.header("range", format!("bytes={have}-"));
+    }
+    let mut response = request.call().map_err(|error| match error {
+        ureq::Error::BadUri(_) | ureq::Error::Http(_) => Failure::Final(error.to_string()),
+        _ => Failure::Passing(error.to_string()),
+    })?;
+    let status = response.status().as_u16();
+    match status {
+        206 => {}
+        200..=299 => {
+            // All of it comes again.
+            file.as_file().set_len(0).map_err(disk)?;
+            file.rewind().map_err(disk)?;
+        }
+        416 => {
+            file.as_file().set_len(0).map_err(disk)?;
+            file.rewind().map_err(disk)?;
+            return Err(Failure::Passing("HTTP error 416".to_owned()));
+        }
+        408 | 429 | 500..=599 => return Err(Failure::Passing(format!("HTTP error {status}"))),
+        401 | 403 => {
+            let hint = "; is an access token (access-tokens) or a netrc entry missing?";
+            return Err(Failure::Final(format!("HTTP error {status}{hint}")));
+        }
+        _ => return Err(Failure::Final(format!("HTTP error {status}"))),
+    }
+    let mut body = response.body_mut().as_reader();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let n = match body.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Failure::Passing(error.to_string())),
+        };
+        file.write_all(&buffer[..n]).map_err(disk)?;
+    }
+}
+
+/// The header that proves who asks, from the netrc file.
+fn credentials(settings: &Settings, url: &Url) -> Option<(String, String)> {
+    let authority = url.authority.as_ref()?;
+    let (user, password) = match (&authority.user, &authority.password) {
+        (Some(user), Some(password)) => (user.clone(), password.clone()),
+        _ => {
+            let text = std::fs::read_to_string(settings.netrc.as_ref()?).ok()?;
+            netrc(&text, &authority.host)?
+        }
+    };
+    let token = base64(format!("{user}:{password}").as_bytes());
+    Some(("authorization".to_owned(), format!("Basic {token}")))
+}
+
+/// User name and password for a host.
+fn netrc(text: &str, host: &str) -> Option<(String, String)> {
+    let mut words = text.split_ascii_whitespace();
+    let (mut is_here, mut login, mut password) = (false, None, None);
+    while let Some(word) = words.next() {
+        match word {
+            "machine" | "default" => {
+                if is_here && password.is_some() {
+                    break;
+                }
+                (login, password) = (None, None);
+                is_here = word == "default" || words.next() == Some(host);
+            }
+            "login" if is_here => login = words.next(),
+            "password" if is_here => password = words.next(),
+            _ => {}
+        }
+    }
+    is_here.then_some(())?;
+    Some((login.unwrap_or_default().to_owned(), password?.to_owned()))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for chunk in bytes.chunks(3) {
+        let group = chunk.iter().fold(0_u32, |group, &byte| group << 8 | u32::from(byte))
+            << (8 * (3 - chunk.len()));
+        for at in 0..4 {
+            let digit = DIGITS[(group >> (18 - 6 * at)) as usize & 63];
+            out.push(if at <= chunk.len() { char::from(digit) } else { '=' });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_have_their_own_entries() {
+        let text = "machine a.org login x password y\nmachine b.org\n  login u\n  password p\ndefault login d password q";
+        let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
+        assert_eq!(netrc(text, "a.org"), pair("x", "y"));
+        assert_eq!(netrc(text, "b.org"), pair("u", "p"));
+        assert_eq!(netrc(text, "c.org"), pair("d", "q"));
+        assert_eq!(netrc("machine a.org login x password y", "c.org"), None);
+    }
+
+    #[test]
+    fn base64_is_padded() {
+        for (text, want) in
+            [("", ""), ("a", "YQ=="), ("ab", "YWI="), ("abc", "YWJj"), ("u:p", "dTpw")]
+        {
+            assert_eq!(base64(text.as_bytes()), want);
+        }
+    }
+}
