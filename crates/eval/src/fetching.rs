@@ -42,9 +42,16 @@ impl Evaluator {
         self.fail(ErrorKind::Other, 0, message)
     }
 
-    /// Fetches a source and gives it its store path.
-    pub(crate) fn fetch_source(&self, source: &FlakeRef, position: Pos) -> Res<Rc<Tree>> {
-        let key = source.to_string();
+    /// Fetches a source and gives it its store path. With `shows_store`, people see its files by
+    /// that path.
+    pub(crate) fn fetch_source(
+        &self,
+        source: &FlakeRef,
+        shows_store: bool,
+        position: Pos,
+    ) -> Res<Rc<Tree>> {
+        let name = source.text("name").unwrap_or("source");
+        let key = format!("{source} {name} {shows_store}");
         if let Some(known) = self.fetched.borrow().get(&key) {
             return Ok(known.clone());
         }
@@ -55,8 +62,7 @@ impl Evaluator {
         }
         let fetched = self.world.io().fetch(&resolved);
         let fetched = fetched.map_err(|message| self.fail(ErrorKind::Io, position, message))?;
-        let n = self.fetched.borrow().len();
-        let nowhere = format!("/\0source-{n}");
+        let nowhere = self.world.nowhere();
         let (real, shown) = (fetched.path, fetched.shown);
         self.world.mount(&nowhere, real.clone(), shown.clone(), fetched.tracked.as_ref());
         let mut locked = fetched.source;
@@ -68,6 +74,13 @@ impl Evaluator {
         if let Ok(Some(wanted)) = source.nar_hash()
             && wanted != hash
         {
+            if shows_store {
+                return Err(self.hash_mismatch(
+                    source.text("url").unwrap_or_default(),
+                    &wanted,
+                    &hash,
+                ));
+            }
             let wanted = wanted.format(HashFormat::Sri);
             let message = format!(
                 "NAR hash mismatch in input '{source}', expected '{wanted}' but got '{sri}'"
@@ -75,8 +88,8 @@ impl Evaluator {
             return Err(self.fail(ErrorKind::Other, position, message));
         }
         locked.set("narHash", text(sri));
-        let name = source.text("name").unwrap_or("source");
         let store_path = self.store.fixed_path(name, Method::Nar, &hash, &References::new());
+        let shown = if shows_store { store_path.clone() } else { shown };
         self.world.mount(&store_path, real, shown, fetched.tracked.as_ref());
         let tree = Rc::new(Tree { store_path, source: locked });
         self.fetched.borrow_mut().insert(key, tree.clone());
@@ -197,7 +210,7 @@ impl Evaluator {
     ) -> Res {
         let source = source.map_err(|error| self.refuse(error.to_string()))?;
         let source = self.checked_source(source, builtin, position)?;
-        let tree = self.fetch_source(&source, position)?;
+        let tree = self.fetch_source(&source, false, position)?;
         Ok(self.tree_value(&tree, false))
     }
 
@@ -255,7 +268,7 @@ impl Evaluator {
         attrs.entry("exportIgnore".to_owned()).or_insert(RefAttr::Bool(true));
         let source = FlakeRef::from_attrs(attrs).map_err(|e| self.refuse(e.to_string()))?;
         let source = self.checked_source(source, "fetchGit", position)?;
-        let tree = self.fetch_source(&source, position)?;
+        let tree = self.fetch_source(&source, false, position)?;
         Ok(self.tree_value(&tree, true))
     }
 
@@ -344,7 +357,7 @@ impl Evaluator {
             attrs.insert("name".to_owned(), text(name));
             let source = FlakeRef::from_attrs(attrs).map_err(|e| self.refuse(e.to_string()))?;
             let source = self.checked_source(source, "fetchTarball", position)?;
-            let tree = self.fetch_source(&source, position)?;
+            let tree = self.fetch_source(&source, true, position)?;
             return Ok(self.store_string(&tree.store_path).value());
         }
         let no_references = References::new();
@@ -364,21 +377,24 @@ impl Evaluator {
         if let Some(wanted) = wanted
             && wanted != hash
         {
-            let message = format!(
-                "hash mismatch in file downloaded from '{url}':\n  specified: {}\n  got:       {}",
-                wanted.format(HashFormat::Sri),
-                hash.format(HashFormat::Sri)
-            );
-            return Err(self.fail(ErrorKind::Other, position, message));
+            return Err(self.hash_mismatch(url, &wanted, &hash));
         }
         let path = self.store.fixed_path(name, Method::Flat, &hash, &no_references);
         self.world.mount(&path, fetched.path, url.to_owned(), None);
         Ok(self.store_string(&path).value())
     }
 
+    #[cold]
+    fn hash_mismatch(&self, url: &str, wanted: &Hash, got: &Hash) -> Failed {
+        let (wanted, got) = (wanted.format(HashFormat::Nix32), got.format(HashFormat::Nix32));
+        self.refuse(format!(
+            "hash mismatch in file downloaded from '{url}':\n  specified: sha256:{wanted}\n  got:       sha256:{got}"
+        ))
+    }
+
     /// The outputs of a flake, with its inputs and source, as `builtins.getFlake` gives them.
     pub(crate) fn flake_value(&self, reference: &FlakeRef, position: Pos) -> Res {
-        let tree = self.fetch_source(reference, position)?;
+        let tree = self.fetch_source(reference, false, position)?;
         let dir = reference.dir();
         let folder = match dir {
             "" => tree.store_path.clone(),

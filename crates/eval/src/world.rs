@@ -61,6 +61,11 @@ impl World {
         self.is_pure
     }
 
+    /// A path that nothing else has, for a source whose store path is not known yet.
+    pub(crate) fn nowhere(&self) -> String {
+        format!("/\0source-{}", self.mounts.borrow().len())
+    }
+
     /// Lets a store path stand for a folder.
     pub(crate) fn mount(
         &self,

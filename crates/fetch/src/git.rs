@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use cim_nix_eval::{Fetched, Io, Tracked};
-use cim_nix_model::{FlakeRef, Hash, HashFormat, HashKind, RefAttr, Url};
+use cim_nix_model::{FlakeRef, RefAttr, Url};
 
 use crate::{Fetching, Res};
 
@@ -54,6 +54,7 @@ impl<I: Io> Fetching<I> {
     fn working_tree(&self, source: &FlakeRef, folder: &Path) -> Res<Fetched> {
         let shown = folder.to_string_lossy().into_owned();
         let mut locked = source.clone();
+        locked.remove("narHash");
         let listed = git(folder, &["ls-files", "-z"])?;
         let files: Vec<Vec<u8>> = listed
             .split(|&byte| byte == 0)
@@ -93,8 +94,7 @@ impl<I: Io> Fetching<I> {
 
     /// A repository in the cache that has what is wanted.
     fn mirror(&self, source: &FlakeRef, url: &str) -> Res<PathBuf> {
-        let key = Hash::of(HashKind::Sha256, url.as_bytes()).format(HashFormat::Nix32);
-        let place = self.cached("git", &key);
+        let place = self.cached("git", &crate::key_of(url));
         if !place.join("HEAD").exists() {
             std::fs::create_dir_all(&place)
                 .map_err(|error| format!("cannot write to the cache: {error}"))?;
@@ -153,6 +153,8 @@ impl<I: Io> Fetching<I> {
             })?;
         }
         let mut locked = source.clone();
+        let hash = std::fs::read_to_string(place.join("hash")).map_err(|e| e.to_string())?;
+        locked.set("narHash", RefAttr::Text(hash));
         locked.set("rev", RefAttr::Text(rev.clone()));
         let is_shallow =
             repository.join("shallow").exists() || repository.join(".git/shallow").exists();

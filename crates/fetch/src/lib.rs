@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cim_nix_eval::{Fetched, FileKind, Io};
-use cim_nix_model::{FlakeRef, Hash, HashFormat, HashKind, RefAttr, References, Url};
+use cim_nix_model::{
+    FlakeRef, Hash, HashFormat, HashKind, Hasher, NarWriter, RefAttr, References, Url,
+};
 
 /// Where and how sources are fetched.
 #[derive(Clone, Debug)]
@@ -76,6 +78,8 @@ impl<I: Io> Fetching<I> {
         }
         let folder = PathBuf::from(path);
         let mut locked = source.clone();
+        // It is computed from what is there, never believed.
+        locked.remove("narHash");
         if source.number("lastModified").is_none() {
             let newest = newest(&folder).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => format!("path '{path}' does not exist"),
@@ -101,31 +105,19 @@ impl<I: Io> Fetching<I> {
         headers: &[(String, String)],
     ) -> Res<Fetched> {
         let wanted = source.nar_hash().map_err(|error| error.to_string())?;
-        let kind = if is_tree { "trees" } else { "files" };
-        let place = match &wanted {
-            Some(hash) => self.cached(kind, &hash.format(HashFormat::Nix32)),
-            None => {
-                let key = Hash::of(HashKind::Sha256, url.as_bytes()).format(HashFormat::Nix32);
-                self.cached(&format!("{kind}-by-url"), &key)
+        let mut locked = source.clone();
+        let path = match is_tree {
+            true => {
+                let (place, hash) = self.download_tree(url, wanted, headers)?;
+                locked.set("narHash", RefAttr::Text(hash.format(HashFormat::Sri)));
+                place.join("tree")
+            }
+            false => {
+                // The evaluator computes the hash; files are small.
+                locked.remove("narHash");
+                self.download_file(url, wanted, headers)?
             }
         };
-        let is_fresh = place.exists()
-            && (wanted.is_some()
-                || self.settings.is_offline
-                || age(&place).is_some_and(|age| age < self.settings.tarball_ttl));
-        if !is_fresh {
-            let file = self.get(url, headers)?;
-            if is_tree {
-                self.unpack_into(&place, |folder| archive::unpack(file.path(), url, folder))?;
-            } else {
-                let bytes = std::fs::read(file.path()).map_err(|e| format!("{url}: {e}"))?;
-                self.keep(&place, &bytes)?;
-            }
-        }
-        let mut locked = source.clone();
-        // The hash is computed from what is there, never believed.
-        locked.remove("narHash");
-        let path = if is_tree { place.join("tree") } else { place };
         if is_tree && source.number("lastModified").is_none() {
             let newest = newest_file(&path).unwrap_or(0);
             locked.set("lastModified", RefAttr::Number(newest));
@@ -133,11 +125,64 @@ impl<I: Io> Fetching<I> {
         Ok(Fetched { path, shown: format!("«{url}»"), source: locked, tracked: None })
     }
 
+    fn is_fresh(&self, place: &Path) -> bool {
+        self.settings.is_offline || age(place).is_some_and(|age| age < self.settings.tarball_ttl)
+    }
+
+    /// The place of an archive's files and the hash that they were found to have.
+    fn download_tree(
+        &self,
+        url: &str,
+        wanted: Option<Hash>,
+        headers: &[(String, String)],
+    ) -> Res<(PathBuf, Hash)> {
+        let of_hash = |hash: &Hash| self.cached("trees", &hash.format(HashFormat::Nix32));
+        let note = self.cached("urls", &key_of(url));
+        let known = wanted.filter(|hash| of_hash(hash).exists()).or_else(|| {
+            let text = std::fs::read_to_string(&note).ok().filter(|_| self.is_fresh(&note))?;
+            let hash = Hash::parse(text.trim(), Some(HashKind::Sha256)).ok()?;
+            (of_hash(&hash).exists() && wanted.is_none_or(|wanted| wanted == hash)).then_some(hash)
+        });
+        if let Some(hash) = known {
+            return Ok((of_hash(&hash), hash));
+        }
+        let file = self.get(url, headers)?;
+        let failed = |error: io::Error| format!("cannot write to the cache: {error}");
+        let parent = self.settings.cache.join("trees");
+        std::fs::create_dir_all(&parent).map_err(failed)?;
+        let folder =
+            tempfile::Builder::new().prefix(".new-").tempdir_in(&parent).map_err(failed)?;
+        let tree = folder.path().join("tree");
+        archive::unpack(file.path(), url, &tree)?;
+        // What is kept under a hash has that hash, whatever was wanted.
+        let hash = nar_hash(&tree).map_err(|error| format!("{url}: {error}"))?;
+        place_folder(folder, &of_hash(&hash)).map_err(failed)?;
+        self.keep(&note, hash.format(HashFormat::Nix32).as_bytes())?;
+        Ok((of_hash(&hash), hash))
+    }
+
+    fn download_file(
+        &self,
+        url: &str,
+        wanted: Option<Hash>,
+        headers: &[(String, String)],
+    ) -> Res<PathBuf> {
+        let place = self.cached("files", &key_of(url));
+        let fits = |hash: &Hash| nar_hash(&place).is_ok_and(|found| found == *hash);
+        if self.is_fresh(&place) && place.exists() && wanted.as_ref().is_none_or(fits) {
+            return Ok(place);
+        }
+        let file = self.get(url, headers)?;
+        let bytes = std::fs::read(file.path()).map_err(|error| format!("{url}: {error}"))?;
+        self.keep(&place, &bytes)?;
+        Ok(place)
+    }
+
     fn cached(&self, kind: &str, key: &str) -> PathBuf {
         self.settings.cache.join(kind).join(key)
     }
 
-    /// Puts a folder in place whole or not at all.
+    /// Makes a folder in the cache, whole or not at all.
     fn unpack_into(&self, place: &Path, unpack: impl FnOnce(&Path) -> Res<()>) -> Res<()> {
         let failed = |error: io::Error| format!("cannot write to the cache: {error}");
         let parent = place.parent().unwrap_or(place);
@@ -145,17 +190,9 @@ impl<I: Io> Fetching<I> {
         let folder = tempfile::Builder::new().prefix(".new-").tempdir_in(parent).map_err(failed)?;
         let tree = folder.path().join("tree");
         unpack(&tree)?;
-        if place.exists() {
-            let old =
-                tempfile::Builder::new().prefix(".old-").tempdir_in(parent).map_err(failed)?;
-            std::fs::rename(place, old.path().join("tree")).map_err(failed)?;
-        }
-        let kept = folder.keep();
-        match std::fs::rename(&kept, place) {
-            // Somebody else was faster with the same.
-            Err(_) if place.exists() => std::fs::remove_dir_all(&kept).map_err(failed),
-            renamed => renamed.map_err(failed),
-        }
+        let hash = nar_hash(&tree).map_err(failed)?;
+        std::fs::write(folder.path().join("hash"), hash.format(HashFormat::Sri)).map_err(failed)?;
+        place_folder(folder, place).map_err(failed)
     }
 
     fn keep(&self, place: &Path, bytes: &[u8]) -> Res<()> {
@@ -186,6 +223,51 @@ impl<I: Io> Fetching<I> {
         }
         http::get(&self.settings, &parsed, url, headers, &*self.say)
     }
+}
+
+fn key_of(url: &str) -> String {
+    Hash::of(HashKind::Sha256, url.as_bytes()).format(HashFormat::Nix32)
+}
+
+/// Renames a new folder to where it belongs.
+fn place_folder(folder: tempfile::TempDir, place: &Path) -> io::Result<()> {
+    let kept = folder.keep();
+    match std::fs::rename(&kept, place) {
+        // Somebody else was faster with the same.
+        Err(_) if place.exists() => std::fs::remove_dir_all(&kept),
+        renamed => renamed,
+    }
+}
+
+/// The hash of the archive of a file or folder.
+fn nar_hash(path: &Path) -> io::Result<Hash> {
+    fn node(path: &Path, nar: &mut NarWriter<&mut Hasher>) -> io::Result<()> {
+        use std::os::unix::ffi::OsStrExt as _;
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let metadata = std::fs::symlink_metadata(path)?;
+        if metadata.is_symlink() {
+            return nar.symlink(std::fs::read_link(path)?.as_os_str().as_bytes());
+        }
+        if metadata.is_file() {
+            return nar.file(metadata.permissions().mode() & 0o100 != 0, &std::fs::read(path)?);
+        }
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(path)? {
+            names.push(entry?.file_name());
+        }
+        names.sort_unstable();
+        nar.open()?;
+        for name in names {
+            nar.entry(name.as_bytes())?;
+            node(&path.join(&name), nar)?;
+            nar.end_entry()?;
+        }
+        nar.close()
+    }
+    let mut hasher = Hasher::new(HashKind::Sha256);
+    node(path, &mut NarWriter::new(&mut hasher)?)?;
+    Ok(hasher.finish())
 }
 
 /// Seconds since something was put in place.
