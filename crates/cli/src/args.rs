@@ -13,6 +13,7 @@ use crate::commands::eval_compat::EvalCompatArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::files::FilesArgs;
 use crate::commands::graph::GraphArgs;
+use crate::commands::instantiate::InstantiateArgs;
 use crate::commands::parse::ParseArgs;
 use crate::commands::symbols::SymbolsArgs;
 use crate::terminal::ColorWhen;
@@ -53,10 +54,12 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Look for faults in files and folders, and mend them
     Check(CheckArgs),
-    /// Evaluate a file or expression, without Nix
+    /// Evaluate a file, an expression or a flake, without Nix
     Eval(EvalCommand),
     /// Evaluate with the arguments of nix-instantiate
     EvalCompat(EvalCompatArgs),
+    /// Print the store paths of derivations, and write them on request
+    Instantiate(InstantiateArgs),
     /// Print the syntax tree or the tokens of a file
     Parse(ParseArgs),
     /// List what files define: bindings, attributes, parameters

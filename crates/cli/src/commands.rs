@@ -7,6 +7,7 @@ pub(crate) mod eval_compat;
 pub(crate) mod explain;
 pub(crate) mod files;
 pub(crate) mod graph;
+pub(crate) mod instantiate;
 pub(crate) mod parse;
 pub(crate) mod symbols;
 
@@ -22,6 +23,7 @@ pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
         Command::Check(args) => check::run(args, color),
         Command::Eval(args) => eval::run(args),
         Command::EvalCompat(args) => eval_compat::run(args),
+        Command::Instantiate(args) => instantiate::run(args),
         Command::Parse(args) => parse::run(args),
         Command::Symbols(args) => symbols::run(args),
         Command::Files(args) => files::run(args),

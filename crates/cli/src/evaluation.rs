@@ -3,7 +3,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cim_nix_base::Error;
 use cim_nix_eval::{EvalError, Evaluation, Handle, Lint, Lints, Settings, with_stack};
@@ -36,6 +36,12 @@ pub(crate) struct EvalArgs {
     /// How deeply functions may call each other
     #[arg(long, value_name = "N", help_heading = "Evaluation")]
     pub(crate) max_call_depth: Option<u32>,
+    /// Stop when values take more than SIZE, such as 500M or 4G [default: most of what is free]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Evaluation")]
+    pub(crate) max_memory: Option<usize>,
+    /// Stop after TIME, such as 30s or 5m
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Evaluation")]
+    pub(crate) timeout: Option<Duration>,
     /// Turn experimental features of the language on, separated by blanks
     #[arg(long, value_name = "NAMES", help_heading = "Evaluation")]
     pub(crate) extra_experimental_features: Vec<String>,
@@ -83,6 +89,8 @@ pub(crate) struct Surroundings {
     fetch: cim_nix_fetch::Settings,
     pub(crate) show_trace: bool,
     pub(crate) folder: PathBuf,
+    /// Where derivations and sources are written, if they are.
+    pub(crate) store_root: Option<PathBuf>,
     arguments: Vec<(String, String, bool)>,
 }
 
@@ -131,7 +139,9 @@ impl EvalArgs {
             search_path,
             home: env::var("HOME").unwrap_or(defaults.home),
             folder: folder.to_string_lossy().into_owned(),
-            max_memory: usize::MAX,
+            max_memory: self.max_memory.unwrap_or_else(free_memory),
+            max_calls: defaults.max_calls,
+            interrupt: defaults.interrupt,
             max_call_depth: self
                 .max_call_depth
                 .or_else(|| number("max-call-depth"))
@@ -153,7 +163,15 @@ impl EvalArgs {
                 pairs(list).map(|(name, value)| (name.to_owned(), value.to_owned(), is_expression)),
             );
         }
-        Ok(Surroundings { settings, fetch, show_trace, folder, arguments })
+        if let Some(timeout) = self.timeout {
+            let interrupt = settings.interrupt.clone();
+            // It ends with the program.
+            std::thread::spawn(move || {
+                std::thread::sleep(timeout);
+                interrupt.set();
+            });
+        }
+        Ok(Surroundings { settings, fetch, show_trace, folder, store_root: None, arguments })
     }
 }
 
@@ -195,6 +213,15 @@ impl EvalArgs {
 }
 
 impl Surroundings {
+    /// Turns on what flakes need; one is evaluated pure unless somebody says otherwise.
+    pub(crate) fn with_flakes(&mut self, is_flake: bool, is_impure: bool) {
+        let features = ["flakes", "nix-command", "fetch-tree"].map(str::to_owned);
+        self.settings.features.extend(features);
+        if is_flake {
+            self.settings.is_pure = !is_impure;
+        }
+    }
+
     /// Runs `work` with a new evaluation, and reports what went wrong.
     ///
     /// Errors: the machine does not let us.
@@ -202,11 +229,12 @@ impl Surroundings {
         self,
         work: impl FnOnce(&Evaluation, &Around, &mut Out) -> Result<(), Box<EvalError>> + Send,
     ) -> Result<Exit, Error> {
-        let Self { settings, fetch, show_trace, folder, arguments } = self;
+        let Self { settings, fetch, show_trace, folder, store_root, arguments } = self;
         let run = || {
             let mut out = Out::new();
             let say = |text: &str| note(text);
-            let io = Fetching::new(DiskIo, fetch, Box::new(say));
+            let disk = store_root.map_or_else(DiskIo::default, DiskIo::writing_to);
+            let io = Fetching::new(disk, fetch, Box::new(say));
             let evaluation = Evaluation::new(settings, Box::new(io), Box::new(say));
             let around = Around { folder, arguments };
             let result = work(&evaluation, &around, &mut out);
@@ -247,6 +275,47 @@ impl Around {
     pub(crate) fn path(&self, typed: &Path) -> PathBuf {
         self.folder.join(typed)
     }
+}
+
+/// Bytes that may be taken without harm to others: nine tenths of what is free.
+fn free_memory() -> usize {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let number = line.and_then(|line| line.split_ascii_whitespace().next()?.parse().ok());
+    number.map_or(usize::MAX, |kilobytes: usize| kilobytes.saturating_mul(1024) / 10 * 9)
+}
+
+/// Bytes: a number, maybe with K, M, G or T behind it.
+fn size(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor: usize = match text[digits.len()..]
+        .to_ascii_uppercase()
+        .trim_end_matches("IB")
+        .trim_end_matches('B')
+    {
+        "" => 1,
+        "K" => 1 << 10,
+        "M" => 1 << 20,
+        "G" => 1 << 30,
+        "T" => 1 << 40,
+        _ => return Err("a number with K, M, G or T behind it is wanted".to_owned()),
+    };
+    let number: usize = digits.parse().map_err(|_| "this is no number of bytes".to_owned())?;
+    number.checked_mul(factor).ok_or_else(|| "this is more than there can be".to_owned())
+}
+
+/// A time: a number of seconds, or one with ms, s, m or h behind it.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match &text[digits.len()..] {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("a number with ms, s, m or h behind it is wanted".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "this is no time".to_owned())?;
+    Ok(Duration::from_millis(number.saturating_mul(factor)))
 }
 
 fn pairs(list: &[String]) -> impl Iterator<Item = (&str, &str)> {

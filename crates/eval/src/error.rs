@@ -112,6 +112,18 @@ pub struct Frame {
 const FEW_REPEATED: usize = 5;
 
 impl EvalError {
+    /// A failure of whoever uses an evaluation.
+    #[must_use]
+    pub fn other(message: String) -> Self {
+        Self {
+            kind: ErrorKind::Other,
+            message,
+            place: None,
+            trace: Vec::new(),
+            suggestions: Vec::new(),
+        }
+    }
+
     /// The failure for a name that is not among the `known` ones.
     #[must_use]
     pub fn missing_attribute(message: String, name: &str, known: Vec<String>) -> Self {

@@ -10,6 +10,9 @@ use crate::evaluator::Evaluator;
 use crate::symbols::{Symbol, known};
 use crate::value::{Closure, Kind, Slots, State, Thunk, Value};
 
+/// Calls between two looks at the clock and the memory.
+const CALLS_BETWEEN_CHECKS: u32 = 1 << 12;
+
 /// Arguments that are gathered without taking memory for them.
 const FEW: usize = 6;
 
@@ -76,9 +79,24 @@ impl Evaluator {
         self.fail(ErrorKind::Limit, 0, "stack overflow; max-call-depth exceeded")
     }
 
+    /// Looks, once every few thousand calls, whether evaluation may go on.
     #[cold]
-    fn full(&self) -> Failed {
-        self.fail(ErrorKind::Limit, 0, "out of memory: the limit of `--max-memory` is reached")
+    #[inline(never)]
+    fn checkpoint(&self, position: Pos) -> Res<()> {
+        let message = if self.heap.is_full() {
+            "out of memory: the limit of `--max-memory` is reached"
+        } else if self.settings.interrupt.is_set() {
+            "evaluation took longer than `--timeout` allows"
+        } else {
+            let done = self.checkpoints.get() + 1;
+            self.checkpoints.set(done);
+            if done * u64::from(CALLS_BETWEEN_CHECKS) < self.settings.max_calls {
+                self.steps.set(CALLS_BETWEEN_CHECKS);
+                return Ok(());
+            }
+            "evaluation needs more calls than it may have"
+        };
+        Err(self.fail(ErrorKind::Limit, position, message))
     }
 
     /// The value of an expression.
@@ -341,9 +359,13 @@ impl Evaluator {
             let failed = self.too_deep();
             return Err(self.at(failed, position));
         }
-        if self.heap.is_full() {
+        let steps = self.steps.get();
+        self.steps.set(steps.wrapping_sub(1));
+        if steps == 0
+            && let Err(failed) = self.checkpoint(position)
+        {
             self.stack.pop(own);
-            return Err(self.full());
+            return Err(failed);
         }
         self.depth.set(depth + 1);
         let captures = closure.captures();

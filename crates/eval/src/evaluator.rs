@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cim_nix_base::LineIndex;
 use cim_nix_model::StoreDir;
@@ -40,6 +41,10 @@ pub struct Settings {
     pub folder: String,
     /// Bytes of memory for values.
     pub max_memory: usize,
+    /// About how many calls there may be.
+    pub max_calls: u64,
+    /// Stops evaluation from outside.
+    pub interrupt: Interrupt,
     /// How deeply calls may nest.
     pub max_call_depth: u32,
     /// What becomes of literals that are legal, but discouraged.
@@ -56,6 +61,21 @@ pub struct Settings {
     pub current_time: i64,
 }
 
+/// A flag that another thread sets to stop an evaluation.
+#[derive(Clone, Default, Debug)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Stops the evaluation soon.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -63,6 +83,8 @@ impl Default for Settings {
             home: "/homeless-shelter".to_owned(),
             folder: "/".to_owned(),
             max_memory: usize::MAX,
+            max_calls: u64::MAX,
+            interrupt: Interrupt::default(),
             max_call_depth: 10_000,
             lints: Lints::default(),
             features: Vec::new(),
@@ -101,6 +123,9 @@ pub(crate) struct Evaluator {
     failure: RefCell<Option<Box<Failure>>>,
     imports: RefCell<FxHashMap<Vec<u8>, Value>>,
     pub(crate) depth: Cell<u32>,
+    /// Calls until the next look at the clock and the memory.
+    pub(crate) steps: Cell<u32>,
+    pub(crate) checkpoints: Cell<u64>,
     /// Code that calls its first capture with the others, for one and for two arguments.
     /// A thunk that fails with the failure that is on its way.
     pub(crate) failed: Cell<Value>,
@@ -139,6 +164,8 @@ impl Evaluator {
             failure: RefCell::default(),
             imports: RefCell::default(),
             depth: Cell::new(0),
+            steps: Cell::new(0),
+            checkpoints: Cell::new(0),
             failed: Cell::new(Value::NULL),
             apply_codes: [const { Cell::new(None) }; 2],
             store,

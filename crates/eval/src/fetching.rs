@@ -91,6 +91,7 @@ impl Evaluator {
         let store_path = self.store.fixed_path(name, Method::Nar, &hash, &References::new());
         let shown = if shows_store { store_path.clone() } else { shown };
         self.world.mount(&store_path, real, shown, fetched.tracked.as_ref());
+        self.keep_source(nowhere.as_bytes(), &store_path, position)?;
         let tree = Rc::new(Tree { store_path, source: locked });
         self.fetched.borrow_mut().insert(key, tree.clone());
         Ok(tree)

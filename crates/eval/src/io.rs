@@ -1,6 +1,6 @@
 //! What an evaluation sees of the world.
 
-use cim_nix_model::{FlakeRef, References};
+use cim_nix_model::{FlakeRef, References, TreeWriter};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -80,11 +80,11 @@ pub trait Io {
     fn add_text(&self, _path: &str, _text: &[u8], _references: &References) -> io::Result<()> {
         Ok(())
     }
-    /// Keeps a file tree under a store path; `write` writes its archive.
+    /// Keeps a file tree under a store path; `write` gives its nodes.
     fn add_tree(
         &self,
         _path: &str,
-        _write: &mut dyn FnMut(&mut dyn io::Write) -> io::Result<()>,
+        _write: &mut dyn FnMut(&mut dyn TreeWriter) -> io::Result<()>,
     ) -> io::Result<()> {
         Ok(())
     }

@@ -12,7 +12,11 @@ use crate::value::{Kind, List, Str, Value};
 pub(crate) struct Text {
     bytes: Vec<u8>,
     context: u32,
+    is_too_long: bool,
 }
+
+/// Strings have their length in 32 bits.
+const MAX_TEXT: usize = u32::MAX as usize;
 
 impl Text {
     pub(crate) fn new() -> Self {
@@ -20,11 +24,18 @@ impl Text {
     }
 
     pub(crate) fn push(&mut self, ev: &Evaluator, text: Str) {
-        self.bytes.extend_from_slice(text.bytes());
+        if ev.heap.lacks((self.bytes.len() + text.bytes().len()) / 8) {
+            self.is_too_long = true;
+        }
+        self.push_bytes(text.bytes());
         self.context = ev.contexts.union(self.context, text.context());
     }
 
     pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
+        if self.is_too_long || self.bytes.len() + bytes.len() > MAX_TEXT {
+            self.is_too_long = true;
+            return;
+        }
         self.bytes.extend_from_slice(bytes);
     }
 
@@ -40,8 +51,12 @@ impl Text {
         self.context
     }
 
-    pub(crate) fn finish(self, ev: &Evaluator) -> Value {
-        ev.heap.string_with(&self.bytes, self.context).value()
+    /// The string. Errors: it would be longer than a string or the memory may be.
+    pub(crate) fn finish(self, ev: &Evaluator) -> Res {
+        if self.is_too_long {
+            return Err(ev.fail(ErrorKind::Limit, 0, "out of memory: a string is too long"));
+        }
+        Ok(ev.heap.string_with(&self.bytes, self.context).value())
     }
 }
 

@@ -238,6 +238,15 @@ impl Evaluation {
         Ok(value.as_attrs().map(names).unwrap_or_default())
     }
 
+    /// The elements of a list; none for other values.
+    ///
+    /// Errors: evaluation fails.
+    pub fn elements(&self, handle: Handle<'_>) -> Result<Vec<Handle<'_>>, Box<EvalError>> {
+        let value = self.owned(self.ev.force(handle.value))?;
+        let list = value.as_list().unwrap_or_default();
+        Ok(list.iter().map(|element| self.handle(element.get())).collect())
+    }
+
     /// The value of an attribute, if the value is a set that has it.
     ///
     /// Errors: evaluation fails.

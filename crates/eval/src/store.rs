@@ -6,7 +6,8 @@ use std::io;
 use std::rc::Rc;
 
 use cim_nix_model::{
-    Derivation, DerivationHash, Hash, HashKind, Hasher, Method, NarWriter, References, check_name,
+    Derivation, DerivationHash, Hash, HashKind, Hasher, Method, NarWriter, References, TreeWriter,
+    check_name,
 };
 
 use crate::code::Pos;
@@ -68,18 +69,28 @@ impl Evaluator {
         self.check_store_name(name, position)?;
         let tree = Tree { ev: self, filter, buffer: std::cell::RefCell::default() };
         let mut hasher = Hasher::new(HashKind::Sha256);
-        self.tree_result(tree.write(path, &mut hasher), path, position)?;
+        self.tree_result(tree.archive(path, &mut hasher), path, position)?;
         let hash = hasher.finish();
         let store_path = self.store.fixed_path(name, Method::Nar, &hash, &References::new());
-        let written = self.world.io().add_tree(&store_path, &mut |out| {
+        self.keep_tree(&tree, path, &store_path, position)?;
+        Ok(store_path)
+    }
+
+    fn keep_tree(&self, tree: &Tree<'_>, path: &[u8], store_path: &str, position: Pos) -> Res<()> {
+        let written = self.world.io().add_tree(store_path, &mut |out| {
             tree.write(path, out).map_err(|failure| match failure {
                 TreeFailure::Io(_, error) => error,
                 TreeFailure::Evaluation => io::Error::other("evaluation failed"),
             })
         });
         let written = written.map_err(|error| TreeFailure::Io(path.to_vec(), error));
-        self.tree_result(written, path, position)?;
-        Ok(store_path)
+        self.tree_result(written, path, position)
+    }
+
+    /// Adds a file tree to the store whose store path is known.
+    pub(crate) fn keep_source(&self, path: &[u8], store_path: &str, position: Pos) -> Res<()> {
+        let tree = Tree { ev: self, filter: None, buffer: std::cell::RefCell::default() };
+        self.keep_tree(&tree, path, store_path, position)
     }
 
     /// The hash of a file tree's archive.
@@ -91,7 +102,7 @@ impl Evaluator {
     ) -> Res<Hash> {
         let tree = Tree { ev: self, filter, buffer: std::cell::RefCell::default() };
         let mut hasher = Hasher::new(HashKind::Sha256);
-        self.tree_result(tree.write(path, &mut hasher), path, position)?;
+        self.tree_result(tree.archive(path, &mut hasher), path, position)?;
         Ok(hasher.finish())
     }
 
@@ -260,20 +271,24 @@ struct Tree<'t> {
 }
 
 impl Tree<'_> {
-    fn write(&self, path: &[u8], out: impl io::Write) -> Result<(), TreeFailure> {
+    fn archive(&self, path: &[u8], out: impl io::Write) -> Result<(), TreeFailure> {
         let mut nar = NarWriter::new(out).map_err(|error| TreeFailure::Io(path.to_vec(), error))?;
-        self.node(path, None, &mut nar, 0)
+        self.write(path, &mut nar)
+    }
+
+    fn write(&self, path: &[u8], out: &mut dyn TreeWriter) -> Result<(), TreeFailure> {
+        self.node(path, None, out, 0)
     }
 
     fn world(&self) -> &World {
         &self.ev.world
     }
 
-    fn node<W: io::Write>(
+    fn node(
         &self,
         path: &[u8],
         kind: Option<FileKind>,
-        nar: &mut NarWriter<W>,
+        nar: &mut dyn TreeWriter,
         depth: usize,
     ) -> Result<(), TreeFailure> {
         let failed = |error| TreeFailure::Io(path.to_vec(), error);

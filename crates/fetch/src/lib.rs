@@ -17,7 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use cim_nix_eval::{Fetched, FileKind, Io};
 use cim_nix_model::{
-    FlakeRef, Hash, HashFormat, HashKind, Hasher, NarWriter, RefAttr, References, Url,
+    FlakeRef, Hash, HashFormat, HashKind, Hasher, NarWriter, RefAttr, References, TreeWriter, Url,
 };
 
 /// Where and how sources are fetched.
@@ -334,7 +334,7 @@ impl<I: Io> Io for Fetching<I> {
     fn add_tree(
         &self,
         path: &str,
-        write: &mut dyn FnMut(&mut dyn io::Write) -> io::Result<()>,
+        write: &mut dyn FnMut(&mut dyn TreeWriter) -> io::Result<()>,
     ) -> io::Result<()> {
         self.files.add_tree(path, write)
     }

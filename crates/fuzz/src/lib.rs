@@ -7,7 +7,7 @@
 mod properties;
 mod soup;
 
-pub use properties::{check, edit, fix, lower, parse};
+pub use properties::{check, edit, evaluate, fix, lower, parse};
 pub use soup::{Random, soup};
 
 #[cfg(test)]
@@ -31,6 +31,11 @@ mod tests {
     #[test]
     fn lowering_any_text() {
         run(lower, 4_000);
+    }
+
+    #[test]
+    fn evaluating_any_text() {
+        run(evaluate, 1_000);
     }
 
     #[test]

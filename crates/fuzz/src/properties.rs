@@ -1,7 +1,10 @@
 //! The properties themselves.
 
+use std::path::Path;
+
 use cim_nix_analysis::{Checker, FixMode, Lints, fix_text};
 use cim_nix_base::{Severity, TextEdit, apply_edits};
+use cim_nix_eval::{Evaluation, Format, MemoryIo, Settings, with_stack};
 use cim_nix_semantics::{BindingId, Expr, ExprId, Target};
 use cim_nix_syntax::{Node, NodeKind, Tree, edit as edits};
 
@@ -130,4 +133,27 @@ pub fn fix(data: &[u8]) {
     let again = checker.check("default.nix", fixed.text.as_str(), &lints);
     let twice = fix_text(&mut checker, "default.nix", again, &lints, FixMode::Safe);
     assert_eq!(twice.text, fixed.text, "a second run changes more");
+}
+
+/// Evaluation of anything ends within its bounds, with a value or an error.
+pub fn evaluate(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let ran = with_stack(|| {
+        let settings = Settings { max_calls: 20_000, max_memory: 64 << 20, ..Settings::default() };
+        let files = MemoryIo::new().with_file("/in/file", "text");
+        let evaluation = Evaluation::new(settings, Box::new(files), Box::new(|_| {}));
+        let value = evaluation.text(&text, Path::new("/in"));
+        let value = value.and_then(|value| evaluation.force(value, true));
+        match value {
+            Ok(value) => {
+                for format in [Format::Nix, Format::Display, Format::Json, Format::Xml] {
+                    if let Err(error) = evaluation.write(value, format, true) {
+                        assert!(!error.render(true).is_empty());
+                    }
+                }
+            }
+            Err(error) => assert!(!error.render(true).is_empty()),
+        }
+    });
+    ran.expect("a thread with a large stack can be started");
 }

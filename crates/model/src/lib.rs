@@ -19,7 +19,7 @@ pub use aterm::AtermError;
 pub use derivation::{Derivation, DerivationHash, Method, Output};
 pub use flake_ref::{FlakeRef, FlakeRefError, RefAttr, RefAttrs};
 pub use hash::{Hash, HashError, HashFormat, HashKind, Hasher};
-pub use nar::NarWriter;
+pub use nar::{NarWriter, TreeWriter};
 pub use store_path::{
     NameError, References, StoreDir, check_name, downstream_placeholder, placeholder,
 };

@@ -2,9 +2,25 @@
 
 use std::io::{self, Write};
 
-/// Writes one archive. The calls follow the tree: [`file`](Self::file) or [`symlink`](Self::symlink)
-/// for a leaf, [`open`](Self::open), [`entry`](Self::entry) and its node for each name in byte
-/// order, then [`close`](Self::close) for a folder.
+/// Takes a file tree node by node: [`file`](Self::file) or [`symlink`](Self::symlink) for a leaf;
+/// [`open`](Self::open), then [`entry`](Self::entry), its node and [`end_entry`](Self::end_entry)
+/// for each name in byte order, then [`close`](Self::close) for a folder. All fail as writing does.
+pub trait TreeWriter {
+    /// A file.
+    fn file(&mut self, is_executable: bool, content: &[u8]) -> io::Result<()>;
+    /// A symbolic link.
+    fn symlink(&mut self, target: &[u8]) -> io::Result<()>;
+    /// The beginning of a folder.
+    fn open(&mut self) -> io::Result<()>;
+    /// The name of the node that comes next.
+    fn entry(&mut self, name: &[u8]) -> io::Result<()>;
+    /// The end of a node in a folder.
+    fn end_entry(&mut self) -> io::Result<()>;
+    /// The end of a folder.
+    fn close(&mut self) -> io::Result<()>;
+}
+
+/// Writes one archive.
 pub struct NarWriter<W> {
     out: W,
 }
@@ -37,8 +53,14 @@ impl<W: Write> NarWriter<W> {
         texts.iter().try_for_each(|text| self.text(text))
     }
 
-    /// A file.
-    pub fn file(&mut self, is_executable: bool, content: &[u8]) -> io::Result<()> {
+    /// What it was written to.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+}
+
+impl<W: Write> TreeWriter for NarWriter<W> {
+    fn file(&mut self, is_executable: bool, content: &[u8]) -> io::Result<()> {
         self.texts(&[b"(", b"type", b"regular"])?;
         if is_executable {
             self.texts(&[b"executable", b""])?;
@@ -46,34 +68,24 @@ impl<W: Write> NarWriter<W> {
         self.texts(&[b"contents", content, b")"])
     }
 
-    /// A symbolic link.
-    pub fn symlink(&mut self, target: &[u8]) -> io::Result<()> {
+    fn symlink(&mut self, target: &[u8]) -> io::Result<()> {
         self.texts(&[b"(", b"type", b"symlink", b"target", target, b")"])
     }
 
-    /// The beginning of a folder.
-    pub fn open(&mut self) -> io::Result<()> {
+    fn open(&mut self) -> io::Result<()> {
         self.texts(&[b"(", b"type", b"directory"])
     }
 
-    /// The name of the node that comes next.
-    pub fn entry(&mut self, name: &[u8]) -> io::Result<()> {
+    fn entry(&mut self, name: &[u8]) -> io::Result<()> {
         self.texts(&[b"entry", b"(", b"name", name, b"node"])
     }
 
-    /// The end of a node in a folder.
-    pub fn end_entry(&mut self) -> io::Result<()> {
+    fn end_entry(&mut self) -> io::Result<()> {
         self.text(b")")
     }
 
-    /// The end of a folder.
-    pub fn close(&mut self) -> io::Result<()> {
+    fn close(&mut self) -> io::Result<()> {
         self.text(b")")
-    }
-
-    /// What it was written to.
-    pub fn into_inner(self) -> W {
-        self.out
     }
 }
 

@@ -4,10 +4,99 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use cim_nix_eval::{FileKind, Io};
+use cim_nix_model::{References, TreeWriter};
 
 /// The disk and the environment as they are.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct DiskIo;
+#[derive(Clone, Default, Debug)]
+pub struct DiskIo {
+    /// The folder that stands for `/` where derivations and sources are written; none for
+    /// evaluation that writes nothing.
+    store_root: Option<PathBuf>,
+}
+
+impl DiskIo {
+    /// Writes what is instantiated below `root`: a store path `/nix/store/x` becomes
+    /// `ROOT/nix/store/x`. What is there already stays as it is.
+    #[must_use]
+    pub fn writing_to(root: PathBuf) -> Self {
+        Self { store_root: Some(root) }
+    }
+
+    /// Where a store path that is to be written lies, if it is not there yet.
+    fn place(&self, path: &str) -> io::Result<Option<PathBuf>> {
+        let Some(root) = &self.store_root else { return Ok(None) };
+        let place = root.join(path.trim_start_matches('/'));
+        if place.symlink_metadata().is_ok() {
+            return Ok(None);
+        }
+        if let Some(parent) = place.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        Ok(Some(place))
+    }
+}
+
+/// Store paths may not be written to, and are dated to the first second of 1970, as in all stores.
+fn seal(path: &Path, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let file = std::fs::File::open(path)?;
+    file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1))?;
+    file.set_permissions(std::fs::Permissions::from_mode(mode))
+}
+
+/// Writes a file tree beside its place.
+struct TreeFolder {
+    at: PathBuf,
+}
+
+impl TreeWriter for TreeFolder {
+    fn file(&mut self, is_executable: bool, content: &[u8]) -> io::Result<()> {
+        std::fs::write(&self.at, content)?;
+        seal(&self.at, if is_executable { 0o555 } else { 0o444 })
+    }
+
+    fn symlink(&mut self, target: &[u8]) -> io::Result<()> {
+        use std::os::unix::ffi::OsStrExt as _;
+
+        std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(target), &self.at)
+    }
+
+    fn open(&mut self) -> io::Result<()> {
+        std::fs::create_dir(&self.at)
+    }
+
+    fn entry(&mut self, name: &[u8]) -> io::Result<()> {
+        use std::os::unix::ffi::OsStrExt as _;
+
+        self.at.push(std::ffi::OsStr::from_bytes(name));
+        Ok(())
+    }
+
+    fn end_entry(&mut self) -> io::Result<()> {
+        self.at.pop();
+        Ok(())
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        seal(&self.at, 0o555)
+    }
+}
+
+/// Removes a half-written tree, whose folders may not be written to any more.
+fn remove_tree(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    if path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755));
+        if let Ok(entries) = std::fs::read_dir(path) {
+            entries.flatten().for_each(|entry| remove_tree(&entry.path()));
+        }
+        let _ = std::fs::remove_dir(path);
+    } else {
+        let _ = std::fs::remove_file(path);
+    }
+}
 
 fn kind_of(kind: std::fs::FileType) -> FileKind {
     if kind.is_symlink() {
@@ -85,6 +174,26 @@ impl Io for DiskIo {
         use std::os::unix::fs::PermissionsExt as _;
 
         Ok(std::fs::symlink_metadata(path)?.permissions().mode() & 0o100 != 0)
+    }
+
+    fn add_text(&self, path: &str, text: &[u8], _references: &References) -> io::Result<()> {
+        let Some(place) = self.place(path)? else { return Ok(()) };
+        let new = place.with_extension(format!("new-{}", std::process::id()));
+        std::fs::write(&new, text)?;
+        seal(&new, 0o444)?;
+        std::fs::rename(&new, &place)
+    }
+
+    fn add_tree(
+        &self,
+        path: &str,
+        write: &mut dyn FnMut(&mut dyn TreeWriter) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let Some(place) = self.place(path)? else { return Ok(()) };
+        let new = place.with_extension(format!("new-{}", std::process::id()));
+        remove_tree(&new);
+        let written = write(&mut TreeFolder { at: new.clone() });
+        written.and_then(|()| std::fs::rename(&new, &place)).inspect_err(|_| remove_tree(&new))
     }
 
     fn variable(&self, name: &str) -> Option<String> {

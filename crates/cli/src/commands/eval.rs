@@ -1,6 +1,6 @@
 //! `cim-nix eval`: the value of a file, an expression or a flake's attribute.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cim_nix_base::Error;
 use cim_nix_eval::{EvalError, Evaluation, Format, Handle};
@@ -73,46 +73,47 @@ enum ValueFormat {
     Raw,
 }
 
-enum Target {
+/// What is to be evaluated.
+pub(crate) enum Target {
     Text(String),
     File(PathBuf),
     Flake(Installable),
 }
 
-impl EvalCommand {
-    fn target(&self) -> Result<Target, Error> {
-        if let Some(text) = &self.expr {
-            return Ok(Target::Text(text.clone()));
-        }
-        if let Some(file) = &self.file {
-            return Ok(Target::File(file.clone()));
-        }
-        if self.what == "-" {
-            return Ok(Target::Text(String::from_utf8_lossy(&read_stdin()?).into_owned()));
-        }
-        let path = PathBuf::from(&self.what);
-        let is_flake = self.what.contains('#')
-            || (path.join("flake.nix").exists() && !path.join("default.nix").exists())
-            || (!path.exists() && self.what.contains(':'));
-        if is_flake {
-            return Installable::parse(&self.what).map(Target::Flake);
-        }
-        if !path.exists() {
-            let what = &self.what;
-            return Err(Error::user(format!("there is no file or folder `{what}`"))
-                .hint(format!("an expression: cim-nix eval -E '{what}'"))
-                .hint(format!("an attribute of the flake here: cim-nix eval '.#{what}'")));
-        }
-        if path.is_dir() && !path.join("default.nix").exists() {
-            let what = &self.what;
-            return Err(Error::user(format!("`{what}` has neither a default.nix nor a flake.nix")));
-        }
-        Ok(Target::File(path))
+/// What somebody means who gave an expression, a file, or one of them or a flake as `what`.
+pub(crate) fn target(expr: Option<&str>, file: Option<&Path>, what: &str) -> Result<Target, Error> {
+    if let Some(text) = expr {
+        return Ok(Target::Text(text.to_owned()));
     }
+    if let Some(file) = file {
+        return Ok(Target::File(file.to_owned()));
+    }
+    if what == "-" {
+        return Ok(Target::Text(String::from_utf8_lossy(&read_stdin()?).into_owned()));
+    }
+    if what.starts_with('<') && what.ends_with('>') {
+        return Ok(Target::Text(what.to_owned()));
+    }
+    let path = PathBuf::from(what);
+    let is_flake = what.contains('#')
+        || (path.join("flake.nix").exists() && !path.join("default.nix").exists())
+        || (!path.exists() && what.contains(':'));
+    if is_flake {
+        return Installable::parse(what).map(Target::Flake);
+    }
+    if !path.exists() {
+        return Err(Error::user(format!("there is no file or folder `{what}`"))
+            .hint(format!("an expression: cim-nix eval -E '{what}'"))
+            .hint(format!("an attribute of the flake here: cim-nix eval '.#{what}'")));
+    }
+    if path.is_dir() && !path.join("default.nix").exists() {
+        return Err(Error::user(format!("`{what}` has neither a default.nix nor a flake.nix")));
+    }
+    Ok(Target::File(path))
 }
 
 pub(crate) fn run(args: &EvalCommand) -> Result<Exit, Error> {
-    let target = args.target()?;
+    let target = target(args.expr.as_deref(), args.file.as_deref(), &args.what)?;
     let format = match args.format {
         _ if args.json => Format::Json,
         _ if args.raw => Format::Raw,
@@ -122,11 +123,7 @@ pub(crate) fn run(args: &EvalCommand) -> Result<Exit, Error> {
         ValueFormat::Raw => Format::Raw,
     };
     let mut surroundings = args.eval_args.surroundings()?;
-    let features = ["flakes", "nix-command", "fetch-tree"].map(str::to_owned);
-    surroundings.settings.features.extend(features);
-    if matches!(target, Target::Flake(_)) {
-        surroundings.settings.is_pure = !args.eval_args.impure;
-    }
+    surroundings.with_flakes(matches!(target, Target::Flake(_)), args.eval_args.impure);
     let system = surroundings.settings.system.clone();
     surroundings.evaluate(|evaluation, around, out| {
         let arguments = around.arguments(evaluation)?;

@@ -54,15 +54,31 @@ pub(crate) struct EvalCompatArgs {
     /// Leave the places of definition out of XML
     #[arg(long)]
     no_location: bool,
+    /// Write derivations and sources to the store that NIX_REMOTE names as `local?root=FOLDER`
+    #[arg(long)]
+    read_write_mode: bool,
     #[command(flatten)]
     eval_args: EvalArgs,
+}
+
+/// The folder that NIX_REMOTE names. Real stores have a database, which is not ours to write.
+fn store_root() -> Result<PathBuf, Error> {
+    let remote = std::env::var("NIX_REMOTE").unwrap_or_default();
+    match remote.strip_prefix("local?root=") {
+        Some(root) if !root.is_empty() => Ok(PathBuf::from(root)),
+        _ => Err(Error::user("--read-write-mode needs NIX_REMOTE=local?root=FOLDER")
+            .hint("other stores have a database that this program does not write")),
+    }
 }
 
 pub(crate) fn run(args: &EvalCompatArgs) -> Result<Exit, Error> {
     if args.parse {
         return run_parse(args);
     }
-    let surroundings = args.eval_args.surroundings()?;
+    let mut surroundings = args.eval_args.surroundings()?;
+    if args.read_write_mode {
+        surroundings.store_root = Some(store_root()?);
+    }
     let stdin = match args.files.iter().any(|file| file == "-") {
         true => Some(String::from_utf8_lossy(&read_stdin()?).into_owned()),
         false => None,

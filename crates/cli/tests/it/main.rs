@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "these tests run the program on real files")]
 #![allow(clippy::unwrap_used, reason = "what a test cannot do fails it")]
 
+mod bounds;
 mod check;
 mod config;
 mod docs;

@@ -42,12 +42,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         let mut text = Text::new();
         let why = "while evaluating the first argument passed to builtins.toString";
         ev.coerce(value, &mut text, Coercion::TO_STRING, position, why)?;
-        Ok(text.finish(ev))
+        text.finish(ev)
     }),
     Entry::new("toJSON", 1, 0, |ev, a, position| {
         let mut text = Text::new();
         json::push_json(ev, a[0], &mut text, true, position)?;
-        Ok(text.finish(ev))
+        text.finish(ev)
     }),
     Entry::new("fromJSON", 1, 1, |ev, a, position| {
         let text = ev.plain_string(a[0], position).map_err(|failed| {
@@ -62,7 +62,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("toXML", 1, 0, |ev, a, position| {
         let mut text = Text::new();
         xml::to_xml(ev, a[0], &mut text, true, position)?;
-        Ok(text.finish(ev))
+        text.finish(ev)
     }),
     Entry::new("fromTOML", 1, 1, |ev, a, position| {
         let text = ev.plain_string(a[0], position).map_err(|failed| {

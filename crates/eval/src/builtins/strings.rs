@@ -36,7 +36,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             let why = "while evaluating one element of the list of strings to concat passed to builtins.concatStringsSep";
             ev.coerce(element.get(), &mut text, Coercion::INTERPOLATION, position, why)?;
         }
-        Ok(text.finish(ev))
+        text.finish(ev)
     }),
     Entry::new("replaceStrings", 3, 0, replace_strings),
     Entry::new("match", 2, 2, |ev, a, position| {
@@ -181,7 +181,7 @@ fn replace_strings(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
             }
         }
     }
-    Ok(out.finish(ev))
+    out.finish(ev)
 }
 
 fn groups(ev: &Evaluator, found: &regex::bytes::Captures<'_>) -> Value {

@@ -205,7 +205,7 @@ impl Evaluator {
             }
             self.coerce(value, &mut out, builtins::Coercion::INTERPOLATION, *position, SEGMENT)?;
         }
-        Ok(out.finish(self))
+        out.finish(self)
     }
 
     pub(super) fn eval_add(&self, code: &'static JoinCode, frame: Slots, captures: Slots) -> Res {
@@ -244,7 +244,7 @@ impl Evaluator {
                         self.coerce(value, &mut out, how, *position, SEGMENT)?;
                         next = parts.next().map(|(part, position)| (part, position));
                     }
-                    sum = out.finish(self);
+                    sum = out.finish(self)?;
                 }
             }
         }

@@ -1,0 +1,87 @@
+//! Evaluation ends: by its own limits, with an error and never a crash.
+
+use std::time::{Duration, Instant};
+
+use crate::sandbox::Sandbox;
+
+/// What an evaluation that must fail says.
+fn fault(args: &[&str], expr: &str) -> String {
+    let sandbox = Sandbox::new("");
+    let mut command = sandbox.command("eval");
+    let output = command.args(args).args(["-E", expr]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{expr}: {output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn value(expr: &str) -> String {
+    let sandbox = Sandbox::new("");
+    let output = sandbox.command("eval").args(["-E", expr]).output().unwrap();
+    assert!(output.status.success(), "{expr}: {output:?}");
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+#[test]
+fn memory_is_bounded() {
+    let grow = "let f = n: [ n ] ++ f (n + 1); in builtins.foldl' (a: b: a ++ [ b ]) [ ] (builtins.genList (i: i) 1000000)";
+    let said = fault(&["--max-memory", "100M"], grow);
+    assert!(said.contains("out of memory: the limit of `--max-memory` is reached"), "{said}");
+    let text = "builtins.foldl' (a: _: a + a) \"xxxxxxxx\" (builtins.genList (i: i) 60)";
+    let said = fault(&["--max-memory", "100M"], text);
+    assert!(said.contains("out of memory"), "{said}");
+    let list = "builtins.length (builtins.genList (i: i) 100000000)";
+    let said = fault(&["--max-memory", "100M"], list);
+    assert!(said.contains("memory") || said.contains("size"), "{said}");
+}
+
+#[test]
+fn time_is_bounded() {
+    let start = Instant::now();
+    let said = fault(
+        &["--timeout", "300ms"],
+        "let f = n: if n == 0 then 0 else f (n - 1); in builtins.foldl' (a: _: f 1000) 0 (builtins.genList (i: i) 100000000)",
+    );
+    assert!(said.contains("evaluation took longer than `--timeout` allows"), "{said}");
+    assert!(start.elapsed() < Duration::from_secs(60));
+    // `tryEval` does not catch it.
+    let said = fault(
+        &["--timeout", "300ms"],
+        "let f = n: if n == 0 then 0 else f (n - 1); in builtins.foldl' (a: _: builtins.tryEval (f 1000)) 0 (builtins.genList (i: i) 200000)",
+    );
+    assert!(said.contains("evaluation took longer than `--timeout` allows"), "{said}");
+}
+
+#[test]
+fn calls_nest_as_deeply_as_in_nix() {
+    let deep = |n: u32| format!("let f = n: if n == 0 then 0 else 1 + f (n - 1); in f {n}");
+    assert_eq!(value(&deep(9_000)), "9000");
+    let said = fault(&[], &deep(100_000));
+    assert!(said.contains("stack overflow; max-call-depth exceeded"), "{said}");
+    let said = fault(&["--max-call-depth", "50"], &deep(100));
+    assert!(said.contains("stack overflow; max-call-depth exceeded"), "{said}");
+}
+
+#[test]
+fn recursion_in_data_is_an_error() {
+    let nested = "builtins.foldl' (a: _: [ a ]) [ ] (builtins.genList (i: i) 100000)";
+    for function in [
+        "builtins.toJSON",
+        "builtins.toXML",
+        "x: builtins.deepSeq x 1",
+        "x: x == x && [ x ] == [ x ]",
+        "x: x",
+        "x: builtins.lessThan x x",
+    ] {
+        let sandbox = Sandbox::new("");
+        let expr = format!("({function}) ({nested})");
+        let output = sandbox.command("eval").args(["-E", &expr]).output().unwrap();
+        // Either it is done or it is an error, but it is no crash.
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{function}: {:?}", output.status);
+    }
+    let said = fault(&[], "let x = x; in x");
+    assert!(said.contains("infinite recursion encountered"), "{said}");
+    let said = fault(&[], "let x = { y = x.y; }; in x.y");
+    assert!(said.contains("infinite recursion encountered"), "{said}");
+    let said = fault(&[], "builtins.toJSON (let x = { a = x; }; in x)");
+    assert!(said.contains("stack overflow"), "{said}");
+    assert_eq!(value("let x = { a = x; }; in x"), "{ a = «repeated»; }");
+}
