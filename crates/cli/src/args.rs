@@ -12,6 +12,7 @@ use crate::commands::eval::EvalCommand;
 use crate::commands::eval_compat::EvalCompatArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::files::FilesArgs;
+use crate::commands::flake::FlakeArgs;
 use crate::commands::graph::GraphArgs;
 use crate::commands::instantiate::InstantiateArgs;
 use crate::commands::parse::ParseArgs;
@@ -60,6 +61,8 @@ pub(crate) enum Command {
     EvalCompat(EvalCompatArgs),
     /// Print the store paths of derivations, and write them on request
     Instantiate(InstantiateArgs),
+    /// Show what a flake has and where it comes from
+    Flake(FlakeArgs),
     /// Print the syntax tree or the tokens of a file
     Parse(ParseArgs),
     /// List what files define: bindings, attributes, parameters

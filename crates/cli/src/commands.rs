@@ -6,6 +6,7 @@ pub(crate) mod eval;
 pub(crate) mod eval_compat;
 pub(crate) mod explain;
 pub(crate) mod files;
+pub(crate) mod flake;
 pub(crate) mod graph;
 pub(crate) mod instantiate;
 pub(crate) mod parse;
@@ -24,6 +25,7 @@ pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
         Command::Eval(args) => eval::run(args),
         Command::EvalCompat(args) => eval_compat::run(args),
         Command::Instantiate(args) => instantiate::run(args),
+        Command::Flake(args) => flake::run(args),
         Command::Parse(args) => parse::run(args),
         Command::Symbols(args) => symbols::run(args),
         Command::Files(args) => files::run(args),

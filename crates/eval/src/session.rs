@@ -206,6 +206,21 @@ impl Evaluation {
         self.owned(self.ev.flake_value(reference, 0)).map(|value| self.handle(value))
     }
 
+    /// Fetches a source: the reference with all that is known now, and its store path.
+    ///
+    /// Errors: it cannot be fetched.
+    pub fn source(&self, reference: &FlakeRef) -> Result<(FlakeRef, String), Box<EvalError>> {
+        let tree = self.owned(self.ev.fetch_source(reference, false, 0))?;
+        Ok((tree.source.clone(), tree.store_path.clone()))
+    }
+
+    /// The bytes of a file as evaluation sees it.
+    ///
+    /// Errors: it cannot be read.
+    pub fn read(&self, path: &str) -> Result<Vec<u8>, Box<EvalError>> {
+        self.owned(self.ev.read_file(path.as_bytes(), 0))
+    }
+
     /// The first of several attribute paths that a value has, as the names on the way.
     ///
     /// Errors: evaluation fails on the way.

@@ -166,12 +166,11 @@ impl World {
     pub(crate) fn list(&self, path: &[u8]) -> io::Result<Vec<(Vec<u8>, FileKind)>> {
         let real = self.real(path)?;
         let mut entries = self.io.list(&real)?;
-        if let Way::Mounted { mount, rest, .. } = self.way(path)? {
-            if let Some(tracked) = &mount.tracked {
-                let slash: &[u8] = if rest.is_empty() { b"" } else { b"/" };
-                entries
-                    .retain(|(name, _)| tracked.paths.contains(&[&rest[..], slash, name].concat()));
-            }
+        if let Way::Mounted { mount, rest, .. } = self.way(path)?
+            && let Some(tracked) = &mount.tracked
+        {
+            let slash: &[u8] = if rest.is_empty() { b"" } else { b"/" };
+            entries.retain(|(name, _)| tracked.paths.contains(&[&rest[..], slash, name].concat()));
         }
         Ok(entries)
     }

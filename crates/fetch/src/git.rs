@@ -75,6 +75,9 @@ impl<I: Io> Fetching<I> {
                 locked.set("dirtyShortRev", RefAttr::Text(format!("{}-dirty", &head[..7])));
             } else {
                 locked.set("rev", RefAttr::Text(head.clone()));
+                if let Ok(name) = line(folder, &["symbolic-ref", "-q", "HEAD"]) {
+                    locked.set("ref", RefAttr::Text(name));
+                }
                 set_number(&mut locked, "revCount", line(folder, &["rev-list", "--count", "HEAD"]));
             }
             set_number(&mut locked, "lastModified", line(folder, &["log", "-1", "--format=%ct"]));
@@ -158,10 +161,11 @@ impl<I: Io> Fetching<I> {
         locked.set("rev", RefAttr::Text(rev.clone()));
         let is_shallow =
             repository.join("shallow").exists() || repository.join(".git/shallow").exists();
-        if !is_shallow && let Ok(count) = line(repository, &["rev-list", "--count", &rev]) {
-            if let Ok(count) = count.parse() {
-                locked.set("revCount", RefAttr::Number(count));
-            }
+        if !is_shallow
+            && let Ok(count) = line(repository, &["rev-list", "--count", &rev])
+            && let Ok(count) = count.parse()
+        {
+            locked.set("revCount", RefAttr::Number(count));
         }
         if let Ok(seconds) = line(repository, &["log", "-1", "--format=%ct", &rev])?.parse() {
             locked.set("lastModified", RefAttr::Number(seconds));

@@ -61,6 +61,11 @@ fn fetch_rest(
     let have = file.as_file().metadata().map_err(disk)?.len();
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
+        .tls_config(
+            ureq::tls::TlsConfig::builder()
+                .root_certs(ureq::tls::RootCerts::PlatformVerifier)
+                .build(),
+        )
         .timeout_connect(Some(Duration::from_secs(15)))
         .timeout_recv_response(Some(Duration::from_secs(300)))
         .user_agent(concat!("cim-nix/", env!("CARGO_PKG_VERSION")))

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod aterm;
+mod date;
 mod derivation;
 mod flake_ref;
 mod hash;
@@ -16,6 +17,7 @@ mod store_path;
 mod url;
 
 pub use aterm::AtermError;
+pub use date::date_digits;
 pub use derivation::{Derivation, DerivationHash, Method, Output};
 pub use flake_ref::{FlakeRef, FlakeRefError, RefAttr, RefAttrs};
 pub use hash::{Hash, HashError, HashFormat, HashKind, Hasher};

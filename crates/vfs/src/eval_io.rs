@@ -19,6 +19,11 @@ impl DiskIo {
     /// `ROOT/nix/store/x`. What is there already stays as it is.
     #[must_use]
     pub fn writing_to(root: PathBuf) -> Self {
+        let parent = root.parent().and_then(|parent| parent.canonicalize().ok());
+        let root = match (parent, root.file_name()) {
+            (Some(parent), Some(name)) => parent.join(name),
+            _ => root,
+        };
         Self { store_root: Some(root) }
     }
 
@@ -153,6 +158,15 @@ impl Io for DiskIo {
             let entry = entry?;
             let name = entry.file_name().into_encoded_bytes();
             entries.push((name, kind_of(entry.file_type()?)));
+        }
+        // What is written is no part of what is read, even where it lies in the same folder: a
+        // source would have to contain itself.
+        if let Some(root) = &self.store_root
+            && root.parent() == Some(path)
+        {
+            entries.retain(|(name, _)| {
+                Some(name.as_slice()) != root.file_name().map(|n| n.as_encoded_bytes())
+            });
         }
         entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         Ok(entries)

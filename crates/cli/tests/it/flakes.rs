@@ -205,3 +205,119 @@ fn help_and_mistakes_lead_on() {
         "#]],
     );
 }
+
+/// What Nix 2.34.8 shows of the same flake, but for the first line.
+const SHOWN: &str = "\
+├───apps
+│   └───x86_64-linux
+│       └───run: app: runs
+├───checks
+│   └───x86_64-linux
+│       └───t: derivation 't'
+├───devShells
+│   └───x86_64-linux
+│       └───default: development environment 'shell'
+├───legacyPackages
+│   └───x86_64-linux omitted (use '--legacy' to show)
+├───nixosConfigurations
+│   └───host: NixOS configuration
+├───other: unknown
+├───overlays
+│   └───default: Nixpkgs overlay
+├───packages
+│   ├───aarch64-linux
+│   │   └───default omitted (use '--all-systems' to show)
+│   └───x86_64-linux
+│       └───tool: package 'tool-1.2'
+└───templates
+    └───t: template: A template";
+
+const OUTPUTS: &str = r#"
+//- flake.nix
+{
+  description = "what it shows";
+  outputs = { self }:
+    let
+      d = name: derivation { inherit name; system = "x86_64-linux"; builder = "/bin/sh"; src = ./src; };
+    in
+    {
+      packages.x86_64-linux.tool = (d "tool-1.2") // { meta.description = "A tool"; };
+      packages.aarch64-linux.default = d "arm";
+      legacyPackages.x86_64-linux.a = d "a";
+      checks.x86_64-linux.t = d "t";
+      devShells.x86_64-linux.default = d "shell";
+      apps.x86_64-linux.run = { type = "app"; program = "/bin/x"; meta.description = "runs"; };
+      overlays.default = final: prev: { };
+      nixosConfigurations.host = { config = throw "no"; };
+      templates.t = { path = ./.; description = "A template"; };
+      other = 3;
+    };
+}
+//- src/file
+x
+"#;
+
+#[test]
+fn show_shows_what_nix_shows() {
+    let sandbox = Sandbox::new(OUTPUTS);
+    let value = |args: &str| {
+        let output = sandbox.command(args).env("NIX_CONFIG", "system = x86_64-linux").output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{args}: {output:?}");
+        stdout(&output)
+    };
+    let text = value("flake show");
+    let (first, rest) = text.split_once('\n').unwrap();
+    assert!(first.starts_with("path:/"), "{first}");
+    assert_eq!(rest.trim_end(), SHOWN);
+    let json: serde_json::Value =
+        serde_json::from_str(&value("flake show --json --legacy")).unwrap();
+    assert_eq!(json["packages"]["x86_64-linux"]["tool"]["description"], "A tool");
+    assert_eq!(json["legacyPackages"]["x86_64-linux"]["a"]["type"], "derivation");
+    assert_eq!(json["packages"]["aarch64-linux"]["default"], serde_json::json!({}));
+    let text = value("flake metadata");
+    assert!(text.contains("Description:   what it shows\n"), "{text}");
+    assert!(text.contains("Path:          /nix/store/"), "{text}");
+}
+
+#[test]
+fn metadata_shows_inputs_and_survives_circles() {
+    let sandbox = committed();
+    let text = value(&sandbox, ".#one");
+    assert_eq!(text, "1");
+    let mut command = sandbox.command("flake metadata");
+    let output = command.env("PATH", std::env::var_os("PATH").unwrap()).output().unwrap();
+    let text = stdout(&output);
+    assert!(text.contains("Inputs:\n├───data: path:./data\n└───dep: path:./dep\n"), "{text}");
+    assert!(
+        text.contains("Revision:      ") && text.contains("Last modified: 2024-01-02 03:04:05"),
+        "{text}"
+    );
+    sandbox.write(
+        "flake.lock",
+        r#"{"version":7,"root":"root","nodes":{"root":{"inputs":{"a":"a"}},"a":{"inputs":{"a":"a","b":"root"}}}}"#,
+    );
+    let mut command = sandbox.command("flake metadata");
+    let output = command.env("PATH", std::env::var_os("PATH").unwrap()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn instantiate_writes_what_the_derivation_needs() {
+    let sandbox = Sandbox::new(OUTPUTS);
+    let mut command = sandbox.command("instantiate .#packages.x86_64-linux.tool --to out");
+    let output = command.output().unwrap();
+    // As `nix eval .#packages.x86_64-linux.tool.drvPath` of Nix 2.34.8 says.
+    let path = stdout(&output);
+    let path = path.trim_end();
+    assert!(path.starts_with("/nix/store/") && path.ends_with("-tool-1.2.drv"), "{output:?}");
+    let text = sandbox.read(&format!("out{path}"));
+    assert!(text.starts_with("Derive([(\"out\",\"/nix/store/"), "{text}");
+    let source = text.split('"').find(|part| part.ends_with("-src")).unwrap().to_owned();
+    assert_eq!(sandbox.read(&format!("out{source}/file")), "x\n");
+    // A second time, all is there already.
+    let again = sandbox.command("instantiate .#packages.x86_64-linux.tool --to out").output();
+    assert_eq!(stdout(&again.unwrap()).trim_end(), path);
+    let none = sandbox.command("instantiate -E 1").output().unwrap();
+    assert!(String::from_utf8_lossy(&none.stderr).contains("is no derivation"), "{none:?}");
+}

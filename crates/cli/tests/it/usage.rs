@@ -14,8 +14,10 @@ fn help_of_the_program() {
 
         Commands:
           check        Look for faults in files and folders, and mend them
-          eval         Evaluate a file or expression, without Nix
+          eval         Evaluate a file, an expression or a flake, without Nix
           eval-compat  Evaluate with the arguments of nix-instantiate
+          instantiate  Print the store paths of derivations, and write them on request
+          flake        Show what a flake has and where it comes from
           parse        Print the syntax tree or the tokens of a file
           symbols      List what files define: bindings, attributes, parameters
           files        List the files of a project, and what each one is
@@ -91,8 +93,10 @@ fn wrong_arguments_are_refused() {
 
         Commands:
           check        Look for faults in files and folders, and mend them
-          eval         Evaluate a file or expression, without Nix
+          eval         Evaluate a file, an expression or a flake, without Nix
           eval-compat  Evaluate with the arguments of nix-instantiate
+          instantiate  Print the store paths of derivations, and write them on request
+          flake        Show what a flake has and where it comes from
           parse        Print the syntax tree or the tokens of a file
           symbols      List what files define: bindings, attributes, parameters
           files        List the files of a project, and what each one is
