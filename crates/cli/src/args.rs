@@ -16,6 +16,7 @@ use crate::commands::flake::FlakeArgs;
 use crate::commands::graph::GraphArgs;
 use crate::commands::instantiate::InstantiateArgs;
 use crate::commands::parse::ParseArgs;
+use crate::commands::repl::ReplArgs;
 use crate::commands::symbols::SymbolsArgs;
 use crate::terminal::ColorWhen;
 
@@ -63,6 +64,8 @@ pub(crate) enum Command {
     Instantiate(InstantiateArgs),
     /// Show what a flake has and where it comes from
     Flake(FlakeArgs),
+    /// Evaluate expressions as you type them
+    Repl(ReplArgs),
     /// Print the syntax tree or the tokens of a file
     Parse(ParseArgs),
     /// List what files define: bindings, attributes, parameters

@@ -10,6 +10,7 @@ pub(crate) mod flake;
 pub(crate) mod graph;
 pub(crate) mod instantiate;
 pub(crate) mod parse;
+pub(crate) mod repl;
 pub(crate) mod symbols;
 
 use cim_nix_base::Error;
@@ -26,6 +27,7 @@ pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
         Command::EvalCompat(args) => eval_compat::run(args),
         Command::Instantiate(args) => instantiate::run(args),
         Command::Flake(args) => flake::run(args),
+        Command::Repl(args) => repl::run(args),
         Command::Parse(args) => parse::run(args),
         Command::Symbols(args) => symbols::run(args),
         Command::Files(args) => files::run(args),

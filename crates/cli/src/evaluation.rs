@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cim_nix_base::Error;
-use cim_nix_eval::{EvalError, Evaluation, Handle, Lint, Lints, Settings, with_stack};
+use cim_nix_eval::{EvalError, Evaluation, Handle, Lint, Lints, Settings, Stop, with_stack};
 use cim_nix_fetch::Fetching;
 use cim_nix_vfs::DiskIo;
 use clap::Args;
@@ -168,7 +168,7 @@ impl EvalArgs {
             // It ends with the program.
             std::thread::spawn(move || {
                 std::thread::sleep(timeout);
-                interrupt.set();
+                interrupt.set(Stop::Timeout);
             });
         }
         Ok(Surroundings { settings, fetch, show_trace, folder, store_root: None, arguments })

@@ -6,7 +6,7 @@ use crate::attrs::Attrs;
 use crate::builtins;
 use crate::code::{CallCode, Code, Expr, Lambda, Op, Pattern, Pos, Source};
 use crate::error::{ErrorKind, Failed, Res};
-use crate::evaluator::Evaluator;
+use crate::evaluator::{Evaluator, Stop};
 use crate::symbols::{Symbol, known};
 use crate::value::{Closure, Kind, Slots, State, Thunk, Value};
 
@@ -85,8 +85,11 @@ impl Evaluator {
     fn checkpoint(&self, position: Pos) -> Res<()> {
         let message = if self.heap.is_full() {
             "out of memory: the limit of `--max-memory` is reached"
-        } else if self.settings.interrupt.is_set() {
-            "evaluation took longer than `--timeout` allows"
+        } else if let Some(why) = self.settings.interrupt.get() {
+            match why {
+                Stop::Timeout => "evaluation took longer than `--timeout` allows",
+                Stop::User => "interrupted by the user",
+            }
         } else {
             let done = self.checkpoints.get() + 1;
             self.checkpoints.set(done);

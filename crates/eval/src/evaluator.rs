@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use cim_nix_base::LineIndex;
 use cim_nix_model::StoreDir;
@@ -63,16 +63,34 @@ pub struct Settings {
 
 /// A flag that another thread sets to stop an evaluation.
 #[derive(Clone, Default, Debug)]
-pub struct Interrupt(Arc<AtomicBool>);
+pub struct Interrupt(Arc<AtomicU8>);
+
+/// Why an evaluation is stopped from outside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// Its time is over.
+    Timeout,
+    /// Somebody wants it to end.
+    User,
+}
 
 impl Interrupt {
     /// Stops the evaluation soon.
-    pub fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+    pub fn set(&self, why: Stop) {
+        self.0.store(if why == Stop::Timeout { 1 } else { 2 }, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    /// Lets evaluation go on.
+    pub fn clear(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> Option<Stop> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            1 => Some(Stop::Timeout),
+            _ => Some(Stop::User),
+        }
     }
 }
 
@@ -224,6 +242,13 @@ impl Evaluator {
         let value = self.heap.thunk(code).value();
         self.imports.borrow_mut().insert(path, value);
         self.force(value)
+    }
+
+    /// Forgets files, copies and sources.
+    pub(crate) fn forget_files(&self) {
+        self.imports.borrow_mut().clear();
+        self.copied.borrow_mut().clear();
+        self.fetched.borrow_mut().clear();
     }
 
     /// Evaluates a file with names in scope.

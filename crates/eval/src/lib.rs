@@ -48,7 +48,7 @@ mod value;
 mod world;
 
 pub use error::{ErrorKind, EvalError, Frame, Place, Weight};
-pub use evaluator::{Interrupt, Settings};
+pub use evaluator::{Interrupt, Settings, Stop};
 pub use io::{Fetched, FileKind, Io, Tracked};
 pub use load::{Lint, Lints};
 pub use memory::MemoryIo;

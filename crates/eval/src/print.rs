@@ -17,6 +17,8 @@ pub(crate) struct Limits {
     forces: bool,
     /// Whether derivations are shown by name, as in messages.
     short_derivations: bool,
+    /// Whether members that fail are shown as what is wrong with them.
+    shows_errors: bool,
 }
 
 /// For `--eval`: everything, thunks as they are.
@@ -27,6 +29,7 @@ pub(crate) const AS_IS: Limits = Limits {
     bytes: usize::MAX,
     forces: false,
     short_derivations: false,
+    shows_errors: false,
 };
 
 /// For people who asked for a value: all of it, derivations by name.
@@ -37,6 +40,7 @@ const FOR_PEOPLE: Limits = Limits {
     bytes: usize::MAX,
     forces: true,
     short_derivations: true,
+    shows_errors: false,
 };
 
 /// For messages.
@@ -47,6 +51,7 @@ const IN_MESSAGES: Limits = Limits {
     bytes: 1024,
     forces: false,
     short_derivations: true,
+    shows_errors: false,
 };
 
 impl Evaluator {
@@ -68,6 +73,13 @@ impl Evaluator {
     /// A value as `nix eval` prints it; `forces` says whether what is inside is evaluated.
     pub(crate) fn displayed(&self, value: Value, forces: bool) -> Res<Vec<u8>> {
         let mut printer = Printer::new(self, Limits { forces, ..FOR_PEOPLE });
+        printer.print(value, 0)?;
+        Ok(printer.out)
+    }
+
+    /// A value as `nix repl` prints it: its members, but not what is in them.
+    pub(crate) fn surface(&self, value: Value) -> Res<Vec<u8>> {
+        let mut printer = Printer::new(self, Limits { depth: 1, shows_errors: true, ..FOR_PEOPLE });
         printer.print(value, 0)?;
         Ok(printer.out)
     }
@@ -103,7 +115,15 @@ impl<'e> Printer<'e> {
     fn print(&mut self, word: Value, depth: usize) -> Res<()> {
         let value = match word.as_thunk() {
             None => word,
-            Some(_) if self.limits.forces => self.ev.force(word)?,
+            Some(_) if self.limits.forces => match self.ev.force(word) {
+                Ok(value) => value,
+                Err(_) if depth > 0 && self.limits.shows_errors => {
+                    let error = self.ev.take_error();
+                    self.push(&format!("«error: {error}»"));
+                    return Ok(());
+                }
+                Err(failed) => return Err(failed),
+            },
             Some(thunk) => match Thunk::done(thunk) {
                 Some(value) => value,
                 None => {

@@ -46,6 +46,8 @@ pub enum Format {
     Nix,
     /// The same for people: derivations by their paths, functions by where they are.
     Display,
+    /// The same of the value and what it directly holds; deeper sets and lists are left out.
+    Surface,
     /// JSON.
     Json,
     /// XML.
@@ -77,6 +79,26 @@ impl Evaluation {
     pub fn text(&self, text: &str, folder: &Path) -> Result<Handle<'_>, Box<EvalError>> {
         let folder = folder.as_os_str().as_encoded_bytes();
         let code = self.ev.load(text.into(), "«string»", Some(folder), None);
+        let code = self.owned(code)?;
+        Ok(self.handle(self.ev.heap.thunk(code).value()))
+    }
+
+    /// The value of a text in which these names are known besides those of the language.
+    ///
+    /// Errors: the text is broken.
+    pub fn text_in<'e>(
+        &'e self,
+        text: &str,
+        folder: &Path,
+        scope: &[(String, Handle<'e>)],
+    ) -> Result<Handle<'e>, Box<EvalError>> {
+        let mut names: Vec<_> = scope
+            .iter()
+            .map(|(name, value)| (self.ev.symbol(name.as_bytes()), 0, value.value))
+            .collect();
+        let scope = self.ev.attrs(&mut names);
+        let folder = folder.as_os_str().as_encoded_bytes();
+        let code = self.ev.load(text.into(), "«string»", Some(folder), scope.as_attrs());
         let code = self.owned(code)?;
         Ok(self.handle(self.ev.heap.thunk(code).value()))
     }
@@ -206,6 +228,12 @@ impl Evaluation {
         self.owned(self.ev.flake_value(reference, 0)).map(|value| self.handle(value))
     }
 
+    /// Forgets what was read: files are read and evaluated anew where they are asked for again.
+    /// Values that were made before keep what they have.
+    pub fn forget_files(&self) {
+        self.ev.forget_files();
+    }
+
     /// Fetches a source: the reference with all that is known now, and its store path.
     ///
     /// Errors: it cannot be fetched.
@@ -333,6 +361,7 @@ impl Evaluation {
         let mut text = Text::new();
         let written = match format {
             Format::Nix => return self.owned(ev.printed(handle.value)),
+            Format::Surface => return self.owned(ev.surface(handle.value)),
             Format::Display => return self.owned(ev.displayed(handle.value, is_strict)),
             Format::Json => builtins::push_json(ev, handle.value, &mut text, is_strict, 0),
             Format::Xml => builtins::to_xml(ev, handle.value, &mut text, is_strict, 0),
@@ -346,6 +375,18 @@ impl Evaluation {
         };
         self.owned(written)?;
         Ok(text.bytes().to_vec())
+    }
+
+    /// What a value is, as messages say it: `a set`, `a function`.
+    #[must_use]
+    pub fn type_phrase(&self, handle: Handle<'_>) -> &'static str {
+        self.ev.type_phrase(handle.value)
+    }
+
+    /// The builtin that a value is, if it is one.
+    #[must_use]
+    pub fn builtin_name(&self, handle: Handle<'_>) -> Option<&'static str> {
+        handle.value.as_builtin().map(|number| builtins::get(number).name)
     }
 
     /// The word of `builtins.typeOf`.

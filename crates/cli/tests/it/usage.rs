@@ -18,6 +18,7 @@ fn help_of_the_program() {
           eval-compat  Evaluate with the arguments of nix-instantiate
           instantiate  Print the store paths of derivations, and write them on request
           flake        Show what a flake has and where it comes from
+          repl         Evaluate expressions as you type them
           parse        Print the syntax tree or the tokens of a file
           symbols      List what files define: bindings, attributes, parameters
           files        List the files of a project, and what each one is
@@ -97,6 +98,7 @@ fn wrong_arguments_are_refused() {
           eval-compat  Evaluate with the arguments of nix-instantiate
           instantiate  Print the store paths of derivations, and write them on request
           flake        Show what a flake has and where it comes from
+          repl         Evaluate expressions as you type them
           parse        Print the syntax tree or the tokens of a file
           symbols      List what files define: bindings, attributes, parameters
           files        List the files of a project, and what each one is
