@@ -77,6 +77,9 @@ pub(crate) fn run(args: &ReplArgs) -> Result<Exit, Error> {
             interrupt,
             show_trace,
         };
+        if std::io::stdin().is_terminal() {
+            out.line(concat!("cim-nix ", env!("CARGO_PKG_VERSION"), ". Type :? for help."));
+        }
         for what in &args.what {
             repl.report(|repl, out| repl.load(what, out), out);
         }
@@ -128,7 +131,6 @@ impl<'e> Repl<'e> {
         if let Some(file) = &history {
             let _ = editor.load_history(file);
         }
-        out.line(concat!("cim-nix ", env!("CARGO_PKG_VERSION"), ". Type :? for help."));
         loop {
             out.flush();
             match editor.readline("nix-repl> ") {
