@@ -79,7 +79,11 @@ pub(crate) fn judges(repo: &Repo) -> Result<Vec<String>> {
 pub(crate) fn run(repo: &Repo) -> Result<()> {
     let tree = Tree::read(repo)?;
     let rules = tree.files.get(RULES_FILE).ok_or_else(|| format!("{RULES_FILE} is missing"))?;
-    let rules = Rules::parse(rules)?;
+    let mut rules = Rules::parse(rules)?;
+    // A checkout right below the root has a name such as `/src`, which is no machine's own.
+    if repo.root().components().count() > 2 {
+        rules.machine_paths.push(format!("{}/", repo.root().display()));
+    }
     if let Some(warning) = lines::warning(&tree, &rules) {
         println!("warning: {warning}");
     }

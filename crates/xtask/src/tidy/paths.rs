@@ -1,12 +1,11 @@
 //! A path that exists on one machine only has no place in the repository.
 
 use super::rules::Rules;
-use super::{Problem, RULES_FILE, Tree};
+use super::{Problem, Tree};
 
 pub(super) fn check(tree: &Tree, rules: &Rules) -> Vec<Problem> {
     let mut problems = Vec::new();
-    // The rules file has to name them.
-    for (path, text) in tree.files.iter().filter(|(path, _)| *path != RULES_FILE) {
+    for (path, text) in &tree.files {
         for (position, line) in text.lines().enumerate() {
             if let Some(start) = rules.machine_paths.iter().find(|start| holds(line, start)) {
                 let place = format!("{path}:{}", position + 1);

@@ -25,7 +25,8 @@ pub(super) struct Rules {
     pub(super) banned_names: Vec<String>,
     /// How many packages the lock file may list.
     pub(super) lock_entries: usize,
-    /// Starts of paths that exist on one machine only.
+    /// Starts of paths that exist on one machine only. Where the checkout lies is added when the
+    /// checks run, so that no such path has to be written down.
     pub(super) machine_paths: Vec<String>,
 }
 
