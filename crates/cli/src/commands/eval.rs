@@ -6,7 +6,7 @@ use cim_nix_base::Error;
 use cim_nix_eval::{EvalError, Evaluation, Format, Handle};
 use clap::{Args, ValueEnum};
 
-use crate::evaluation::EvalArgs;
+use crate::evaluation::{Around, EvalArgs};
 use crate::exit::Exit;
 use crate::installable::Installable;
 use crate::reading::read_stdin;
@@ -127,11 +127,7 @@ pub(crate) fn run(args: &EvalCommand) -> Result<Exit, Error> {
     let system = surroundings.settings.system.clone();
     surroundings.evaluate(|evaluation, around, out| {
         let arguments = around.arguments(evaluation)?;
-        let root = match &target {
-            Target::Text(text) => evaluation.text(text, &around.folder)?,
-            Target::File(file) => evaluation.file(&around.path(file))?,
-            Target::Flake(installable) => flake_attr(evaluation, installable, &system)?,
-        };
+        let root = target.value(evaluation, around, &system)?;
         let mut value = evaluation.select(root, &args.attr, &arguments)?;
         if !matches!(target, Target::Flake(_)) {
             value = evaluation.auto_call(value, &arguments)?;
@@ -149,8 +145,24 @@ pub(crate) fn run(args: &EvalCommand) -> Result<Exit, Error> {
     })
 }
 
+impl Target {
+    /// The value that is meant, before an attribute of it is selected.
+    pub(crate) fn value<'e>(
+        &self,
+        evaluation: &'e Evaluation,
+        around: &Around,
+        system: &str,
+    ) -> Result<Handle<'e>, Box<EvalError>> {
+        match self {
+            Self::Text(text) => evaluation.text(text, &around.folder),
+            Self::File(file) => evaluation.file(&around.path(file)),
+            Self::Flake(installable) => flake_attr(evaluation, installable, system),
+        }
+    }
+}
+
 /// The attribute of a flake's outputs that is meant, as `nix eval` looks for it.
-pub(crate) fn flake_attr<'e>(
+fn flake_attr<'e>(
     evaluation: &'e Evaluation,
     installable: &Installable,
     system: &str,

@@ -6,7 +6,7 @@ use cim_nix_base::Error;
 use cim_nix_eval::{EvalError, Evaluation, Format, Handle};
 use clap::Args;
 
-use crate::commands::eval::{Target, flake_attr, target};
+use crate::commands::eval::{Target, target};
 use crate::evaluation::EvalArgs;
 use crate::exit::Exit;
 
@@ -48,11 +48,7 @@ pub(crate) fn run(args: &InstantiateArgs) -> Result<Exit, Error> {
     let system = surroundings.settings.system.clone();
     surroundings.evaluate(|evaluation, around, out| {
         let arguments = around.arguments(evaluation)?;
-        let root = match &target {
-            Target::Text(text) => evaluation.text(text, &around.folder)?,
-            Target::File(file) => evaluation.file(&around.path(file))?,
-            Target::Flake(installable) => flake_attr(evaluation, installable, &system)?,
-        };
+        let root = target.value(evaluation, around, &system)?;
         let whole = [String::new()];
         let paths = if args.attr.is_empty() { &whole[..] } else { &args.attr };
         for path in paths {
