@@ -27,7 +27,9 @@ pub enum ErrorKind {
     MissingAttribute,
     /// A value that needs itself.
     InfiniteRecursion,
-    /// Memory, time or depth ran out, or the user has interrupted.
+    /// Calls or data are nested too deeply.
+    Depth,
+    /// Memory or time ran out, or the user has interrupted.
     Limit,
     /// A file is broken.
     Syntax,

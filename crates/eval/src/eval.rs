@@ -76,7 +76,7 @@ impl Evaluator {
 
     #[cold]
     pub(crate) fn too_deep(&self) -> Failed {
-        self.fail(ErrorKind::Limit, 0, "stack overflow; max-call-depth exceeded")
+        self.fail(ErrorKind::Depth, 0, "stack overflow; max-call-depth exceeded")
     }
 
     /// Looks, once every few thousand calls, whether evaluation may go on.
