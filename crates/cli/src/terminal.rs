@@ -104,6 +104,21 @@ impl Out {
     }
 }
 
+/// How many columns standard output has, if it is a terminal. COLUMNS is the stronger.
+pub(crate) fn width() -> Option<usize> {
+    let stream = io::stdout();
+    if !stream.is_terminal() {
+        return None;
+    }
+    let said = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    #[cfg(unix)]
+    let said = said.or_else(|| {
+        let size = rustix::termios::tcgetwinsize(&stream).ok()?;
+        Some(usize::from(size.ws_col))
+    });
+    Some(said.filter(|&columns| columns > 0).unwrap_or(80))
+}
+
 /// Writes a line to standard error; nobody there is no failure.
 pub(crate) fn note(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");

@@ -12,6 +12,7 @@ mod fetch;
 mod fix;
 mod flakes;
 mod listings;
+mod options;
 mod repl;
 mod sandbox;
 mod streams;
