@@ -510,13 +510,17 @@ impl Evaluator {
                     return self.apply(partial.function(), &all, position);
                 }
                 Kind::Attrs(attrs) => {
-                    let Some(functor) = attrs.get(known::FUNCTOR) else {
+                    let Some(functor) = attrs.find(known::FUNCTOR) else {
                         return Err(self.no_function(function, position));
                     };
-                    function = self.apply(functor, &[function], position).map_err(|failed| {
+                    // With the argument: what fails behind it happens while the functor is called.
+                    let called =
+                        self.apply(functor.value.get(), &[function, rest[0]], functor.position);
+                    function = called.map_err(|failed| {
                         let text = "while calling a functor (an attribute set with a '__functor' attribute)";
                         self.trace(failed, position, text)
                     })?;
+                    rest = &rest[1..];
                 }
                 _ => return Err(self.no_function(function, position)),
             }

@@ -30,6 +30,9 @@ use crate::world::World;
 /// The one file that Nix itself provides.
 pub(crate) const INTERNAL_FETCHURL: &[u8] = b"<nix/fetchurl.nix>";
 
+/// The file behind `derivation`.
+const INTERNAL_DERIVATION: &str = "«nix-internal»/derivation-internal.nix";
+
 /// What an evaluation may do and how much it may take.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -321,7 +324,7 @@ impl Evaluator {
             return Ok(function);
         }
         let text = include_str!("derivation.nix");
-        let code = self.load(text.into(), "«nix-internal»/derivation-internal.nix", None, None)?;
+        let code = self.load(text.into(), INTERNAL_DERIVATION, None, None)?;
         let function = self.force(self.heap.thunk(code).value())?;
         self.derivation_function.set(Some(function));
         Ok(function)
@@ -453,6 +456,12 @@ impl Evaluator {
         let sources = self.sources.borrow();
         let at = sources.partition_point(|source| source.base <= position).checked_sub(1)?;
         Some(read(&sources[at]))
+    }
+
+    /// Whether a place is in the file behind `derivation`.
+    pub(crate) fn is_internal(&self, position: Pos) -> bool {
+        let is_file = |source: &SourceText| &*source.origin == INTERNAL_DERIVATION;
+        self.source_at(position, is_file).unwrap_or(false)
     }
 
     pub(crate) fn place(&self, position: Pos) -> Option<Place> {

@@ -205,3 +205,82 @@ fn nothing_overflows_the_stack() {
         );
     }
 }
+
+#[test]
+fn derivations_that_fail_name_the_places_that_nix_names() {
+    let check = |text: &str, want: &Expect| {
+        let error = eval(text, Format::Nix);
+        let places = error.lines().filter(|line| line.contains('…') || line.contains(" at «"));
+        want.assert_eq(&places.map(|line| format!("{}\n", line.trim())).collect::<String>());
+    };
+    check(
+        "(derivation { name = \"x\"; builder = \"b\"; system = throw \"y\"; }).drvPath",
+        &expect![[r#"
+            … while calling the 'derivationStrict' builtin
+            at «nix-internal»/derivation-internal.nix:37:12:
+            … while evaluating derivation 'x'
+            whose name attribute is located at «string»:1:15
+            … while evaluating attribute 'system' of derivation 'x'
+            at «string»:1:42:
+        "#]],
+    );
+    check(
+        "\"${derivation { name = \"x\"; builder = \"b\"; system = throw \"y\"; }}\"",
+        &expect![[r#"
+            … while calling the 'getAttr' builtin
+            at «nix-internal»/derivation-internal.nix:50:17:
+            … while calling the 'derivationStrict' builtin
+            at «nix-internal»/derivation-internal.nix:37:12:
+            … while evaluating derivation 'x'
+            whose name attribute is located at «string»:1:17
+        "#]],
+    );
+    check(
+        "(derivation { name = \"x\"; builder = \"b\"; system = \"s\"; outputs = 1; }).out",
+        &expect![[r#"
+            … while calling the 'head' builtin
+            at «nix-internal»/derivation-internal.nix:60:2:
+            … while calling the 'map' builtin
+            at «nix-internal»/derivation-internal.nix:57:17:
+        "#]],
+    );
+}
+
+#[test]
+fn functors_and_conditions_are_steps_of_the_way() {
+    check_error("let f = { __functor = self: x: x.y; }; in f { }", &expect![[r#"
+        error:
+               … while calling a functor (an attribute set with a '__functor' attribute)
+                 at «string»:1:43:
+                    1| let f = { __functor = self: x: x.y; }; in f { }
+                     |                                           ^
+
+               error: attribute 'y' missing
+               at «string»:1:32:
+                    1| let f = { __functor = self: x: x.y; }; in f { }
+                     |                                ^"#]]);
+    check_error("assert throw \"x\"; 1", &expect![[r#"
+        error:
+               … in the condition of the assert statement
+                 at «string»:1:1:
+                    1| assert throw "x"; 1
+                     | ^
+
+               … while calling the 'throw' builtin
+                 at «string»:1:8:
+                    1| assert throw "x"; 1
+                     |        ^
+
+               error: x"#]]);
+    check_error("assert 1; 1", &expect![[r#"
+        error:
+               … in the condition of the assert statement
+                 at «string»:1:1:
+                    1| assert 1; 1
+                     | ^
+
+               error: expected a Boolean but found an integer: 1
+               at «string»:1:1:
+                    1| assert 1; 1
+                     | ^"#]]);
+}

@@ -163,9 +163,7 @@ impl Evaluator {
         captures: Slots,
     ) -> Res {
         let condition = self.eval(&code.condition, frame, captures).map_err(|failed| {
-            let text = self.condition_text(code.position).unwrap_or_default();
-            let text = format!("while evaluating the condition of the assertion '{text}'");
-            self.trace(failed, code.position, text)
+            self.trace(failed, code.position, "in the condition of the assert statement")
         })?;
         match condition.as_bool() {
             Some(true) => self.eval(&code.body, frame, captures),
@@ -182,9 +180,8 @@ impl Evaluator {
                 Err(self.fail(ErrorKind::Assertion, code.position, message))
             }
             None => {
-                let text = self.condition_text(code.position).unwrap_or_default();
                 let failed = self.expected("a Boolean", condition, code.position);
-                let text = format!("in the condition of the assert statement '{text}'");
+                let text = "in the condition of the assert statement";
                 Err(self.trace(failed, code.position, text))
             }
         }
