@@ -50,6 +50,8 @@ fn language() {
     check("{ __functor = self: x: x + self.n; n = 1; } 2", "3");
     check("assert true; { inherit ({ a = 1; }) a; }", "{ a = 1; }");
     check("1.5 + 1", "2.5");
+    check("{ outPath = \"/x\"; } + ./b.txt", "\"/x/p/b.txt\"");
+    check("({ __toString = _: \"y\"; } + /nowhere) + \"z\"", "\"y/nowherez\"");
     check("(a: b: c: [ c b a ]) 1 2 3", "[ 3 2 1 ]");
 }
 
@@ -231,8 +233,6 @@ fn derivations_that_fail_name_the_places_that_nix_names() {
             at «nix-internal»/derivation-internal.nix:50:17:
             … while calling the 'derivationStrict' builtin
             at «nix-internal»/derivation-internal.nix:37:12:
-            … while evaluating derivation 'x'
-            whose name attribute is located at «string»:1:17
         "#]],
     );
     check(
@@ -248,7 +248,9 @@ fn derivations_that_fail_name_the_places_that_nix_names() {
 
 #[test]
 fn functors_and_conditions_are_steps_of_the_way() {
-    check_error("let f = { __functor = self: x: x.y; }; in f { }", &expect![[r#"
+    check_error(
+        "let f = { __functor = self: x: x.y; }; in f { }",
+        &expect![[r#"
         error:
                … while calling a functor (an attribute set with a '__functor' attribute)
                  at «string»:1:43:
@@ -258,8 +260,11 @@ fn functors_and_conditions_are_steps_of_the_way() {
                error: attribute 'y' missing
                at «string»:1:32:
                     1| let f = { __functor = self: x: x.y; }; in f { }
-                     |                                ^"#]]);
-    check_error("assert throw \"x\"; 1", &expect![[r#"
+                     |                                ^"#]],
+    );
+    check_error(
+        "assert throw \"x\"; 1",
+        &expect![[r#"
         error:
                … in the condition of the assert statement
                  at «string»:1:1:
@@ -271,8 +276,11 @@ fn functors_and_conditions_are_steps_of_the_way() {
                     1| assert throw "x"; 1
                      |        ^
 
-               error: x"#]]);
-    check_error("assert 1; 1", &expect![[r#"
+               error: x"#]],
+    );
+    check_error(
+        "assert 1; 1",
+        &expect![[r#"
         error:
                … in the condition of the assert statement
                  at «string»:1:1:
@@ -282,5 +290,35 @@ fn functors_and_conditions_are_steps_of_the_way() {
                error: expected a Boolean but found an integer: 1
                at «string»:1:1:
                     1| assert 1; 1
-                     | ^"#]]);
+                     | ^"#]],
+    );
+}
+
+#[test]
+fn pure_evaluation_has_the_file_that_nix_provides() {
+    let check = |text: &str, want: &str| {
+        let run = || {
+            let settings = Settings { is_pure: true, ..Settings::default() };
+            let evaluation = Evaluation::new(settings, Box::new(files()), Box::new(|_| {}));
+            let value = evaluation.text(text, Path::new("/p"))?;
+            evaluation.write(value, Format::Raw, true)
+        };
+        match with_stack(run).unwrap() {
+            Ok(bytes) => assert_eq!(String::from_utf8(bytes).unwrap(), want, "{text}"),
+            Err(error) => assert_eq!(error.message, want, "{text}"),
+        }
+    };
+    let hash = "0000000000000000000000000000000000000000000000000000";
+    check(
+        &format!(
+            "(import <nix/fetchurl.nix> {{ url = \"http://x.org/a\"; sha256 = \"{hash}\"; }}).name"
+        ),
+        "a",
+    );
+    let refused = "cannot look up '<nixpkgs>' in pure evaluation mode (use '--impure' to override)";
+    check("<nixpkgs>", refused);
+    check(
+        "builtins.findFile [ { prefix = \"nixpkgs\"; path = \"/p\"; } ] \"nixpkgs\"",
+        "access to absolute path '/p' is forbidden in pure evaluation mode (use '--impure' to override)",
+    );
 }

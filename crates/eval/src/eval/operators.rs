@@ -230,15 +230,20 @@ impl Evaluator {
                     sum = self.path_from(out, *position)?;
                 }
                 _ => {
-                    // From a string on, everything is part of the string.
+                    // From a string on, everything is part of the string. What follows a string is
+                    // copied to the store; what follows a set that stands for a string is not.
                     let mut out = builtins::Text::new();
+                    let mut how = match sum.as_string() {
+                        Some(_) => builtins::Coercion::INTERPOLATION,
+                        None => builtins::Coercion::FIRST,
+                    };
                     let first = builtins::Coercion::FIRST;
                     self.coerce(sum, &mut out, first, *first_position, SEGMENT)?;
                     let mut next = Some((part, position));
                     while let Some((part, position)) = next {
                         let value = self.eval(part, frame, captures)?;
-                        let how = builtins::Coercion::INTERPOLATION;
                         self.coerce(value, &mut out, how, *position, SEGMENT)?;
+                        how = builtins::Coercion::INTERPOLATION;
                         next = parts.next().map(|(part, position)| (part, position));
                     }
                     sum = out.finish(self)?;
