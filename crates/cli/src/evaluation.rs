@@ -2,6 +2,7 @@
 //! and how failures are told.
 
 use std::env;
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +12,7 @@ use cim_nix_fetch::Fetching;
 use cim_nix_vfs::DiskIo;
 use clap::Args;
 
+use crate::escapes;
 use crate::exit::Exit;
 use crate::nix_conf::{self, NixConf};
 use crate::terminal::{Out, note};
@@ -232,7 +234,6 @@ impl Surroundings {
         let Self { settings, fetch, show_trace, folder, store_root, arguments } = self;
         let run = || {
             let mut out = Out::new();
-            let say = |text: &str| note(text);
             let disk = store_root.map_or_else(DiskIo::default, DiskIo::writing_to);
             let io = Fetching::new(disk, fetch, Box::new(say));
             let evaluation = Evaluation::new(settings, Box::new(io), Box::new(say));
@@ -240,7 +241,7 @@ impl Surroundings {
             let result = work(&evaluation, &around, &mut out);
             let written = out.finish();
             if let Err(error) = result {
-                note(error.render(show_trace));
+                say(&error.render(show_trace));
                 return Ok(Exit::Findings);
             }
             written.map(|()| Exit::Clean)
@@ -249,6 +250,11 @@ impl Surroundings {
             Error::outside("cannot start a thread to evaluate on").because(error)
         })?
     }
+}
+
+/// Says what an evaluation says.
+pub(crate) fn say(text: &str) {
+    note(escapes::filtered(text, io::stderr().is_terminal()));
 }
 
 /// What an evaluation starts from.

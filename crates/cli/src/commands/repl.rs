@@ -19,7 +19,7 @@ use rustyline::history::DefaultHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Config, Context, Editor, Helper};
 
-use crate::evaluation::{Around, EvalArgs};
+use crate::evaluation::{Around, EvalArgs, say};
 use crate::exit::Exit;
 use crate::installable::Installable;
 use crate::nix_conf;
@@ -200,7 +200,7 @@ impl<'e> Repl<'e> {
     fn report(&mut self, work: impl FnOnce(&mut Self, &mut Out) -> Res<()>, out: &mut Out) {
         if let Err(error) = work(self, out) {
             out.flush();
-            note(error.render(self.show_trace));
+            say(&error.render(self.show_trace));
             self.interrupt.clear();
         }
     }
