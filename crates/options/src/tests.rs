@@ -262,6 +262,24 @@ fn names_that_are_not_there_bring_near_ones() {
             error: there is no option `service`: there is no `service` at the top
                    Did you mean services?"#]],
     );
+    check(
+        "services.demo.agg",
+        &expect![
+            "error: there is no option `services.demo.agg`: there is no `agg` in `services.demo`"
+        ],
+    );
+    check(
+        "services.demo.line",
+        &expect![[r#"
+        error: there is no option `services.demo.line`: there is no `line` in `services.demo`
+               Did you mean lines?"#]],
+    );
+    check(
+        "enable",
+        &expect![[r#"
+        error: there is no option `enable`: there is no `enable` at the top
+               Did you mean services.demo.enable?"#]],
+    );
     check("*.nothing", &expect!["error: no option fits `*.nothing`"]);
 }
 

@@ -11,6 +11,7 @@ mod explain;
 mod fetch;
 mod fix;
 mod flakes;
+mod hosts;
 mod listings;
 mod options;
 mod repl;
