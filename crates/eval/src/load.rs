@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cim_nix_base::{Diagnostic, Severity};
-use cim_nix_semantics::{Ir, Lowerer, codes as names, print};
+use cim_nix_semantics::{Ir, codes as names, print};
 use cim_nix_syntax::{NodeKind, Parse, TokenKind, TokenRef, Tree, codes};
 
 use crate::attrs::Attrs;
@@ -163,7 +163,7 @@ impl Evaluator {
         if let Some(problem) = parse.problems.iter().find(is_error) {
             return Err(fault(&parse.tree, problem));
         }
-        let ir = Lowerer::default().lower(&parse.tree);
+        let ir = self.lowerer.borrow_mut().lower(&parse.tree);
         if let Some(problem) = ir.problems.first() {
             return Err(fault(&parse.tree, problem));
         }

@@ -386,7 +386,7 @@ impl Evaluation {
     /// The builtin that a value is, if it is one.
     #[must_use]
     pub fn builtin_name(&self, handle: Handle<'_>) -> Option<&'static str> {
-        handle.value.as_builtin().map(|number| builtins::get(number).name)
+        handle.value.as_builtin().map(|builtin| builtin.name)
     }
 
     /// The word of `builtins.typeOf`.

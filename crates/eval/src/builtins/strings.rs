@@ -14,6 +14,9 @@ pub(crate) type Regex = regex::bytes::Regex;
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("stringLength", 1, 1, |ev, a, position| {
+        if let Some(text) = ev.force(a[0])?.as_string() {
+            return Ok(ev.heap.int(text.bytes().len() as i64));
+        }
         let mut text = Text::new();
         let why = "while evaluating the argument passed to builtins.stringLength";
         ev.coerce(a[0], &mut text, Coercion::FIRST, position, why)?;
@@ -95,12 +98,13 @@ fn substring(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         .int(a[1], position)
         .map_err(|f| ev.trace(f, position, at("second", "the substring length")))?;
     let value = ev.force(a[2])?;
+    let mut coerced = Text::new();
     let (bytes, context) = match value.as_string() {
-        Some(text) => (text.bytes().to_vec(), text.context()),
+        Some(text) => (text.bytes(), text.context()),
         None => {
-            let mut text = Text::new();
-            ev.coerce(value, &mut text, Coercion::FIRST, position, &at("third", "the string"))?;
-            (text.bytes().to_vec(), text.context())
+            let why = at("third", "the string");
+            ev.coerce(value, &mut coerced, Coercion::FIRST, position, &why)?;
+            (coerced.bytes(), coerced.context())
         }
     };
     let start = start.min(bytes.len());
