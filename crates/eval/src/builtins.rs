@@ -22,7 +22,6 @@ use crate::value::Value;
 
 pub(crate) use crate::ops::{Coercion, Text, add_numbers, arithmetic};
 pub(crate) use json::{parse as parse_json, push_json};
-pub(crate) use strings::Regex;
 pub(crate) use xml::to_xml;
 
 /// A builtin function.

@@ -1,6 +1,6 @@
 //! The evaluator: everything that one evaluation has in common.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use crate::heap::Heap;
 use crate::io::{FileKind, Io};
 use crate::load::Lints;
 use crate::paths;
+use crate::regex::Regex;
 use crate::stack::Stack;
 use crate::store::Known;
 use crate::symbols::{Symbol, Symbols, known};
@@ -121,6 +122,14 @@ pub(crate) struct SourceText {
     /// The file, if it is one; `origin` is how people know it.
     pub(crate) file: Option<Rc<[u8]>>,
     pub(crate) text: Box<str>,
+    /// Where its lines begin, once somebody asked.
+    pub(crate) lines: OnceCell<LineIndex>,
+}
+
+impl SourceText {
+    fn lines(&self) -> &LineIndex {
+        self.lines.get_or_init(|| LineIndex::new(&self.text))
+    }
 }
 
 /// One evaluation: its values, its code and what it has read.
@@ -157,7 +166,7 @@ pub(crate) struct Evaluator {
     derivation_function: Cell<Option<Value>>,
     /// Sources that were fetched.
     pub(crate) fetched: RefCell<FxHashMap<String, Rc<crate::fetching::Tree>>>,
-    pub(crate) regexes: RefCell<FxHashMap<Vec<u8>, Rc<builtins::Regex>>>,
+    pub(crate) regexes: RefCell<FxHashMap<Vec<u8>, Rc<Regex>>>,
 }
 
 impl Evaluator {
@@ -459,7 +468,7 @@ impl Evaluator {
 
     pub(crate) fn place(&self, position: Pos) -> Option<Place> {
         self.source_at(position, |source| {
-            let lines = LineIndex::new(&source.text);
+            let lines = source.lines();
             let at = lines.position(&source.text, position - source.base);
             let line = |number: u32| {
                 let range = lines.line_range(&source.text, number)?;
@@ -476,6 +485,14 @@ impl Evaluator {
         })
     }
 
+    /// The file, if it is one, the line and the column of a position, both from 1 on.
+    pub(crate) fn line_column(&self, position: Pos) -> Option<(Option<Rc<[u8]>>, u32, u32)> {
+        self.source_at(position, |source| {
+            let at = source.lines().position(&source.text, position - source.base);
+            (source.file.clone(), at.line + 1, at.column + 1)
+        })
+    }
+
     /// `file:line:column`, for messages.
     pub(crate) fn place_text(&self, position: Pos) -> Option<String> {
         let place = self.place(position)?;
@@ -484,12 +501,13 @@ impl Evaluator {
 
     /// The set that `unsafeGetAttrPos` gives.
     pub(crate) fn position_value(&self, position: Pos) -> Value {
-        let file = self.source_at(position, |source| source.file.clone()).flatten();
-        let (Some(file), Some(place)) = (file, self.place(position)) else { return Value::NULL };
+        let Some((Some(file), line, column)) = self.line_column(position) else {
+            return Value::NULL;
+        };
         self.attrs(&mut [
             (known::FILE, 0, self.heap.string(&file)),
-            (known::LINE, 0, self.heap.int(i64::from(place.line))),
-            (known::COLUMN, 0, self.heap.int(i64::from(place.column))),
+            (known::LINE, 0, self.heap.int(i64::from(line))),
+            (known::COLUMN, 0, self.heap.int(i64::from(column))),
         ])
     }
 

@@ -38,6 +38,7 @@ mod memory;
 mod ops;
 mod paths;
 mod print;
+mod regex;
 mod session;
 mod stack;
 mod store;

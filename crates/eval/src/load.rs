@@ -1,5 +1,6 @@
 //! From the text of a file to linked code.
 
+use std::cell::OnceCell;
 use std::path::Path;
 
 use cim_nix_base::{Diagnostic, Severity};
@@ -131,6 +132,7 @@ impl Evaluator {
             origin: origin.into(),
             file: file.map(Into::into),
             text: parse.tree.into_text(),
+            lines: OnceCell::new(),
         });
         for (at, lint, message) in lints {
             // What stands behind a fault, Nix does not get to.

@@ -52,6 +52,8 @@ pub enum Format {
     Json,
     /// XML.
     Xml,
+    /// XML in which attributes and functions tell where they are defined.
+    PlacedXml,
     /// A string as it is.
     Raw,
 }
@@ -364,7 +366,10 @@ impl Evaluation {
             Format::Surface => return self.owned(ev.surface(handle.value)),
             Format::Display => return self.owned(ev.displayed(handle.value, is_strict)),
             Format::Json => builtins::push_json(ev, handle.value, &mut text, is_strict, 0),
-            Format::Xml => builtins::to_xml(ev, handle.value, &mut text, is_strict, 0),
+            Format::Xml | Format::PlacedXml => {
+                let has_places = format == Format::PlacedXml;
+                builtins::to_xml(ev, handle.value, &mut text, is_strict, has_places, 0)
+            }
             Format::Raw => ev.coerce(
                 handle.value,
                 &mut text,

@@ -301,10 +301,10 @@ impl Tree<'_> {
         };
         match kind {
             FileKind::Regular => {
-                let mut bytes = self.buffer.borrow_mut();
-                let is_executable =
-                    self.world().read_for_archive(path, &mut bytes).map_err(failed)?;
-                nar.file(is_executable, &bytes).map_err(failed)
+                let mut buffer = self.buffer.borrow_mut();
+                let (is_executable, n) =
+                    self.world().read_for_archive(path, &mut buffer).map_err(failed)?;
+                nar.file(is_executable, &buffer[..n]).map_err(failed)
             }
             FileKind::Symlink => {
                 let target = self.world().link_target(path).map_err(failed)?;
@@ -312,15 +312,15 @@ impl Tree<'_> {
             }
             FileKind::Directory => {
                 nar.open().map_err(failed)?;
-                for (name, kind) in self.world().list(path).map_err(failed)? {
-                    let path = [path, b"/", &name].concat();
+                for (name, kind) in &*self.world().list(path).map_err(failed)? {
+                    let path = [path, b"/", name].concat();
                     if let Some(filter) = self.filter
-                        && !filter(&path, kind).map_err(|Failed| TreeFailure::Evaluation)?
+                        && !filter(&path, *kind).map_err(|Failed| TreeFailure::Evaluation)?
                     {
                         continue;
                     }
-                    nar.entry(&name).map_err(failed)?;
-                    self.node(&path, Some(kind), nar, depth + 1)?;
+                    nar.entry(name).map_err(failed)?;
+                    self.node(&path, Some(*kind), nar, depth + 1)?;
                     nar.end_entry().map_err(failed)?;
                 }
                 nar.close().map_err(failed)

@@ -310,8 +310,8 @@ impl<I: Io> Io for Fetching<I> {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.files.read(path)
     }
-    fn read_for_archive(&self, path: &Path, bytes: &mut Vec<u8>) -> io::Result<bool> {
-        self.files.read_for_archive(path, bytes)
+    fn read_for_archive(&self, path: &Path, buffer: &mut Vec<u8>) -> io::Result<(bool, usize)> {
+        self.files.read_for_archive(path, buffer)
     }
     fn list(&self, path: &Path) -> io::Result<Vec<(Vec<u8>, FileKind)>> {
         self.files.list(path)

@@ -64,7 +64,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     }),
     Entry::new("toXML", 1, 0, |ev, a, position| {
         let mut text = Text::new();
-        xml::to_xml(ev, a[0], &mut text, true, position)?;
+        xml::to_xml(ev, a[0], &mut text, true, false, position)?;
         text.finish(ev)
     }),
     Entry::new("fromTOML", 1, 1, |ev, a, position| {
