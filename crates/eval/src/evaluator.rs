@@ -126,6 +126,16 @@ pub(crate) struct SourceText {
     pub(crate) lines: OnceCell<LineIndex>,
 }
 
+/// Where something stands in a text.
+pub(crate) struct Spot {
+    /// The file, if the text is one.
+    pub(crate) file: Option<Rc<[u8]>>,
+    /// From 1 on.
+    pub(crate) line: u32,
+    /// From 1 on.
+    pub(crate) column: u32,
+}
+
 impl SourceText {
     fn lines(&self) -> &LineIndex {
         self.lines.get_or_init(|| LineIndex::new(&self.text))
@@ -332,7 +342,7 @@ impl Evaluator {
             return Ok(function);
         }
         let text = include_str!("derivation.nix");
-        let code = self.load(text.into(), "«nix-internal»/derivation-internal.nix", None, None)?;
+        let code = self.load_internal(text, "derivation-internal.nix")?;
         let function = self.force(self.heap.thunk(code).value())?;
         self.derivation_function.set(Some(function));
         Ok(function)
@@ -485,11 +495,10 @@ impl Evaluator {
         })
     }
 
-    /// The file, if it is one, the line and the column of a position, both from 1 on.
-    pub(crate) fn line_column(&self, position: Pos) -> Option<(Option<Rc<[u8]>>, u32, u32)> {
+    pub(crate) fn spot(&self, position: Pos) -> Option<Spot> {
         self.source_at(position, |source| {
             let at = source.lines().position(&source.text, position - source.base);
-            (source.file.clone(), at.line + 1, at.column + 1)
+            Spot { file: source.file.clone(), line: at.line + 1, column: at.column + 1 }
         })
     }
 
@@ -501,7 +510,7 @@ impl Evaluator {
 
     /// The set that `unsafeGetAttrPos` gives.
     pub(crate) fn position_value(&self, position: Pos) -> Value {
-        let Some((Some(file), line, column)) = self.line_column(position) else {
+        let Some(Spot { file: Some(file), line, column }) = self.spot(position) else {
             return Value::NULL;
         };
         self.attrs(&mut [

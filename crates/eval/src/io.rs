@@ -89,6 +89,11 @@ pub trait Io {
     ) -> io::Result<()> {
         Ok(())
     }
+    /// Builds an output of a derivation, of which all that was instantiated so far is known from
+    /// [`add_text`](Self::add_text) and [`add_tree`](Self::add_tree); gives the output's path.
+    fn build(&self, _derivation: &str, _output: &str) -> Result<String, String> {
+        Err("import from derivation is not possible here".to_owned())
+    }
     /// Brings a source to this machine, or finds it where it is.
     fn fetch(&self, source: &FlakeRef) -> Result<Fetched, String> {
         Err(format!("cannot fetch '{source}': fetching is not possible here"))

@@ -76,18 +76,21 @@ pub(crate) fn encode(text: &str) -> Vec<u8> {
 }
 
 impl Evaluator {
-    /// Parses, lowers and links a text.
+    /// Parses, lowers and links a text that is no file.
     pub(crate) fn load(
         &self,
         text: Box<str>,
         origin: &str,
-        folder: Option<&[u8]>,
+        folder: &[u8],
         scope: Option<Attrs>,
     ) -> Res<&'static Code> {
-        let own = paths::parent(origin.as_bytes());
-        let file = folder.is_none().then_some(origin.as_bytes());
-        let folder = (folder.unwrap_or(own), file);
-        self.load_text(text, false, origin, folder, scope)
+        self.load_text(text, false, origin, (folder, None), scope)
+    }
+
+    /// The same for a text of this program, which counts as a file at the top.
+    pub(crate) fn load_internal(&self, text: &str, name: &str) -> Res<&'static Code> {
+        let (origin, path) = (format!("«nix-internal»/{name}"), format!("/{name}"));
+        self.load_text(text.into(), false, &origin, (b"/", Some(path.as_bytes())), None)
     }
 
     fn load_text(

@@ -80,7 +80,7 @@ impl Evaluation {
     /// Errors: the text is broken.
     pub fn text(&self, text: &str, folder: &Path) -> Result<Handle<'_>, Box<EvalError>> {
         let folder = folder.as_os_str().as_encoded_bytes();
-        let code = self.ev.load(text.into(), "«string»", Some(folder), None);
+        let code = self.ev.load(text.into(), "«string»", folder, None);
         let code = self.owned(code)?;
         Ok(self.handle(self.ev.heap.thunk(code).value()))
     }
@@ -100,7 +100,7 @@ impl Evaluation {
             .collect();
         let scope = self.ev.attrs(&mut names);
         let folder = folder.as_os_str().as_encoded_bytes();
-        let code = self.ev.load(text.into(), "«string»", Some(folder), scope.as_attrs());
+        let code = self.ev.load(text.into(), "«string»", folder, scope.as_attrs());
         let code = self.owned(code)?;
         Ok(self.handle(self.ev.heap.thunk(code).value()))
     }

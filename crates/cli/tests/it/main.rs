@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot do fails it")]
 
 mod bounds;
+mod build;
 mod check;
 mod config;
 mod docs;

@@ -58,16 +58,15 @@ impl Writer<'_, '_> {
 
     /// A tag with the place of what it stands for.
     fn placed_tag(&mut self, depth: usize, tag: &str, name: Option<&[u8]>, position: Option<Pos>) {
-        let place = position.filter(|_| self.has_places).and_then(|at| self.ev.line_column(at));
-        let numbers =
-            place.as_ref().map(|(_, line, column)| (line.to_string(), column.to_string()));
+        let place = position.filter(|_| self.has_places).and_then(|at| self.ev.spot(at));
+        let numbers = place.as_ref().map(|at| (at.line.to_string(), at.column.to_string()));
         let mut attributes: Vec<(&str, &[u8])> = Vec::with_capacity(4);
         if let Some((line, column)) = &numbers {
             attributes.push(("column", column.as_bytes()));
             attributes.push(("line", line.as_bytes()));
         }
         attributes.extend(name.map(|name| ("name", name)));
-        if let Some((Some(file), ..)) = &place {
+        if let Some(file) = place.as_ref().and_then(|place| place.file.as_deref()) {
             attributes.push(("path", file));
         }
         self.tag(depth, tag, &attributes, false);
