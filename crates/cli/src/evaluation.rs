@@ -157,6 +157,7 @@ impl EvalArgs {
             store_dir: env::var("NIX_STORE_DIR").unwrap_or(defaults.store_dir),
             is_pure: option("pure-eval") == Some("true") && !self.impure,
             current_time: now(),
+            parses: None,
         };
         let fetch = self.fetch_settings(&conf);
         let show_trace =
@@ -231,6 +232,17 @@ impl Surroundings {
         }
     }
 
+    /// A new evaluation, for a thread that was made by [`with_stack`].
+    pub(crate) fn start(&self) -> (Evaluation, Around) {
+        let say = |text: &str| note(text);
+        let disk = self.store_root.clone().map_or_else(DiskIo::default, DiskIo::writing_to);
+        let building = Building::new(disk, self.build_with.clone(), Box::new(say));
+        let io = Fetching::new(building, self.fetch.clone(), Box::new(say));
+        let evaluation = Evaluation::new(self.settings.clone(), Box::new(io), Box::new(say));
+        let around = Around { folder: self.folder.clone(), arguments: self.arguments.clone() };
+        (evaluation, around)
+    }
+
     /// Runs `work` with a new evaluation, and reports what went wrong.
     ///
     /// Errors: the machine does not let us.
@@ -238,19 +250,13 @@ impl Surroundings {
         self,
         work: impl FnOnce(&Evaluation, &Around, &mut Out) -> Result<(), Box<EvalError>> + Send,
     ) -> Result<Exit, Error> {
-        let Self { settings, fetch, show_trace, folder, store_root, build_with, arguments } = self;
         let run = || {
             let mut out = Out::new();
-            let say = |text: &str| note(text);
-            let disk = store_root.map_or_else(DiskIo::default, DiskIo::writing_to);
-            let building = Building::new(disk, build_with, Box::new(say));
-            let io = Fetching::new(building, fetch, Box::new(say));
-            let evaluation = Evaluation::new(settings, Box::new(io), Box::new(say));
-            let around = Around { folder, arguments };
+            let (evaluation, around) = self.start();
             let result = work(&evaluation, &around, &mut out);
             let written = out.finish();
             if let Err(error) = result {
-                note(error.render(show_trace));
+                note(error.render(self.show_trace));
                 return Ok(Exit::Findings);
             }
             written.map(|()| Exit::Clean)

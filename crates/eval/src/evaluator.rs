@@ -20,6 +20,7 @@ use crate::error::{ErrorKind, EvalError, Failed, Failure, Frame, Place, Res, Ste
 use crate::heap::Heap;
 use crate::io::{FileKind, Io};
 use crate::load::Lints;
+use crate::parses::{Parsed, SharedParses};
 use crate::paths;
 use crate::regex::Regex;
 use crate::stack::Stack;
@@ -60,6 +61,8 @@ pub struct Settings {
     pub is_pure: bool,
     /// Seconds since 1970 for `builtins.currentTime`.
     pub current_time: i64,
+    /// Parsed files that other evaluations use, too.
+    pub parses: Option<SharedParses>,
 }
 
 /// A flag that another thread sets to stop an evaluation.
@@ -111,6 +114,7 @@ impl Default for Settings {
             store_dir: "/nix/store".to_owned(),
             is_pure: false,
             current_time: 0,
+            parses: None,
         }
     }
 }
@@ -121,7 +125,7 @@ pub(crate) struct SourceText {
     pub(crate) origin: Rc<str>,
     /// The file, if it is one; `origin` is how people know it.
     pub(crate) file: Option<Rc<[u8]>>,
-    pub(crate) text: Box<str>,
+    pub(crate) text: Kept,
     /// Where its lines begin, once somebody asked.
     pub(crate) lines: OnceCell<LineIndex>,
 }
@@ -136,9 +140,22 @@ pub(crate) struct Spot {
     pub(crate) column: u32,
 }
 
+/// A text that is one's own, or one of a file that others use, too.
+pub(crate) enum Kept {
+    Own(Box<str>),
+    Shared(Arc<Parsed>),
+}
+
 impl SourceText {
+    fn text(&self) -> &str {
+        match &self.text {
+            Kept::Own(text) => text,
+            Kept::Shared(parsed) => parsed.parse.tree.text(),
+        }
+    }
+
     fn lines(&self) -> &LineIndex {
-        self.lines.get_or_init(|| LineIndex::new(&self.text))
+        self.lines.get_or_init(|| LineIndex::new(self.text()))
     }
 }
 
@@ -479,10 +496,10 @@ impl Evaluator {
     pub(crate) fn place(&self, position: Pos) -> Option<Place> {
         self.source_at(position, |source| {
             let lines = source.lines();
-            let at = lines.position(&source.text, position - source.base);
+            let at = lines.position(source.text(), position - source.base);
             let line = |number: u32| {
-                let range = lines.line_range(&source.text, number)?;
-                let text = source.text[range.as_usize()].trim_end_matches(['\n', '\r']);
+                let range = lines.line_range(source.text(), number)?;
+                let text = source.text()[range.as_usize()].trim_end_matches(['\n', '\r']);
                 Some(Arc::from(text))
             };
             let before = at.line.checked_sub(1).and_then(line);
@@ -497,7 +514,7 @@ impl Evaluator {
 
     pub(crate) fn spot(&self, position: Pos) -> Option<Spot> {
         self.source_at(position, |source| {
-            let at = source.lines().position(&source.text, position - source.base);
+            let at = source.lines().position(source.text(), position - source.base);
             Spot { file: source.file.clone(), line: at.line + 1, column: at.column + 1 }
         })
     }
@@ -525,7 +542,7 @@ impl Evaluator {
         use cim_nix_semantics::{Expr, ExprId, print};
 
         let (text, base, origin) = self.source_at(position, |source| {
-            (source.text.clone(), source.base, source.origin.clone())
+            (Box::<str>::from(source.text()), source.base, source.origin.clone())
         })?;
         let parse = Parser::default().parse(text);
         let ir = Lowerer::default().lower(&parse.tree);

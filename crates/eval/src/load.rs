@@ -10,8 +10,9 @@ use cim_nix_syntax::{NodeKind, Parse, TokenKind, TokenRef, Tree, codes};
 use crate::attrs::Attrs;
 use crate::code::{Code, Pos};
 use crate::error::{ErrorKind, EvalError, Failed, Res};
-use crate::evaluator::{Evaluator, SourceText};
+use crate::evaluator::{Evaluator, Kept, SourceText};
 use crate::link::{Input, link};
+use crate::parses::Parsed;
 use crate::paths;
 
 /// What becomes of a literal that is legal, but discouraged.
@@ -101,40 +102,49 @@ impl Evaluator {
         (folder, file): (&[u8], Option<&[u8]>),
         scope: Option<Attrs>,
     ) -> Res<&'static Code> {
-        self.parsed(text, origin, file, |parse, base| {
-            let ir = self.lowered(parse, scope.is_some())?;
-            let tree = &parse.tree;
-            Ok(link(self, Input { ir: &ir, tree, folder, base, scope, has_stand_ins }))
+        self.parsed(text, origin, file, |Parsed { parse, ir }, base| {
+            self.check(parse, ir, scope.is_some())?;
+            Ok(link(self, Input { ir, tree: &parse.tree, folder, base, scope, has_stand_ins }))
         })
     }
 
     /// Prints a text as it was understood.
     pub(crate) fn print_text(&self, text: &str, origin: &str, folder: &Path) -> Res<String> {
-        self.parsed(text.into(), origin, None, |parse, _| {
-            let ir = self.lowered(parse, false)?;
+        self.parsed(text.into(), origin, None, |Parsed { parse, ir }, _| {
+            self.check(parse, ir, false)?;
             let places = print::Places { folder, home: &self.settings.home };
-            Ok(print::print(&ir, &parse.tree, places))
+            Ok(print::print(ir, &parse.tree, places))
         })
     }
 
-    /// Parses a text and uses the tree.
+    /// Parses and lowers a text, and uses what it is.
     fn parsed<T>(
         &self,
         text: Box<str>,
         origin: &str,
         file: Option<&[u8]>,
-        work: impl FnOnce(&Parse, Pos) -> Result<T, (u32, String)>,
+        work: impl FnOnce(&Parsed, Pos) -> Result<T, (u32, String)>,
     ) -> Res<T> {
         let base = self.next_position.get();
         self.next_position.set(base.saturating_add(text.len() as u32).saturating_add(1));
-        let parse = self.parser.borrow_mut().parse(text);
-        let lints = literal_lints(&parse.tree, self.settings.lints);
-        let result = work(&parse, base);
+        let parse =
+            |text| Parsed::of(text, &mut self.parser.borrow_mut(), &mut self.lowerer.borrow_mut());
+        let lints = |parsed: &Parsed| literal_lints(&parsed.parse.tree, self.settings.lints);
+        let (result, lints, text) = match self.settings.parses.as_ref().filter(|_| file.is_some()) {
+            Some(shared) => {
+                let parsed = shared.get(text, parse);
+                (work(&parsed, base), lints(&parsed), Kept::Shared(parsed))
+            }
+            None => {
+                let parsed = parse(text);
+                (work(&parsed, base), lints(&parsed), Kept::Own(parsed.parse.tree.into_text()))
+            }
+        };
         self.sources.borrow_mut().push(SourceText {
             base,
             origin: origin.into(),
             file: file.map(Into::into),
-            text: parse.tree.into_text(),
+            text,
             lines: OnceCell::new(),
         });
         for (at, lint, message) in lints {
@@ -163,12 +173,11 @@ impl Evaluator {
     }
 
     /// Errors: the first fault of the text and where it is.
-    fn lowered(&self, parse: &Parse, has_scope: bool) -> Result<Ir, (u32, String)> {
+    fn check(&self, parse: &Parse, ir: &Ir, has_scope: bool) -> Result<(), (u32, String)> {
         let is_error = |p: &&Diagnostic| p.severity == Severity::Error;
         if let Some(problem) = parse.problems.iter().find(is_error) {
             return Err(fault(&parse.tree, problem));
         }
-        let ir = self.lowerer.borrow_mut().lower(&parse.tree);
         if let Some(problem) = ir.problems.first() {
             return Err(fault(&parse.tree, problem));
         }
@@ -179,7 +188,7 @@ impl Evaluator {
                 return Err((node.range().start, format!("undefined variable '{name}'")));
             }
         }
-        Ok(ir)
+        Ok(())
     }
 
     /// Reads, parses, lowers and links a file.
