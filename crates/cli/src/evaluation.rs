@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cim_nix_base::Error;
 use cim_nix_eval::{EvalError, Evaluation, Handle, Lint, Lints, Settings, Stop, with_stack};
-use cim_nix_fetch::Fetching;
+use cim_nix_fetch::{Building, Fetching};
 use cim_nix_vfs::DiskIo;
 use clap::Args;
 
@@ -62,6 +62,10 @@ pub(crate) struct EvalArgs {
     /// Let flakes use what depends on this machine: its files, environment and time
     #[arg(long, help_heading = "Evaluation")]
     pub(crate) impure: bool,
+    /// Build what evaluation has to read (import from derivation) with PROGRAM, which has to know
+    /// the options --import and --realise of nix-store [default: nothing is built]
+    #[arg(long, value_name = "PROGRAM", help_heading = "Evaluation")]
+    pub(crate) build_with: Option<String>,
     /// Set an option of nix.conf
     #[arg(long, num_args = 2, value_names = ["NAME", "VALUE"], help_heading = "Evaluation")]
     pub(crate) option: Vec<String>,
@@ -93,6 +97,7 @@ pub(crate) struct Surroundings {
     pub(crate) folder: PathBuf,
     /// Where derivations and sources are written, if they are.
     pub(crate) store_root: Option<PathBuf>,
+    build_with: Option<String>,
     arguments: Vec<(String, String, bool)>,
 }
 
@@ -154,6 +159,7 @@ impl EvalArgs {
             store_dir: env::var("NIX_STORE_DIR").unwrap_or(defaults.store_dir),
             is_pure: option("pure-eval") == Some("true") && !self.impure,
             current_time: now(),
+            parses: None,
         };
         let fetch = self.fetch_settings(&conf);
         let show_trace =
@@ -173,7 +179,11 @@ impl EvalArgs {
                 interrupt.set(Stop::Timeout);
             });
         }
-        Ok(Surroundings { settings, fetch, show_trace, folder, store_root: None, arguments })
+        let build_with = self.build_with.clone();
+        let is_allowed = option("allow-import-from-derivation") != Some("false");
+        let build_with = build_with.filter(|_| is_allowed);
+        let store_root = None;
+        Ok(Surroundings { settings, fetch, show_trace, folder, store_root, build_with, arguments })
     }
 }
 
@@ -224,6 +234,16 @@ impl Surroundings {
         }
     }
 
+    /// A new evaluation, for a thread that was made by [`with_stack`].
+    pub(crate) fn start(&self) -> (Evaluation, Around) {
+        let disk = self.store_root.clone().map_or_else(DiskIo::default, DiskIo::writing_to);
+        let building = Building::new(disk, self.build_with.clone(), Box::new(say));
+        let io = Fetching::new(building, self.fetch.clone(), Box::new(say));
+        let evaluation = Evaluation::new(self.settings.clone(), Box::new(io), Box::new(say));
+        let around = Around { folder: self.folder.clone(), arguments: self.arguments.clone() };
+        (evaluation, around)
+    }
+
     /// Runs `work` with a new evaluation, and reports what went wrong.
     ///
     /// Errors: the machine does not let us.
@@ -231,17 +251,13 @@ impl Surroundings {
         self,
         work: impl FnOnce(&Evaluation, &Around, &mut Out) -> Result<(), Box<EvalError>> + Send,
     ) -> Result<Exit, Error> {
-        let Self { settings, fetch, show_trace, folder, store_root, arguments } = self;
         let run = || {
             let mut out = Out::new();
-            let disk = store_root.map_or_else(DiskIo::default, DiskIo::writing_to);
-            let io = Fetching::new(disk, fetch, Box::new(say));
-            let evaluation = Evaluation::new(settings, Box::new(io), Box::new(say));
-            let around = Around { folder, arguments };
+            let (evaluation, around) = self.start();
             let result = work(&evaluation, &around, &mut out);
             let written = out.finish();
             if let Err(error) = result {
-                say(&error.render(show_trace));
+                say(&error.render(self.show_trace));
                 return Ok(Exit::Findings);
             }
             written.map(|()| Exit::Clean)

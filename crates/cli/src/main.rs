@@ -21,6 +21,7 @@ mod outline;
 mod output;
 mod progress;
 mod reading;
+mod roots;
 mod scope;
 mod settings;
 mod terminal;

@@ -23,7 +23,6 @@ use crate::value::Value;
 pub(crate) use crate::ops::{Coercion, Text, add_numbers, arithmetic};
 pub(crate) use control::function_args;
 pub(crate) use json::{parse as parse_json, push_json};
-pub(crate) use strings::Regex;
 pub(crate) use xml::to_xml;
 
 /// A builtin function.
@@ -52,7 +51,7 @@ impl Entry {
     }
 }
 
-const PARTS: [&[Entry]; 10] = [
+static PARTS: [&[Entry]; 10] = [
     control::ENTRIES,
     data::ENTRIES,
     derivations::ENTRIES,
@@ -65,18 +64,9 @@ const PARTS: [&[Entry]; 10] = [
     strings::ENTRIES,
 ];
 
-/// The builtin of a number.
-#[inline]
-pub(crate) fn get(number: u16) -> &'static Entry {
-    let (part, at) = (number >> 8, number & 0xff);
-    &PARTS[part as usize][at as usize]
-}
-
 pub(crate) fn function(name: &str) -> Option<Value> {
-    PARTS.iter().enumerate().find_map(|(part, entries)| {
-        let at = entries.iter().position(|entry| entry.name == name)?;
-        Some(Value::builtin((part as u16) << 8 | at as u16))
-    })
+    let mut all = PARTS.iter().flat_map(|entries| *entries);
+    all.find(|entry| entry.name == name).map(Value::builtin)
 }
 
 /// The value of a builtin by its plain name.

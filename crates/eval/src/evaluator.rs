@@ -1,6 +1,6 @@
 //! The evaluator: everything that one evaluation has in common.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,7 +20,9 @@ use crate::error::{ErrorKind, EvalError, Failed, Failure, Frame, Place, Res, Ste
 use crate::heap::Heap;
 use crate::io::{FileKind, Io};
 use crate::load::Lints;
+use crate::parses::{Parsed, SharedParses};
 use crate::paths;
+use crate::regex::Regex;
 use crate::stack::Stack;
 use crate::store::Known;
 use crate::symbols::{Symbol, Symbols, known};
@@ -62,6 +64,8 @@ pub struct Settings {
     pub is_pure: bool,
     /// Seconds since 1970 for `builtins.currentTime`.
     pub current_time: i64,
+    /// Parsed files that other evaluations use, too.
+    pub parses: Option<SharedParses>,
 }
 
 /// A flag that another thread sets to stop an evaluation.
@@ -113,6 +117,7 @@ impl Default for Settings {
             store_dir: "/nix/store".to_owned(),
             is_pure: false,
             current_time: 0,
+            parses: None,
         }
     }
 }
@@ -123,7 +128,38 @@ pub(crate) struct SourceText {
     pub(crate) origin: Rc<str>,
     /// The file, if it is one; `origin` is how people know it.
     pub(crate) file: Option<Rc<[u8]>>,
-    pub(crate) text: Box<str>,
+    pub(crate) text: Kept,
+    /// Where its lines begin, once somebody asked.
+    pub(crate) lines: OnceCell<LineIndex>,
+}
+
+/// Where something stands in a text.
+pub(crate) struct Spot {
+    /// The file, if the text is one.
+    pub(crate) file: Option<Rc<[u8]>>,
+    /// From 1 on.
+    pub(crate) line: u32,
+    /// From 1 on.
+    pub(crate) column: u32,
+}
+
+/// A text that is one's own, or one of a file that others use, too.
+pub(crate) enum Kept {
+    Own(Box<str>),
+    Shared(Arc<Parsed>),
+}
+
+impl SourceText {
+    fn text(&self) -> &str {
+        match &self.text {
+            Kept::Own(text) => text,
+            Kept::Shared(parsed) => parsed.parse.tree.text(),
+        }
+    }
+
+    fn lines(&self) -> &LineIndex {
+        self.lines.get_or_init(|| LineIndex::new(self.text()))
+    }
 }
 
 /// One evaluation: its values, its code and what it has read.
@@ -139,6 +175,7 @@ pub(crate) struct Evaluator {
     pub(crate) nix_path: Cell<Value>,
     pub(crate) warnings: Box<dyn Fn(&str)>,
     pub(crate) parser: RefCell<Parser>,
+    pub(crate) lowerer: RefCell<Lowerer>,
     pub(crate) sources: RefCell<Vec<SourceText>>,
     pub(crate) next_position: Cell<Pos>,
     failure: RefCell<Option<Box<Failure>>>,
@@ -159,7 +196,7 @@ pub(crate) struct Evaluator {
     derivation_function: Cell<Option<Value>>,
     /// Sources that were fetched.
     pub(crate) fetched: RefCell<FxHashMap<String, Rc<crate::fetching::Tree>>>,
-    pub(crate) regexes: RefCell<FxHashMap<Vec<u8>, Rc<builtins::Regex>>>,
+    pub(crate) regexes: RefCell<FxHashMap<Vec<u8>, Rc<Regex>>>,
 }
 
 impl Evaluator {
@@ -180,6 +217,7 @@ impl Evaluator {
             nix_path: Cell::new(Value::NULL),
             warnings: warn,
             parser: RefCell::default(),
+            lowerer: RefCell::default(),
             sources: RefCell::default(),
             next_position: Cell::new(1),
             failure: RefCell::default(),
@@ -324,7 +362,7 @@ impl Evaluator {
             return Ok(function);
         }
         let text = include_str!("derivation.nix");
-        let code = self.load(text.into(), INTERNAL_DERIVATION, None, None)?;
+        let code = self.load_internal(text, "derivation-internal.nix")?;
         let function = self.force(self.heap.thunk(code).value())?;
         self.derivation_function.set(Some(function));
         Ok(function)
@@ -466,11 +504,11 @@ impl Evaluator {
 
     pub(crate) fn place(&self, position: Pos) -> Option<Place> {
         self.source_at(position, |source| {
-            let lines = LineIndex::new(&source.text);
-            let at = lines.position(&source.text, position - source.base);
+            let lines = source.lines();
+            let at = lines.position(source.text(), position - source.base);
             let line = |number: u32| {
-                let range = lines.line_range(&source.text, number)?;
-                let text = source.text[range.as_usize()].trim_end_matches(['\n', '\r']);
+                let range = lines.line_range(source.text(), number)?;
+                let text = source.text()[range.as_usize()].trim_end_matches(['\n', '\r']);
                 Some(Arc::from(text))
             };
             let before = at.line.checked_sub(1).and_then(line);
@@ -483,6 +521,13 @@ impl Evaluator {
         })
     }
 
+    pub(crate) fn spot(&self, position: Pos) -> Option<Spot> {
+        self.source_at(position, |source| {
+            let at = source.lines().position(source.text(), position - source.base);
+            Spot { file: source.file.clone(), line: at.line + 1, column: at.column + 1 }
+        })
+    }
+
     /// `file:line:column`, for messages.
     pub(crate) fn place_text(&self, position: Pos) -> Option<String> {
         let place = self.place(position)?;
@@ -491,12 +536,13 @@ impl Evaluator {
 
     /// The set that `unsafeGetAttrPos` gives.
     pub(crate) fn position_value(&self, position: Pos) -> Value {
-        let file = self.source_at(position, |source| source.file.clone()).flatten();
-        let (Some(file), Some(place)) = (file, self.place(position)) else { return Value::NULL };
+        let Some(Spot { file: Some(file), line, column }) = self.spot(position) else {
+            return Value::NULL;
+        };
         self.attrs(&mut [
             (known::FILE, 0, self.heap.string(&file)),
-            (known::LINE, 0, self.heap.int(i64::from(place.line))),
-            (known::COLUMN, 0, self.heap.int(i64::from(place.column))),
+            (known::LINE, 0, self.heap.int(i64::from(line))),
+            (known::COLUMN, 0, self.heap.int(i64::from(column))),
         ])
     }
 
@@ -505,7 +551,7 @@ impl Evaluator {
         use cim_nix_semantics::{Expr, ExprId, print};
 
         let (text, base, origin) = self.source_at(position, |source| {
-            (source.text.clone(), source.base, source.origin.clone())
+            (Box::<str>::from(source.text()), source.base, source.origin.clone())
         })?;
         let parse = Parser::default().parse(text);
         let ir = Lowerer::default().lower(&parse.tree);

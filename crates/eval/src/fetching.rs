@@ -424,7 +424,7 @@ impl Evaluator {
             })?,
             Err(_) => {
                 let text = "{ nodes.root = { }; root = \"root\"; version = 7; }";
-                let code = self.load(text.into(), "«no lock file»", Some(b"/"), None)?;
+                let code = self.load(text.into(), "«no lock file»", b"/", None)?;
                 self.force(self.heap.thunk(code).value())?
             }
         };
@@ -432,7 +432,7 @@ impl Evaluator {
         let code = self.load(
             include_str!("call_flake.nix").into(),
             "«nix-internal»/call-flake.nix",
-            Some(b"/"),
+            b"/",
             None,
         )?;
         let function = self.force(self.heap.thunk(code).value())?;

@@ -160,8 +160,8 @@ impl<'e> Printer<'e> {
             Kind::Closure(closure) => {
                 self.function(closure.lambda().name, closure.lambda().position);
             }
-            Kind::Builtin(number) => {
-                let name = crate::builtins::get(number).name;
+            Kind::Builtin(builtin) => {
+                let name = builtin.name;
                 if self.limits.short_derivations {
                     self.push(&format!("«primop {name}»"));
                 } else {
@@ -175,8 +175,8 @@ impl<'e> Printer<'e> {
                     let position = lambda.positions.get(at).copied().unwrap_or(lambda.position);
                     self.function(lambda.name, position);
                 }
-                Kind::Builtin(number) if self.limits.short_derivations => {
-                    let name = crate::builtins::get(number).name;
+                Kind::Builtin(builtin) if self.limits.short_derivations => {
+                    let name = builtin.name;
                     self.push(&format!("«partially applied primop {name}»"));
                 }
                 _ => self.push("<PRIMOP-APP>"),

@@ -52,6 +52,8 @@ pub enum Format {
     Json,
     /// XML.
     Xml,
+    /// XML in which attributes and functions tell where they are defined.
+    PlacedXml,
     /// A string as it is.
     Raw,
 }
@@ -78,7 +80,7 @@ impl Evaluation {
     /// Errors: the text is broken.
     pub fn text(&self, text: &str, folder: &Path) -> Result<Handle<'_>, Box<EvalError>> {
         let folder = folder.as_os_str().as_encoded_bytes();
-        let code = self.ev.load(text.into(), "«string»", Some(folder), None);
+        let code = self.ev.load(text.into(), "«string»", folder, None);
         let code = self.owned(code)?;
         Ok(self.handle(self.ev.heap.thunk(code).value()))
     }
@@ -98,7 +100,7 @@ impl Evaluation {
             .collect();
         let scope = self.ev.attrs(&mut names);
         let folder = folder.as_os_str().as_encoded_bytes();
-        let code = self.ev.load(text.into(), "«string»", Some(folder), scope.as_attrs());
+        let code = self.ev.load(text.into(), "«string»", folder, scope.as_attrs());
         let code = self.owned(code)?;
         Ok(self.handle(self.ev.heap.thunk(code).value()))
     }
@@ -364,7 +366,10 @@ impl Evaluation {
             Format::Surface => return self.owned(ev.surface(handle.value)),
             Format::Display => return self.owned(ev.displayed(handle.value, is_strict)),
             Format::Json => builtins::push_json(ev, handle.value, &mut text, is_strict, 0),
-            Format::Xml => builtins::to_xml(ev, handle.value, &mut text, is_strict, 0),
+            Format::Xml | Format::PlacedXml => {
+                let has_places = format == Format::PlacedXml;
+                builtins::to_xml(ev, handle.value, &mut text, is_strict, has_places, 0)
+            }
             Format::Raw => ev.coerce(
                 handle.value,
                 &mut text,
@@ -386,7 +391,7 @@ impl Evaluation {
     /// The builtin that a value is, if it is one.
     #[must_use]
     pub fn builtin_name(&self, handle: Handle<'_>) -> Option<&'static str> {
-        handle.value.as_builtin().map(|number| builtins::get(number).name)
+        handle.value.as_builtin().map(|builtin| builtin.name)
     }
 
     /// The word of `builtins.typeOf`.

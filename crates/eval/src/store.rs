@@ -1,7 +1,7 @@
 //! What evaluation gives to the store: derivations and copied files. The paths follow from the
 //! contents, so no store needs to be there.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::rc::Rc;
 
@@ -26,7 +26,13 @@ pub(crate) struct Known {
     pub(crate) derivations: Vec<Rc<str>>,
     /// The other paths it needs.
     pub(crate) sources: Vec<Rc<str>>,
-    pub(crate) outputs: Vec<String>,
+    /// Its outputs with their paths, as far as these are known before it is built.
+    pub(crate) outputs: BTreeMap<String, Option<Box<str>>>,
+}
+
+fn outputs_of(derivation: &Derivation) -> BTreeMap<String, Option<Box<str>>> {
+    let outputs = derivation.outputs.iter();
+    outputs.map(|(name, output)| (name.clone(), output.path().map(Into::into))).collect()
 }
 
 /// Which files of a tree count: path and kind.
@@ -162,7 +168,7 @@ impl Evaluator {
                 .map(|path| path.as_str().into())
                 .collect(),
             sources: derivation.input_sources.iter().map(|path| path.as_str().into()).collect(),
-            outputs: derivation.outputs.keys().cloned().collect(),
+            outputs: outputs_of(derivation),
         };
         self.derivations.borrow_mut().insert(path.clone(), Rc::new(known));
         Ok(path)
@@ -202,7 +208,7 @@ impl Evaluator {
                 .map(|path| path.as_str().into())
                 .collect(),
             sources: derivation.input_sources.iter().map(|path| path.as_str().into()).collect(),
-            outputs: derivation.outputs.keys().cloned().collect(),
+            outputs: outputs_of(&derivation),
         });
         self.derivations.borrow_mut().insert(path.into(), known.clone());
         Ok(known)
@@ -238,7 +244,7 @@ impl Evaluator {
             let known = self.known_derivation(&path, position)?;
             derivation.input_sources.insert(path.to_string());
             derivation.input_sources.extend(known.sources.iter().map(|source| source.to_string()));
-            let outputs = known.outputs.iter().cloned().collect();
+            let outputs = known.outputs.keys().cloned().collect();
             derivation.input_derivations.insert(path.to_string(), outputs);
             for input in &known.derivations {
                 if seen.insert(input.clone()) {
@@ -301,10 +307,10 @@ impl Tree<'_> {
         };
         match kind {
             FileKind::Regular => {
-                let mut bytes = self.buffer.borrow_mut();
-                let is_executable =
-                    self.world().read_for_archive(path, &mut bytes).map_err(failed)?;
-                nar.file(is_executable, &bytes).map_err(failed)
+                let mut buffer = self.buffer.borrow_mut();
+                let (is_executable, n) =
+                    self.world().read_for_archive(path, &mut buffer).map_err(failed)?;
+                nar.file(is_executable, &buffer[..n]).map_err(failed)
             }
             FileKind::Symlink => {
                 let target = self.world().link_target(path).map_err(failed)?;
@@ -312,15 +318,15 @@ impl Tree<'_> {
             }
             FileKind::Directory => {
                 nar.open().map_err(failed)?;
-                for (name, kind) in self.world().list(path).map_err(failed)? {
-                    let path = [path, b"/", &name].concat();
+                for (name, kind) in &*self.world().list(path).map_err(failed)? {
+                    let path = [path, b"/", name].concat();
                     if let Some(filter) = self.filter
-                        && !filter(&path, kind).map_err(|Failed| TreeFailure::Evaluation)?
+                        && !filter(&path, *kind).map_err(|Failed| TreeFailure::Evaluation)?
                     {
                         continue;
                     }
-                    nar.entry(&name).map_err(failed)?;
-                    self.node(&path, Some(kind), nar, depth + 1)?;
+                    nar.entry(name).map_err(failed)?;
+                    self.node(&path, Some(*kind), nar, depth + 1)?;
                     nar.end_entry().map_err(failed)?;
                 }
                 nar.close().map_err(failed)

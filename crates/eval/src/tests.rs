@@ -100,6 +100,29 @@ fn values_are_written_in_several_formats() {
         </expr>
     "#]]
     .assert_eq(&eval("[ 1 ]", Format::Xml));
+    expect![[r#"
+        <?xml version='1.0' encoding='utf-8'?>
+        <expr>
+          <attrs>
+            <attr column="3" line="1" name="f">
+              <function column="7" line="1">
+                <varpat name="x" />
+              </function>
+            </attr>
+            <attr column="18" line="1" name="m">
+              <attrs>
+                <attr name="z">
+                  <int value="1" />
+                </attr>
+              </attrs>
+            </attr>
+          </attrs>
+        </expr>
+    "#]]
+    .assert_eq(&eval(
+        "{ f = x: y: x;   m = builtins.mapAttrs (n: v: v) { z = 1; }; }",
+        Format::PlacedXml,
+    ));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "the edge: files, processes and the network")]
 
 mod archive;
+mod building;
 mod git;
 mod hosted;
 mod http;
@@ -19,6 +20,8 @@ use cim_nix_eval::{Fetched, FileKind, Io};
 use cim_nix_model::{
     FlakeRef, Hash, HashFormat, HashKind, Hasher, NarWriter, RefAttr, References, TreeWriter, Url,
 };
+
+pub use building::Building;
 
 /// Where and how sources are fetched.
 #[derive(Clone, Debug)]
@@ -310,8 +313,8 @@ impl<I: Io> Io for Fetching<I> {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.files.read(path)
     }
-    fn read_for_archive(&self, path: &Path, bytes: &mut Vec<u8>) -> io::Result<bool> {
-        self.files.read_for_archive(path, bytes)
+    fn read_for_archive(&self, path: &Path, buffer: &mut Vec<u8>) -> io::Result<(bool, usize)> {
+        self.files.read_for_archive(path, buffer)
     }
     fn list(&self, path: &Path) -> io::Result<Vec<(Vec<u8>, FileKind)>> {
         self.files.list(path)
@@ -337,6 +340,9 @@ impl<I: Io> Io for Fetching<I> {
         write: &mut dyn FnMut(&mut dyn TreeWriter) -> io::Result<()>,
     ) -> io::Result<()> {
         self.files.add_tree(path, write)
+    }
+    fn build(&self, derivation: &str, output: &str) -> Res<String> {
+        self.files.build(derivation, output)
     }
     fn variable(&self, name: &str) -> Option<String> {
         self.files.variable(name)

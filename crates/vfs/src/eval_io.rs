@@ -120,36 +120,33 @@ impl Io for DiskIo {
         std::fs::read(path)
     }
 
-    fn read_for_archive(&self, path: &Path, bytes: &mut Vec<u8>) -> io::Result<bool> {
+    fn read_for_archive(&self, path: &Path, buffer: &mut Vec<u8>) -> io::Result<(bool, usize)> {
         use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 
         let flags = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
         let mut file = std::fs::File::options().read(true).custom_flags(flags).open(path)?;
         let metadata = file.metadata()?;
         // One byte more than there should be: that the file ends needs no further question then.
-        bytes.clear();
-        bytes.resize(metadata.len() as usize + 1, 0);
+        let wanted = metadata.len() as usize + 1;
+        if buffer.len() < wanted {
+            buffer.resize(wanted, 0);
+        }
         let mut filled = 0;
         loop {
-            match file.read(&mut bytes[filled..]) {
-                Ok(n) => filled += n,
+            let n = match file.read(&mut buffer[filled..]) {
+                Ok(n) => n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
-            }
-            if filled == bytes.len() {
-                // It has grown meanwhile.
-                bytes.resize(filled * 2, 0);
-            } else if filled as u64 >= metadata.len() {
-                break;
-            } else {
-                bytes.truncate(filled);
-                file.read_to_end(bytes)?;
-                filled = bytes.len();
+            };
+            filled += n;
+            if filled == buffer.len() {
+                // It has grown meanwhile, or the kernel gave all that fits.
+                buffer.resize(filled * 2, 0);
+            } else if n == 0 || filled as u64 == metadata.len() {
                 break;
             }
         }
-        bytes.truncate(filled);
-        Ok(metadata.mode() & 0o100 != 0)
+        Ok((metadata.mode() & 0o100 != 0, filled))
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<(Vec<u8>, FileKind)>> {

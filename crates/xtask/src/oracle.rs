@@ -40,7 +40,8 @@ pub(crate) fn obtain(repo: &Repo) -> Result<Oracle> {
             .map_err(|message| format!("{VARIABLE} names no usable Nix: {message}"));
     }
     let folders = SUITES.map(|suite| tools::tool_dir(repo, &format!("nix-{suite}")));
-    let unpacked = folders.iter().map(|folder| folder.join(PROGRAM));
+    let is_whole = |folder: &&PathBuf| COMPANIONS.iter().all(|name| folder.join(name).exists());
+    let unpacked = folders.iter().filter(is_whole).map(|folder| folder.join(PROGRAM));
     let present =
         tools::on_path(PROGRAM).into_iter().chain(unpacked).find_map(|path| ask(&path).ok());
     if let Some(oracle) = present {
@@ -64,6 +65,8 @@ pub(crate) fn obtain(repo: &Repo) -> Result<Oracle> {
 }
 
 const PROGRAM: &str = "nix-instantiate";
+/// What tests expect beside it.
+const COMPANIONS: [&str; 2] = ["nix", "nix-store"];
 
 /// Asks a Nix for its version and refuses one that is too old to judge.
 fn ask(path: &Path) -> Result<Oracle> {
@@ -89,8 +92,11 @@ fn download(suite: &str, folder: &Path) -> Result<PathBuf> {
     for package in apt.downloaded()? {
         process::quiet(Command::new("dpkg-deb").arg("--extract").arg(package).arg(&root))?;
     }
+    for name in COMPANIONS {
+        write_runner(&root, &folder.join(name), name)?;
+    }
     let runner = folder.join(PROGRAM);
-    write_runner(&root, &runner)?;
+    write_runner(&root, &runner, PROGRAM)?;
     // The packages are as large as what was in them.
     fs::remove_dir_all(&apt.dir).map_err(|error| cannot("remove", &apt.dir, &error))?;
     Ok(runner)
@@ -180,7 +186,7 @@ fn mirror_in(sources: &str) -> Option<String> {
 }
 
 /// Writes a script that runs the unpacked Nix with the libraries it was built for.
-fn write_runner(root: &Path, runner: &Path) -> Result<()> {
+fn write_runner(root: &Path, runner: &Path, name: &str) -> Result<()> {
     let (loader, triple) = match std::env::consts::ARCH {
         "x86_64" => ("lib64/ld-linux-x86-64.so.2", "x86_64-linux-gnu"),
         "aarch64" => ("lib/ld-linux-aarch64.so.1", "aarch64-linux-gnu"),
@@ -193,7 +199,7 @@ fn write_runner(root: &Path, runner: &Path) -> Result<()> {
         .ok_or("the unpacked packages hold no dynamic loader")?;
     let root = root.display();
     let script = format!(
-        "#!/bin/sh\nexec '{}' --argv0 {PROGRAM} \\\n  --library-path '{root}/usr/lib/{triple}:{root}/lib/{triple}' \\\n  \
+        "#!/bin/sh\nexec '{}' --argv0 {name} \\\n  --library-path '{root}/usr/lib/{triple}:{root}/lib/{triple}' \\\n  \
          '{root}/usr/bin/nix' \"$@\"\n",
         loader.display()
     );

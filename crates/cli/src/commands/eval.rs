@@ -1,15 +1,18 @@
 //! `cim-nix eval`: the value of a file, an expression or a flake's attribute.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use cim_nix_base::Error;
 use cim_nix_eval::{EvalError, Evaluation, Format, Handle};
+use cim_nix_syntax::build::attr_name_text;
 use clap::{Args, ValueEnum};
 
-use crate::evaluation::{Around, EvalArgs};
+use crate::evaluation::{Around, EvalArgs, Surroundings};
 use crate::exit::Exit;
 use crate::installable::Installable;
 use crate::reading::read_stdin;
+use crate::roots::{self, Roots};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,6 +21,7 @@ Examples:
   cim-nix eval .#nixosConfigurations.web.config.networking.hostName --format raw
   cim-nix eval hosts.nix --format json               for another program
   cim-nix eval ./. -A lib --apply builtins.attrNames what a function makes of it
+  cim-nix eval .#nixosConfigurations --each --apply 'host: host.config.system.stateVersion'
   echo '{ a = 1; }' | cim-nix eval -                 from standard input
 
 Functions at the top are called with --arg and --argstr. Nix need not be installed.
@@ -55,6 +59,13 @@ pub(crate) struct EvalCommand {
     /// Leave what is inside of sets and lists as it is
     #[arg(long)]
     shallow: bool,
+    /// Evaluate each attribute of the value on its own, on all processors; one that fails is told
+    /// at the end and stops no other
+    #[arg(long, conflicts_with = "raw")]
+    each: bool,
+    /// With --each, work on N threads [default: one for each processor]
+    #[arg(short = 'j', long, value_name = "N", requires = "each")]
+    jobs: Option<NonZeroUsize>,
     #[command(flatten)]
     eval_args: EvalArgs,
 }
@@ -125,24 +136,119 @@ pub(crate) fn run(args: &EvalCommand) -> Result<Exit, Error> {
     let mut surroundings = args.eval_args.surroundings()?;
     surroundings.with_flakes(matches!(target, Target::Flake(_)), args.eval_args.impure);
     let system = surroundings.settings.system.clone();
+    let command = Command { args, target, system, format };
+    if args.each {
+        return command.each(surroundings);
+    }
     surroundings.evaluate(|evaluation, around, out| {
-        let arguments = around.arguments(evaluation)?;
-        let root = target.value(evaluation, around, &system)?;
-        let mut value = evaluation.select(root, &args.attr, &arguments)?;
-        if !matches!(target, Target::Flake(_)) {
-            value = evaluation.auto_call(value, &arguments)?;
-        }
-        if let Some(function) = &args.apply {
-            let function = evaluation.text(function, &around.folder)?;
-            value = evaluation.apply(function, value)?;
-        }
-        let value = evaluation.force(value, false)?;
-        out.bytes(&evaluation.write(value, format, !args.shallow)?);
+        let value = command.found(evaluation, around)?;
+        let value = command.applied(evaluation, around, value)?;
+        out.bytes(&command.written(evaluation, value)?);
         if matches!(format, Format::Display | Format::Json) {
             out.text("\n");
         }
         Ok(())
     })
+}
+
+/// What is asked for.
+struct Command<'a> {
+    args: &'a EvalCommand,
+    target: Target,
+    system: String,
+    format: Format,
+}
+
+impl Command<'_> {
+    /// The value that is meant.
+    fn found<'e>(
+        &self,
+        evaluation: &'e Evaluation,
+        around: &Around,
+    ) -> Result<Handle<'e>, Box<EvalError>> {
+        let arguments = around.arguments(evaluation)?;
+        let root = self.target.value(evaluation, around, &self.system)?;
+        let value = evaluation.select(root, &self.args.attr, &arguments)?;
+        match self.target {
+            Target::Flake(_) => Ok(value),
+            _ => evaluation.auto_call(value, &arguments),
+        }
+    }
+
+    /// What the function of `--apply` makes of it.
+    fn applied<'e>(
+        &self,
+        evaluation: &'e Evaluation,
+        around: &Around,
+        value: Handle<'e>,
+    ) -> Result<Handle<'e>, Box<EvalError>> {
+        match &self.args.apply {
+            Some(function) => {
+                let function = evaluation.text(function, &around.folder)?;
+                evaluation.apply(function, value)
+            }
+            None => Ok(value),
+        }
+    }
+
+    fn written(
+        &self,
+        evaluation: &Evaluation,
+        value: Handle<'_>,
+    ) -> Result<Vec<u8>, Box<EvalError>> {
+        let value = evaluation.force(value, false)?;
+        evaluation.write(value, self.format, !self.args.shallow)
+    }
+
+    /// Each attribute on its own.
+    fn each(&self, surroundings: Surroundings) -> Result<Exit, Error> {
+        let is_json = match self.format {
+            Format::Json => true,
+            Format::Display => false,
+            _ => {
+                return Err(Error::user("`--each` prints Nix code or JSON only")
+                    .hint("leave out `--format`, or use `--format json`"));
+            }
+        };
+        roots::each(self, self.args.jobs, surroundings, |answers, out| {
+            let mut is_first = true;
+            out.text(if is_json { "{" } else { "{ " });
+            for (name, value) in answers {
+                if is_json {
+                    out.text(if is_first { "" } else { "," });
+                    out.text(&serde_json::Value::from(*name).to_string());
+                    out.text(":");
+                } else {
+                    out.text(&attr_name_text(name));
+                    out.text(" = ");
+                }
+                out.bytes(value);
+                out.text(if is_json { "" } else { "; " });
+                is_first = false;
+            }
+            out.line("}");
+        })
+    }
+}
+
+impl Roots for Command<'_> {
+    fn find<'e>(
+        &self,
+        evaluation: &'e Evaluation,
+        around: &Around,
+    ) -> Result<Handle<'e>, Box<EvalError>> {
+        self.found(evaluation, around)
+    }
+
+    fn work(
+        &self,
+        evaluation: &Evaluation,
+        around: &Around,
+        root: Handle<'_>,
+    ) -> Result<Vec<u8>, Box<EvalError>> {
+        let value = self.applied(evaluation, around, root)?;
+        self.written(evaluation, value)
+    }
 }
 
 impl Target {

@@ -2,8 +2,10 @@
 
 #![allow(clippy::disallowed_methods, reason = "these tests run the program on real files")]
 #![allow(clippy::unwrap_used, reason = "what a test cannot do fails it")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 mod bounds;
+mod build;
 mod check;
 mod config;
 mod docs;

@@ -41,7 +41,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("path", 1, 1, path),
     Entry::new("filterSource", 2, 2, |ev, a, position| {
         let why = "while evaluating the second argument (the path to filter) passed to 'builtins.filterSource'";
-        let path = ev.path_argument(a[1], position, why)?;
+        let path = ev.built_path_argument(a[1], position, why)?;
         let filter = ev.function(a[0], position).map_err(|failed| {
             ev.trace(
                 failed,
@@ -277,7 +277,7 @@ fn path(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         match key {
             known::PATH => {
                 let why = "while evaluating the 'path' attribute passed to 'builtins.path'";
-                let path = ev.path_argument(value, position, why)?;
+                let path = ev.built_path_argument(value, position, why)?;
                 source = Some(path);
             }
             known::NAME => {
