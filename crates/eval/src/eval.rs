@@ -129,6 +129,7 @@ impl Evaluator {
             Expr::Call(call) => self.eval_call(call, frame, captures),
             Expr::Select1(select) => self.eval_select1(select, frame, captures),
             Expr::Binary(binary) => self.eval_binary(binary, frame, captures),
+            Expr::Update(code) => self.eval_update(code, frame, captures),
             Expr::If(_) | Expr::Let(_) | Expr::With(_) | Expr::Assert(_) => {
                 self.eval_block(expr, frame, captures)
             }

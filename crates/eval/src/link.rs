@@ -1,5 +1,7 @@
 //! From the IR of a file to code with slots.
 
+mod update;
+
 use cim_nix_semantics::{
     AttrKind, BinaryOp, BindingId, Expr as Ir, ExprId, Ir as File, LambdaId, List, PathElement,
     PathId, ScopeId, SetId, SourceId, Symbol as Name, Target, WithId,
@@ -697,7 +699,7 @@ impl<'a> Linker<'a> {
             BinaryOp::Mul => Op::Mul,
             BinaryOp::Div => Op::Div,
             BinaryOp::Concat => Op::Concat,
-            BinaryOp::Update => Op::Update,
+            BinaryOp::Update => return self.update(ids),
             BinaryOp::Equal => Op::Equal,
             BinaryOp::NotEqual => Op::NotEqual,
             BinaryOp::Less => Op::Less,
@@ -712,7 +714,7 @@ impl<'a> Linker<'a> {
             return expr;
         }
         let exprs: Vec<Expr> = ids.iter().map(|&id| self.expr(id)).collect();
-        let is_right = matches!(linked, Op::Concat | Op::Update | Op::Implies);
+        let is_right = matches!(linked, Op::Concat | Op::Implies);
         let mut folded = exprs[if is_right { exprs.len() - 1 } else { 0 }];
         for at in 1..exprs.len() {
             let (left, right, position) = if is_right {

@@ -345,3 +345,33 @@ fn pure_evaluation_has_the_file_that_nix_provides() {
         "access to absolute path '/p' is forbidden in pure evaluation mode (use '--impure' to override)",
     );
 }
+
+#[test]
+fn updates_begin_on_the_right() {
+    check("{ a = 1; b = 1; } // { b = 2; c = 2; } // { c = 3; }", "{ a = 1; b = 2; c = 3; }");
+    check("({ a = 1; } // { a = 2; }) // { }", "{ a = 2; }");
+    let check = |text: &str, place: &str, message: &str| {
+        let error = eval(text, Format::Nix);
+        assert!(error.ends_with(&format!("error: {message}")), "{error}");
+        let lines: Vec<&str> = error.lines().map(str::trim).collect();
+        let at = lines.iter().rposition(|line| line.starts_with("… in the")).unwrap();
+        let found = lines[at + 1].strip_prefix("at «string»:1:").unwrap_or("");
+        let found = format!("{} {found}", lines[at].split(' ').nth(3).unwrap());
+        assert_eq!(found.trim_end_matches([':', ' ']), place, "{error}");
+    };
+    let wrong = "expected a set but found an integer: 1";
+    check("{ } // 1", "right", wrong);
+    check("1 // 2", "right", "expected a set but found an integer: 2");
+    check("({ } // 1) // { }", "right", wrong);
+    check("{ } // (1 // { })", "left", wrong);
+    check("let a.b = 1; in { } // a.b // { }", "left 24", wrong);
+    check("let f = x: x; in (f 1) // { }", "left 19", wrong);
+    check("(0 + 1) // { }", "left 4", wrong);
+    check("(0 + 0 + 1) // { }", "left 8", wrong);
+    check("(if true then 1 else 2) // { }", "left 2", wrong);
+    check("(let a = 1; in a) // { }", "left", wrong);
+    check("[ (0 + 1) ] // { }", "left 6", "expected a set but found a list: [ «thunk» ]");
+    check("(! false) // { }", "left 4", "expected a set but found a Boolean: true");
+    check("(0 == 1) // { }", "left", "expected a set but found a Boolean: false");
+    check("\"a${\"b\"}\" // { }", "left 2", "expected a set but found a string: \"ab\"");
+}

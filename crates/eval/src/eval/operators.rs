@@ -1,8 +1,9 @@
 //! Operators, assertions and strings with interpolations.
 
+use crate::attrs::Attrs;
 use crate::builtins;
-use crate::code::{AssertCode, BinaryCode, Expr, JoinCode, Op, Pos};
-use crate::error::{ErrorKind, Res};
+use crate::code::{AssertCode, BinaryCode, Expr, JoinCode, Op, Pos, UpdateCode, UpdateOperand};
+use crate::error::{ErrorKind, Failed, Res};
 use crate::evaluator::Evaluator;
 use crate::value::{Kind, Slots, Value};
 
@@ -113,7 +114,6 @@ impl Evaluator {
                         || self.eval_bool(&code.right, frame, captures, code)?,
                 ));
             }
-            Op::Update => return self.eval_update(code, frame, captures),
             Op::Less
             | Op::LessEqual
             | Op::Greater
@@ -149,17 +149,38 @@ impl Evaluator {
         }
     }
 
+    /// As in Nix, the last operand is evaluated first.
     #[inline(never)]
-    fn eval_update(&self, code: &'static BinaryCode, frame: Slots, captures: Slots) -> Res {
-        let side = |expr: &Expr, side: &str| {
-            let value = self.eval(expr, frame, captures);
-            value.ok().and_then(Value::as_attrs).ok_or_else(|| {
-                let text = format!("in the {side} operand of the update (//) operator");
-                self.no_set(value, code.position, text)
-            })
+    pub(super) fn eval_update(
+        &self,
+        code: &'static UpdateCode,
+        frame: Slots,
+        captures: Slots,
+    ) -> Res {
+        let mut result: Option<Attrs> = None;
+        for operand in code.operands.iter().rev() {
+            let value = self.eval(&operand.expr, frame, captures);
+            let Some(set) = value.ok().and_then(Value::as_attrs) else {
+                return Err(self.no_operand(value, operand));
+            };
+            result = Some(match result {
+                None => set,
+                Some(right) => self.layouts.update(&self.heap, set, right),
+            });
+        }
+        Ok(result.map_or_else(|| self.empty_attrs(), Attrs::value))
+    }
+
+    /// The failure where a set was wanted on a side of `//`.
+    #[cold]
+    fn no_operand(&self, got: Res, operand: &UpdateOperand) -> Failed {
+        let failed = match got {
+            Ok(value) => self.expected("a set", value, 0),
+            Err(failed) => failed,
         };
-        let (left, right) = (side(&code.left, "left")?, side(&code.right, "right")?);
-        Ok(self.layouts.update(&self.heap, left, right).value())
+        let side = if operand.is_right { "right" } else { "left" };
+        let text = format!("in the {side} operand of the update (//) operator");
+        self.trace(failed, operand.position, text)
     }
 
     fn eval_comparison(&self, code: &'static BinaryCode, left: Value, right: Value) -> Res {
