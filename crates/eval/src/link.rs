@@ -543,8 +543,19 @@ impl<'a> Linker<'a> {
     /// A function that a binding names.
     fn named(&self, lambda: &'static Lambda, name: NodeId) -> Expr {
         let text = literal::attr_name(self.input.tree.node(name));
-        let name = text.map(|text| self.ev.symbol(text.as_bytes()));
-        Expr::Lambda(self.keep(Lambda { name, ..*lambda }))
+        match text.map(|text| self.ev.symbol(text.as_bytes())) {
+            Some(name) => self.with_name(lambda, name),
+            None => Expr::Lambda(lambda),
+        }
+    }
+
+    /// A function with a name; a function that it gives at once has the name, too.
+    fn with_name(&self, lambda: &'static Lambda, name: Symbol) -> Expr {
+        let body = match lambda.body {
+            Expr::Lambda(inner) => self.with_name(inner, name),
+            body => body,
+        };
+        Expr::Lambda(self.keep(Lambda { name: Some(name), body, ..*lambda }))
     }
 
     fn let_in(&self, bindings: &'static [(u32, Expr)], body: Expr) -> Expr {

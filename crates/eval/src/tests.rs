@@ -30,6 +30,16 @@ fn check(text: &str, want: &str) {
     assert_eq!(eval(text, Format::Nix), want, "{text}");
 }
 
+/// The same with all of the trace.
+fn check_trace(text: &str, want: &Expect) {
+    let run = || {
+        let evaluation = Evaluation::new(Settings::default(), Box::new(files()), Box::new(|_| {}));
+        let value = evaluation.text(text, Path::new("/p"))?;
+        evaluation.force(value, true).map(|_| ())
+    };
+    want.assert_eq(&with_stack(run).unwrap().unwrap_err().render(true));
+}
+
 fn check_error(text: &str, want: &Expect) {
     want.assert_eq(&eval(text, Format::Nix));
 }
@@ -374,4 +384,30 @@ fn updates_begin_on_the_right() {
     check("(! false) // { }", "left 4", "expected a set but found a Boolean: true");
     check("(0 == 1) // { }", "left", "expected a set but found a Boolean: false");
     check("\"a${\"b\"}\" // { }", "left 2", "expected a set but found a string: \"ab\"");
+}
+
+#[test]
+fn functions_of_functions_have_one_name() {
+    check_trace(
+        "let f = { a }: { b }: a.c; g = f { a = { }; }; in [ (g { b = 2; }) ]",
+        &expect![[r#"
+            error:
+                   … while evaluating list element at index 0
+
+                   … from call site
+                     at «string»:1:54:
+                        1| let f = { a }: { b }: a.c; g = f { a = { }; }; in [ (g { b = 2; }) ]
+                         |                                                      ^
+
+                   … while calling 'f'
+                     at «string»:1:16:
+                        1| let f = { a }: { b }: a.c; g = f { a = { }; }; in [ (g { b = 2; }) ]
+                         |                ^
+
+                   error: attribute 'c' missing
+                   at «string»:1:23:
+                        1| let f = { a }: { b }: a.c; g = f { a = { }; }; in [ (g { b = 2; }) ]
+                         |                       ^"#]],
+    );
+    check("let f = { a }: { b }: a + b; in f { a = 1; } { b = 2; }", "3");
 }
