@@ -73,6 +73,17 @@ fn members_that_are_one_value_are_equal() {
 }
 
 #[test]
+fn members_of_what_is_compared_with_itself_are_evaluated() {
+    let caught = |text: &str| format!("(builtins.tryEval ({text})).success");
+    check(&caught("let s = { a = throw \"x\"; }; in s == s"), "false");
+    check(&caught("let s = [ (throw \"x\") ]; in s == s"), "false");
+    check(&caught("let s = { a = { b = throw \"x\"; }; }; in s == s"), "true");
+    check(&caught("let s = { a = throw \"x\"; }; in [ s ] == [ s ]"), "true");
+    check(&caught("let s = { type = \"derivation\"; outPath = throw \"x\"; }; in s == s"), "false");
+    check("let f = x: x; s = { inherit f; }; in s == s", "true");
+}
+
+#[test]
 fn files_are_seen_through_the_trait() {
     check("import ./a.nix", "{ x = /p/b.txt; y = 2; }");
     check("builtins.readFile ./b.txt", "\"hello\\n\"");
