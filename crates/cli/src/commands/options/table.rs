@@ -7,7 +7,7 @@ use crate::terminal::printable;
 /// Columns of another width than that of the terminal are as wide as that at most.
 const WIDEST: usize = 40;
 /// What a column needs to say something.
-const NARROWEST: usize = 12;
+const NARROWEST: usize = 8;
 const GAP: usize = 2;
 
 /// `width` is that of the terminal; without one, nothing is cut.
@@ -61,7 +61,7 @@ fn fit(widths: &mut [usize; 4], width: Option<usize>) {
         }
         return;
     };
-    widths[0] = widths[0].min(width / 2);
+    widths[0] = widths[0].min(width * 2 / 5);
     let used = widths.iter().filter(|&&at| at > 0).count().saturating_sub(1) * GAP;
     let free = width.saturating_sub(widths[0] + used);
     let rest: usize = widths[1..].iter().sum();
