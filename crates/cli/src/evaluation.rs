@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cim_nix_base::Error;
 use cim_nix_eval::{EvalError, Evaluation, Handle, Lint, Lints, Settings, Stop, with_stack};
-use cim_nix_fetch::Fetching;
+use cim_nix_fetch::{Fetching, RegistryPlace};
 use cim_nix_vfs::DiskIo;
 use clap::Args;
 
@@ -179,14 +179,17 @@ impl EvalArgs {
     fn fetch_settings(&self, conf: &NixConf) -> cim_nix_fetch::Settings {
         let defaults = cim_nix_fetch::Settings::default();
         let mut registries = Vec::new();
+        let mut add = |place: String, is_common: bool| {
+            registries.push(RegistryPlace { place, is_common });
+        };
         if let Some(home) = nix_conf::config_home() {
-            registries.push(home.join("nix/registry.json").to_string_lossy().into_owned());
+            add(home.join("nix/registry.json").to_string_lossy().into_owned(), false);
         }
-        registries.push("/etc/nix/registry.json".to_owned());
+        add(nix_conf::system_folder().join("registry.json").to_string_lossy().into_owned(), false);
         let global = conf.get("flake-registry");
         let global = global.unwrap_or("https://channels.nixos.org/flake-registry.json");
         if !global.is_empty() {
-            registries.push(global.to_owned());
+            add(global.to_owned(), true);
         }
         let token = |pair: &String| {
             let (host, token) = pair.split_once('=')?;

@@ -18,6 +18,10 @@ impl Installable {
     ///
     /// Errors: it is no reference to a flake, or there is no flake.
     pub(crate) fn parse(typed: &str) -> Result<Self, Error> {
+        Self::parse_typed(typed, true)
+    }
+
+    fn parse_typed(typed: &str, must_exist: bool) -> Result<Self, Error> {
         let (reference, _) = typed.split_once('#').unwrap_or((typed, ""));
         let path = reference.split('?').next().unwrap_or_default();
         let is_path = path.is_empty()
@@ -30,7 +34,7 @@ impl Installable {
         let broken = |error: cim_nix_model::FlakeRefError| Error::user(error.to_string());
         if is_path {
             let (found, attr) = FlakeRef::of_path(typed).map_err(broken)?;
-            return Ok(Self { flake: of_folder(path, &found)?, attr });
+            return Ok(Self { flake: of_folder(path, &found, must_exist)?, attr });
         }
         let (flake, attr) = FlakeRef::parse_with_fragment(typed).map_err(broken)?;
         // A name such as `x/y` that is no flake's id is a path, too.
@@ -38,12 +42,24 @@ impl Installable {
             Some(inner) if flake.kind() == "path" && !inner.starts_with('/') => {
                 match typed.starts_with("path:") {
                     true => absolute(inner, &flake)?,
-                    false => of_folder(inner, &flake)?,
+                    false => of_folder(inner, &flake, must_exist)?,
                 }
             }
             _ => flake,
         };
         Ok(Self { flake, attr })
+    }
+}
+
+/// Reads a reference that somebody typed: without an attribute, and to a folder that may have no
+/// flake, for whoever uses it will say so.
+///
+/// Errors: it is no reference.
+pub(crate) fn reference(typed: &str) -> Result<FlakeRef, Error> {
+    let Installable { flake, attr } = Installable::parse_typed(typed, false)?;
+    match attr.as_str() {
+        "" => Ok(flake),
+        _ => Err(Error::user(format!("unexpected fragment '{attr}' in flake reference '{typed}'"))),
     }
 }
 
@@ -59,7 +75,7 @@ fn absolute(path: &str, typed: &FlakeRef) -> Result<FlakeRef, Error> {
 
 /// The flake of a folder, or of the nearest one above that has one; in a Git repository, the files
 /// that Git knows.
-fn of_folder(path: &str, typed: &FlakeRef) -> Result<FlakeRef, Error> {
+fn of_folder(path: &str, typed: &FlakeRef, must_exist: bool) -> Result<FlakeRef, Error> {
     let failed =
         |error: std::io::Error| Error::user(format!("cannot read `{path}`")).because(error);
     let path = match path.strip_prefix("~/") {
@@ -71,7 +87,7 @@ fn of_folder(path: &str, typed: &FlakeRef) -> Result<FlakeRef, Error> {
         folder.pop();
     }
     let start = folder.clone();
-    while !folder.join("flake.nix").exists() {
+    while must_exist && !folder.join("flake.nix").exists() {
         if folder.join(".git").exists() || !folder.pop() {
             return Err(Error::user(format!(
                 "there is no flake.nix in `{}` or above",

@@ -15,6 +15,7 @@ mod exit;
 mod fixing;
 mod installable;
 mod listing;
+mod lock_args;
 mod nix_conf;
 mod outline;
 mod output;

@@ -154,6 +154,8 @@ pub(crate) struct Evaluator {
     /// Paths that were copied to the store.
     pub(crate) copied: RefCell<FxHashMap<Vec<u8>, Str>>,
     derivation_function: Cell<Option<Value>>,
+    /// What names stand for in this evaluation alone.
+    pub(crate) registry: RefCell<cim_nix_model::Registry>,
     /// Sources that were fetched.
     pub(crate) fetched: RefCell<FxHashMap<String, Rc<crate::fetching::Tree>>>,
     pub(crate) regexes: RefCell<FxHashMap<Vec<u8>, Rc<builtins::Regex>>>,
@@ -190,6 +192,7 @@ impl Evaluator {
             derivations: RefCell::default(),
             copied: RefCell::default(),
             derivation_function: Cell::new(None),
+            registry: RefCell::default(),
             fetched: RefCell::default(),
             regexes: RefCell::default(),
         };

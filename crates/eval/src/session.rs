@@ -9,6 +9,7 @@ use crate::builtins::{self, Text};
 use crate::error::{ErrorKind, EvalError, Failed};
 use crate::evaluator::{Evaluator, Settings};
 use crate::io::Io;
+use crate::locking::{FlakeOptions, LockedFlake};
 use crate::value::{Kind, Value};
 
 /// Bytes of stack that evaluation runs on.
@@ -221,32 +222,34 @@ impl Evaluation {
         Ok(self.handle(value))
     }
 
+    /// Fetches a flake and locks its inputs.
+    ///
+    /// Errors: it or an input cannot be fetched, is no flake, or the lock file would have to be
+    /// changed although that is not wanted.
+    pub fn lock(
+        &self,
+        reference: &FlakeRef,
+        options: &FlakeOptions,
+    ) -> Result<LockedFlake, Box<EvalError>> {
+        self.owned(self.ev.lock_flake(reference, options))
+    }
+
     /// The outputs of a flake, with its inputs and its source beside them.
     ///
-    /// Errors: it cannot be fetched, is no flake, or its evaluation fails.
-    pub fn flake(&self, reference: &FlakeRef) -> Result<Handle<'_>, Box<EvalError>> {
-        self.owned(self.ev.flake_value(reference, 0)).map(|value| self.handle(value))
+    /// Errors: its evaluation fails.
+    pub fn flake(&self, flake: &LockedFlake) -> Result<Handle<'_>, Box<EvalError>> {
+        self.owned(self.ev.flake_value(flake)).map(|value| self.handle(value))
+    }
+
+    /// Lets a name stand for a reference in this evaluation, whatever registries say.
+    pub fn add_to_registry(&self, from: FlakeRef, to: FlakeRef) {
+        self.ev.registry.borrow_mut().add(from, to);
     }
 
     /// Forgets what was read: files are read and evaluated anew where they are asked for again.
     /// Values that were made before keep what they have.
     pub fn forget_files(&self) {
         self.ev.forget_files();
-    }
-
-    /// Fetches a source: the reference with all that is known now, and its store path.
-    ///
-    /// Errors: it cannot be fetched.
-    pub fn source(&self, reference: &FlakeRef) -> Result<(FlakeRef, String), Box<EvalError>> {
-        let tree = self.owned(self.ev.fetch_source(reference, false, 0))?;
-        Ok((tree.source.clone(), tree.store_path.clone()))
-    }
-
-    /// The bytes of a file as evaluation sees it.
-    ///
-    /// Errors: it cannot be read.
-    pub fn read(&self, path: &str) -> Result<Vec<u8>, Box<EvalError>> {
-        self.owned(self.ev.read_file(path.as_bytes(), 0))
     }
 
     /// The first of several attribute paths that a value has, as the names on the way.

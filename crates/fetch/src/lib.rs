@@ -17,8 +17,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use cim_nix_eval::{Fetched, FileKind, Io};
 use cim_nix_model::{
-    FlakeRef, Hash, HashFormat, HashKind, Hasher, NarWriter, RefAttr, References, TreeWriter, Url,
+    FlakeRef, Hash, HashFormat, HashKind, Hasher, NarWriter, RefAttr, References, Registries,
+    Registry, TreeWriter, Url,
 };
+
+pub use registry::RegistryPlace;
 
 /// Where and how sources are fetched.
 #[derive(Clone, Debug)]
@@ -31,8 +34,8 @@ pub struct Settings {
     pub access_tokens: Vec<(String, String)>,
     /// The file with user names and passwords for hosts.
     pub netrc: Option<PathBuf>,
-    /// Files and URLs of registries, the first that knows a name wins.
-    pub registries: Vec<String>,
+    /// The registries, the first that knows a name wins.
+    pub registries: Vec<RegistryPlace>,
     /// Other places for the hosted kinds, such as `github` at `http://localhost:3000`.
     pub base_urls: Vec<(String, String)>,
     /// Seconds that a download without a known hash counts as current.
@@ -176,6 +179,11 @@ impl<I: Io> Fetching<I> {
         let bytes = std::fs::read(file.path()).map_err(|error| format!("{url}: {error}"))?;
         self.keep(&place, &bytes)?;
         Ok(place)
+    }
+
+    /// The file of a registry that has a URL; what is in the cache is used until it is old.
+    pub(crate) fn registry_file(&self, url: &str) -> Res<PathBuf> {
+        self.download_file(url, None, &[])
     }
 
     fn cached(&self, kind: &str, key: &str) -> PathBuf {
@@ -354,7 +362,7 @@ impl<I: Io> Io for Fetching<I> {
         }
     }
 
-    fn resolve(&self, reference: &FlakeRef) -> Res<FlakeRef> {
-        registry::resolve(self, reference)
+    fn registry(&self, number: usize, registries: Registries) -> Option<Res<Registry>> {
+        registry::read(self, number, registries)
     }
 }

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::evaluation::{Around, EvalArgs};
 use crate::exit::Exit;
 use crate::installable::Installable;
+use crate::lock_args::{LockArgs, LockRequest};
 use crate::reading::read_stdin;
 
 const EXAMPLES: &str = "\
@@ -55,6 +56,8 @@ pub(crate) struct EvalCommand {
     /// Leave what is inside of sets and lists as it is
     #[arg(long)]
     shallow: bool,
+    #[command(flatten)]
+    lock_args: LockArgs,
     #[command(flatten)]
     eval_args: EvalArgs,
 }
@@ -122,12 +125,13 @@ pub(crate) fn run(args: &EvalCommand) -> Result<Exit, Error> {
         ValueFormat::Xml => Format::Xml,
         ValueFormat::Raw => Format::Raw,
     };
+    let request = args.lock_args.request()?;
     let mut surroundings = args.eval_args.surroundings()?;
     surroundings.with_flakes(matches!(target, Target::Flake(_)), args.eval_args.impure);
     let system = surroundings.settings.system.clone();
     surroundings.evaluate(|evaluation, around, out| {
         let arguments = around.arguments(evaluation)?;
-        let root = target.value(evaluation, around, &system)?;
+        let root = target.value(evaluation, around, &request, &system)?;
         let mut value = evaluation.select(root, &args.attr, &arguments)?;
         if !matches!(target, Target::Flake(_)) {
             value = evaluation.auto_call(value, &arguments)?;
@@ -151,12 +155,14 @@ impl Target {
         &self,
         evaluation: &'e Evaluation,
         around: &Around,
+        request: &LockRequest,
         system: &str,
     ) -> Result<Handle<'e>, Box<EvalError>> {
+        request.prepare(evaluation)?;
         match self {
             Self::Text(text) => evaluation.text(text, &around.folder),
             Self::File(file) => evaluation.file(&around.path(file)),
-            Self::Flake(installable) => flake_attr(evaluation, installable, system),
+            Self::Flake(installable) => flake_attr(evaluation, installable, request, system),
         }
     }
 }
@@ -165,9 +171,11 @@ impl Target {
 fn flake_attr<'e>(
     evaluation: &'e Evaluation,
     installable: &Installable,
+    request: &LockRequest,
     system: &str,
 ) -> Result<Handle<'e>, Box<EvalError>> {
-    let flake = evaluation.flake(&installable.flake)?;
+    let locked = evaluation.lock(&installable.flake, &request.options)?;
+    let flake = evaluation.flake(&locked)?;
     let outputs = evaluation.attr(flake, "outputs")?.unwrap_or(flake);
     let attr = installable.attr.as_str();
     let paths = match attr.strip_prefix('.') {

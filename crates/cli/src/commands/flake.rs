@@ -1,14 +1,17 @@
 //! `cim-nix flake`: what a flake has, and where it and its inputs come from.
 
+use std::collections::HashSet;
+
 use cim_nix_base::Error;
-use cim_nix_eval::{EvalError, Evaluation, Format, Handle};
-use cim_nix_model::{FlakeRef, RefAttr, RefAttrs};
+use cim_nix_eval::{EvalError, Evaluation, Format, Handle, LockedFlake};
+use cim_nix_model::{Edge, LockFile, NodeId, show_input_path};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use crate::evaluation::EvalArgs;
 use crate::exit::Exit;
 use crate::installable::Installable;
+use crate::lock_args::LockArgs;
 use crate::terminal::Out;
 
 const EXAMPLES: &str = "\
@@ -52,6 +55,8 @@ struct ShowArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    lock_args: LockArgs,
+    #[command(flatten)]
     eval_args: EvalArgs,
 }
 
@@ -64,6 +69,8 @@ struct MetadataArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    lock_args: LockArgs,
     #[command(flatten)]
     eval_args: EvalArgs,
 }
@@ -91,10 +98,13 @@ enum Node {
 
 fn show(args: &ShowArgs) -> Result<Exit, Error> {
     let flake = Installable::parse(&args.flake)?.flake;
+    let request = args.lock_args.request()?;
     let mut surroundings = args.eval_args.surroundings()?;
     surroundings.with_flakes(true, args.eval_args.impure);
     let system = surroundings.settings.system.clone();
     surroundings.evaluate(|evaluation, _, out| {
+        request.prepare(evaluation)?;
+        let flake = evaluation.lock(&flake, &request.options)?;
         let value = evaluation.flake(&flake)?;
         let outputs = evaluation.attr(value, "outputs")?.unwrap_or(value);
         let shower = Shower { evaluation, args, system: &system };
@@ -102,8 +112,7 @@ fn show(args: &ShowArgs) -> Result<Exit, Error> {
         if args.json {
             out.line(as_json(&tree).to_string());
         } else {
-            let (locked, _) = evaluation.source(&flake)?;
-            out.line(locked_url(&locked, flake.dir()));
+            out.line(flake.locked.to_string());
             draw(&tree, "", out);
         }
         Ok(())
@@ -277,70 +286,35 @@ fn draw(node: &Node, indent: &str, out: &mut Out) {
     }
 }
 
-/// The URL that leads to the same source for ever: without what follows from it.
-fn locked_url(locked: &FlakeRef, dir: &str) -> String {
-    let mut shown = locked.clone().with_dir(dir);
-    if !matches!(shown.kind(), "path" | "tarball" | "file") {
-        for name in ["narHash", "lastModified", "revCount"] {
-            shown.remove(name);
-        }
-    }
-    shown.to_string()
-}
-
-fn attrs_json(attrs: &RefAttrs) -> Value {
-    let value = |attr: &RefAttr| match attr {
-        RefAttr::Text(text) => json!(text),
-        RefAttr::Number(number) => json!(number),
-        RefAttr::Bool(flag) => json!(flag),
-    };
-    attrs.iter().map(|(name, attr)| (name.clone(), value(attr))).collect()
-}
-
 fn metadata(args: &MetadataArgs) -> Result<Exit, Error> {
     let flake = Installable::parse(&args.flake)?.flake;
+    let request = args.lock_args.request()?;
     let mut surroundings = args.eval_args.surroundings()?;
     surroundings.with_flakes(true, args.eval_args.impure);
     surroundings.evaluate(|evaluation, _, out| {
-        let (locked, store_path) = evaluation.source(&flake)?;
-        let folder = match flake.dir() {
-            "" => store_path.clone(),
-            dir => format!("{store_path}/{dir}"),
-        };
-        let root = evaluation.file(std::path::Path::new(&format!("{folder}/flake.nix")))?;
-        let description = match evaluation.attr(root, "description")? {
-            Some(text) => {
-                let text = evaluation.force(text, false)?;
-                let bytes = evaluation.write(text, Format::Raw, false)?;
-                Some(String::from_utf8_lossy(&bytes).into_owned())
-            }
-            None => None,
-        };
-        let lock_file = format!("{folder}/flake.lock");
-        let lock = match evaluation.read(&lock_file) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                Box::new(EvalError::other(format!("the lock file is broken: {error}")))
-            })?,
-            Err(_) => json!({"nodes": {"root": {}}, "root": "root", "version": 7}),
-        };
-        let url = locked_url(&locked, flake.dir());
+        request.prepare(evaluation)?;
+        let flake = evaluation.lock(&flake, &request.options)?;
+        let LockedFlake { description, original, resolved, locked, store_path, lock_file, .. } =
+            &flake;
         if args.json {
+            let mut shown = locked.to_json();
+            shown["__final"] = json!(true);
             let mut json = json!({
-                "locked": attrs_json(&locked.clone().with_dir(flake.dir()).attrs()),
-                "locks": lock,
-                "original": attrs_json(&flake.attrs()),
-                "originalUrl": flake.to_string(),
+                "locked": shown,
+                "locks": lock_file.to_json(),
+                "original": original.to_json(),
+                "originalUrl": original.to_string(),
                 "path": store_path,
-                "resolved": attrs_json(&flake.attrs()),
-                "resolvedUrl": flake.to_string(),
-                "url": url,
+                "resolved": resolved.to_json(),
+                "resolvedUrl": resolved.to_string(),
+                "url": locked.to_string(),
             });
             let mut add = |name: &str, value: Option<Value>| {
                 if let Some(value) = value {
                     json[name] = value;
                 }
             };
-            add("description", description.map(Value::from));
+            add("description", description.clone().map(Value::from));
             add("lastModified", locked.number("lastModified").map(Value::from));
             add("revCount", locked.number("revCount").map(Value::from));
             add("revision", locked.text("rev").map(Value::from));
@@ -350,15 +324,15 @@ fn metadata(args: &MetadataArgs) -> Result<Exit, Error> {
         }
         let mut line =
             |name: &str, value: &str| out.line(format!("{:<15}{value}", format!("{name}:")));
-        line("Resolved URL", &flake.to_string());
+        line("Resolved URL", &resolved.to_string());
         // Files that were never committed have no place where they will be found again.
-        if locked.kind() != "git" || locked.text("rev").is_some() {
-            line("Locked URL", &url);
+        if locked.is_locked() {
+            line("Locked URL", &locked.to_string());
         }
-        if let Some(description) = &description {
+        if let Some(description) = description {
             line("Description", description);
         }
-        line("Path", &store_path);
+        line("Path", store_path);
         if let Some(rev) = locked.text("rev").or(locked.text("dirtyRev")) {
             line("Revision", rev);
         }
@@ -368,54 +342,44 @@ fn metadata(args: &MetadataArgs) -> Result<Exit, Error> {
         if let Some(seconds) = locked.number("lastModified") {
             line("Last modified", &date(seconds));
         }
-        let root = lock["root"].as_str().unwrap_or("root").to_owned();
-        if lock["nodes"][&root]["inputs"].as_object().is_some_and(|inputs| !inputs.is_empty()) {
+        if !lock_file.is_empty() {
             out.line("Inputs:");
-            draw_inputs(&lock, &root, "", &mut vec![root.clone()], out);
+            let mut seen = HashSet::from([LockFile::ROOT]);
+            draw_inputs(lock_file, LockFile::ROOT, "", &mut seen, out);
         }
         Ok(())
     })
 }
 
-/// The inputs of a node of a lock file, and theirs.
-fn draw_inputs(lock: &Value, node: &str, indent: &str, above: &mut Vec<String>, out: &mut Out) {
-    let Some(inputs) = lock["nodes"][node]["inputs"].as_object() else { return };
-    for (at, (name, input)) in inputs.iter().enumerate() {
+/// The inputs of a node of a lock file, and theirs; those of a node that is met again are left out.
+fn draw_inputs(
+    lock_file: &LockFile,
+    node: NodeId,
+    indent: &str,
+    seen: &mut HashSet<NodeId>,
+    out: &mut Out,
+) {
+    let inputs = lock_file.inputs(node);
+    for (at, (name, edge)) in inputs.iter().enumerate() {
         let is_last = at + 1 == inputs.len();
         let (branch, below) =
             if is_last { ("└───", "    ") } else { ("├───", "│   ") };
-        let Some(key) = input.as_str() else {
-            let parts = input.as_array().into_iter().flatten().filter_map(Value::as_str);
-            let path = parts.collect::<Vec<_>>().join("/");
-            out.line(format!("{indent}{branch}{name} follows input '{path}'"));
-            continue;
+        let child = match edge {
+            Edge::Node(child) => *child,
+            Edge::Follows(path) => {
+                let path = show_input_path(path);
+                out.line(format!("{indent}{branch}{name} follows input '{path}'"));
+                continue;
+            }
         };
-        let locked = &lock["nodes"][key]["locked"];
-        let shown =
-            reference(locked).map_or("?".to_owned(), |locked| locked_url(&locked, locked.dir()));
-        let changed = locked["lastModified"].as_u64();
+        let Some(input) = lock_file.input(child) else { continue };
+        let changed = input.locked.number("lastModified");
         let changed = changed.map_or(String::new(), |seconds| format!(" ({})", date(seconds)));
-        out.line(format!("{indent}{branch}{name}: {shown}{changed}"));
-        // Lock files are data: a node that has itself among its inputs must not go on for ever.
-        if !above.iter().any(|known| known == key) {
-            above.push(key.to_owned());
-            draw_inputs(lock, key, &format!("{indent}{below}"), above, out);
-            above.pop();
+        out.line(format!("{indent}{branch}{name}: {}{changed}", input.locked));
+        if seen.insert(child) {
+            draw_inputs(lock_file, child, &format!("{indent}{below}"), seen, out);
         }
     }
-}
-
-fn reference(json: &Value) -> Option<FlakeRef> {
-    let mut attrs = RefAttrs::new();
-    for (name, value) in json.as_object()? {
-        let attr = match value {
-            Value::String(text) => RefAttr::Text(text.clone()),
-            Value::Bool(flag) => RefAttr::Bool(*flag),
-            value => RefAttr::Number(value.as_u64()?),
-        };
-        attrs.insert(name.clone(), attr);
-    }
-    FlakeRef::from_attrs(attrs).ok()
 }
 
 /// Seconds since 1970 as `YYYY-MM-DD hh:mm:ss`.
