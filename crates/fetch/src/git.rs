@@ -15,7 +15,11 @@ fn git(repository: &Path, arguments: &[&str]) -> Res<Vec<u8>> {
 }
 
 fn run(command: &mut Command, arguments: &[&str]) -> Res<Vec<u8>> {
-    let command = command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").stdin(Stdio::null());
+    let command = command
+        .env("LC_ALL", "C")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .stdin(Stdio::null());
     let output = command
         .output()
         .map_err(|error| format!("cannot run 'git', which sources of type 'git' need: {error}"))?;

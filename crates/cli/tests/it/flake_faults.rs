@@ -1,0 +1,5 @@
+//! What is wrong with flakes, in the words of Nix.
+
+use expect_test::expect;
+
+use crate::judge::Scene;

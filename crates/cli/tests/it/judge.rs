@@ -1,0 +1,278 @@
+//! Real Nix beside us: the same arguments in the same folder must give the same answer. Nix is
+//! asked where `CIM_NIX_ORACLE` names its `nix-instantiate`; elsewhere what it once answered counts
+//! alone.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use expect_test::Expect;
+use serde_json::Value;
+
+use crate::sandbox::Sandbox;
+
+/// A project that both look at.
+pub(crate) struct Scene {
+    pub(crate) sandbox: Sandbox,
+    registry: String,
+}
+
+/// The `nix` beside the `nix-instantiate` that is the judge.
+fn nix() -> Option<PathBuf> {
+    let Some(program) = std::env::var_os("CIM_NIX_ORACLE") else {
+        eprintln!("skipped: CIM_NIX_ORACLE does not name a `nix-instantiate`");
+        return None;
+    };
+    let nix = PathBuf::from(program).with_file_name("nix");
+    let output = Command::new(&nix).arg("--version").output();
+    let version = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    match version {
+        Ok(version) if version.contains("2.34") => Some(nix),
+        Ok(version) => {
+            eprintln!("skipped: `{}` is {version}, flakes here are those of 2.34", nix.display());
+            None
+        }
+        Err(error) => {
+            eprintln!("skipped: `{}`: {error}", nix.display());
+            None
+        }
+    }
+}
+
+impl Scene {
+    pub(crate) fn new(fixture: &str) -> Self {
+        Self { sandbox: Sandbox::new(fixture), registry: String::new() }
+    }
+
+    /// Files may name the project's folder as `[project]`.
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let project = self.sandbox.project();
+        self.sandbox.write(path, text.replace("[project]", &project.to_string_lossy()));
+    }
+
+    /// The same with the files of a text in which `//- path` starts a file.
+    pub(crate) fn with(self, fixture: &str) -> Self {
+        for section in fixture.split("//- ").skip(1) {
+            let (path, text) = section.split_once('\n').unwrap();
+            self.write(path, text);
+        }
+        self
+    }
+
+    /// Gives names to flakes below the project.
+    pub(crate) fn with_registry(mut self, entries: &[(&str, &str)]) -> Self {
+        let project = self.sandbox.project();
+        let flakes = entries.iter().map(|(name, to)| {
+            let to = to.replace("[project]", &project.to_string_lossy());
+            let to: Value = serde_json::from_str(&to).unwrap();
+            serde_json::json!({"from": {"type": "indirect", "id": name}, "to": to})
+        });
+        let registry = serde_json::json!({"version": 2, "flakes": flakes.collect::<Vec<_>>()});
+        self.sandbox.write("../registry.json", registry.to_string());
+        self.registry = project.with_file_name("registry.json").to_string_lossy().into_owned();
+        self
+    }
+
+    /// Runs Git in a folder of the project.
+    pub(crate) fn git(&self, folder: &str, arguments: &str) {
+        let mut command = Command::new("git");
+        for setting in [
+            "user.name=n",
+            "user.email=n@example.org",
+            "init.defaultBranch=main",
+            "protocol.file.allow=always",
+        ] {
+            command.args(["-c", setting]);
+        }
+        let status = command
+            .args(arguments.split_whitespace())
+            .current_dir(self.sandbox.project().join(folder))
+            .env("GIT_AUTHOR_DATE", "2024-01-02T03:04:05Z")
+            .env("GIT_COMMITTER_DATE", "2024-01-02T03:04:05Z")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .status();
+        assert!(status.unwrap().success(), "git {arguments} in {folder}");
+    }
+
+    /// Makes a folder a repository with all its files in one commit.
+    pub(crate) fn commit_all(&self, folder: &str) {
+        if !self.sandbox.project().join(folder).join(".git").exists() {
+            self.git(folder, "init --quiet");
+        }
+        self.git(folder, "add .");
+        self.git(folder, "commit --quiet --message=x");
+    }
+
+    fn environment(&self, command: &mut Command) {
+        let conf = format!(
+            "experimental-features = nix-command flakes\nsystem = x86_64-linux\nflake-registry = {}\nsubstituters =\n",
+            self.registry
+        );
+        command.env("NIX_CONFIG", conf).env("PATH", std::env::var_os("PATH").unwrap());
+        for (number, (name, value)) in
+            [("protocol.file.allow", "always"), ("safe.directory", "*")].iter().enumerate()
+        {
+            command.env(format!("GIT_CONFIG_KEY_{number}"), name);
+            command.env(format!("GIT_CONFIG_VALUE_{number}"), value);
+        }
+        command.env("GIT_CONFIG_COUNT", "2").env("GIT_CONFIG_GLOBAL", "/dev/null");
+    }
+
+    fn ours(&self, folder: &str, arguments: &str) -> (String, String, bool) {
+        let mut command = self.sandbox.command(arguments);
+        command.current_dir(self.sandbox.project().join(folder));
+        self.environment(&mut command);
+        self.answer(command)
+    }
+
+    fn answer(&self, mut command: Command) -> (String, String, bool) {
+        let output = command.output().unwrap();
+        let text = |bytes: &[u8]| {
+            let text = self.sandbox.normal(&String::from_utf8_lossy(bytes));
+            text.replace("[tmp]/project", "[project]").replace("//[project]", "[project]")
+        };
+        (text(&output.stdout), text(&output.stderr), output.status.success())
+    }
+
+    fn nix(&self, nix: &PathBuf, folder: &str, arguments: &str) -> (String, String, bool) {
+        let mut command = Command::new(nix);
+        command.args(arguments.split_whitespace());
+        command.current_dir(self.sandbox.project().join(folder)).env_clear();
+        command.env("HOME", self.sandbox.project().with_file_name("nix-home"));
+        command.env("NIX_REMOTE", "dummy://?read-only=false");
+        self.environment(&mut command);
+        let (out, err, is_fine) = self.answer(command);
+        // What it says about itself.
+        let is_own = |line: &str| line.contains("nixbld") || line.contains("deprecated");
+        let err = err.lines().filter(|line| !is_own(line)).map(|line| format!("{line}\n"));
+        (out, err.collect(), is_fine)
+    }
+
+    /// Writes the lock file of a flake as it is computed here; options follow the folder.
+    pub(crate) fn write_lock(&self, folder_and_options: &str) {
+        let line = format!("flake metadata --json --no-write-lock-file ./{folder_and_options}");
+        let (out, err, is_fine) = self.run_here(&line);
+        assert!(is_fine, "{line}: {err}");
+        let json: Value = serde_json::from_str(&out).unwrap();
+        let folder = folder_and_options.split(' ').next().unwrap();
+        let path = PathBuf::from(folder).join("flake.lock");
+        self.sandbox.write(&path.to_string_lossy(), format!("{:#}\n", json["locks"]));
+    }
+
+    /// What the program prints, with all paths as they are.
+    fn run_here(&self, arguments: &str) -> (String, String, bool) {
+        let mut command = self.sandbox.command(arguments);
+        self.environment(&mut command);
+        let output = command.output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (text(&output.stdout), text(&output.stderr), output.status.success())
+    }
+
+    /// Compares what is printed, both streams, with what Nix prints and with what it once printed.
+    pub(crate) fn check(&self, arguments: &str, want: Expect) {
+        self.check_in("", arguments, want);
+    }
+
+    /// Compares both streams with what Nix prints, and the value with what it once was.
+    pub(crate) fn value(&self, arguments: &str, want: &str) {
+        let (out, _) = self.judged("", arguments);
+        assert_eq!(self.timeless(out.trim_end()), want, "{arguments}");
+    }
+
+    /// The same as `check` without Nix, which answers otherwise.
+    pub(crate) fn check_alone(&self, arguments: &str, want: Expect) {
+        want.assert_eq(&self.timeless(&shown(&self.ours("", &self.line(arguments)))));
+    }
+
+    /// The same in a folder of the project.
+    pub(crate) fn check_in(&self, folder: &str, arguments: &str, want: Expect) {
+        want.assert_eq(&self.timeless(&self.judged(folder, arguments).1));
+    }
+
+    /// What is printed on standard output, and all of it, if Nix prints the same.
+    fn judged(&self, folder: &str, arguments: &str) -> (String, String) {
+        let arguments = &self.line(arguments);
+        let ours = self.ours(folder, arguments);
+        let all = shown(&ours);
+        if let Some(nix) = nix() {
+            let theirs = shown(&self.nix(&nix, folder, arguments));
+            assert!(all == theirs, "{arguments}\nNix:\n{theirs}\nwe:\n{all}");
+        }
+        (ours.0, all)
+    }
+
+    /// Arguments with the project's folder.
+    fn line(&self, arguments: &str) -> String {
+        arguments.replace("[project]", &self.sandbox.project().to_string_lossy())
+    }
+
+    /// The text without what differs from run to run: dates and hashes of what holds paths.
+    fn timeless(&self, text: &str) -> String {
+        let regex = |pattern: &str| regex::Regex::new(pattern).unwrap();
+        let text = regex(r"(lastModified=)[0-9]+").replace_all(text, "$1[n]");
+        let text = regex(r"(narHash=sha256-)[A-Za-z0-9%+/=]+").replace_all(&text, "$1[hash]");
+        let text = regex(r"\([0-9]{4}-[0-9]{2}-[0-9]{2}\)").replace_all(&text, "([date])");
+        let text = regex(r"/nix/store/[a-z0-9]{32}").replace_all(&text, "/nix/store/[hash]");
+        let text = regex(r"rev=[0-9a-f]{40}").replace_all(&text, "rev=[rev]");
+        text.into_owned()
+    }
+
+    /// Compares all that `flake metadata --json` prints with what Nix prints, and the lock graph
+    /// with what it once was.
+    pub(crate) fn check_locks(&self, arguments: &str, want: Expect) {
+        let line = format!("flake metadata --json {arguments}");
+        let line = &self.line(&line);
+        let (out, err, is_fine) = self.ours("", line);
+        assert!(is_fine, "{line}\n{err}");
+        let ours: Value = serde_json::from_str(&out).unwrap();
+        if let Some(nix) = nix() {
+            let (out, theirs, is_fine) = self.nix(&nix, "", line);
+            assert!(is_fine, "{line}\nNix: {theirs}");
+            let mut nix: Value = serde_json::from_str(&out).unwrap();
+            // It is the key of Nix's own cache.
+            nix.as_object_mut().unwrap().remove("fingerprint");
+            assert!(ours == nix, "{line}\nNix:\n{nix:#}\nwe:\n{ours:#}");
+            assert!(err == theirs, "{line}\nNix:\n{theirs}\nwe:\n{err}");
+        }
+        want.assert_eq(&graph(&ours["locks"]));
+    }
+}
+
+/// Both streams and whether it went well.
+fn shown((out, err, is_fine): &(String, String, bool)) -> String {
+    let err = err.trim_end_matches('\n');
+    let end = if err.is_empty() { "" } else { "\n" };
+    format!("{out}{err}{end}{}", if *is_fine { "" } else { "[failed]\n" })
+}
+
+/// The nodes of a lock file, one in a line.
+fn graph(locks: &Value) -> String {
+    let mut out = String::new();
+    for (key, node) in locks["nodes"].as_object().unwrap() {
+        out.push_str(key);
+        if let Some(original) = node["original"].as_object() {
+            let words = original.values().map(|value| match value {
+                Value::String(text) => text.clone(),
+                value => value.to_string(),
+            });
+            let mut words: Vec<String> = words.collect();
+            words.sort();
+            out.push_str(&format!(": {}", words.join(" ")));
+        }
+        if node["flake"] == false {
+            out.push_str(", a tree");
+        }
+        let path = |value: &Value| {
+            let parts = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+            format!("/{}", parts.collect::<Vec<_>>().join("/"))
+        };
+        if !node["parent"].is_null() {
+            out.push_str(&format!(", in {}", path(&node["parent"])));
+        }
+        for (name, input) in node["inputs"].as_object().into_iter().flatten() {
+            let target = input.as_str().map_or_else(|| path(input), str::to_owned);
+            out.push_str(&format!("\n  {name} = {target}"));
+        }
+        out.push('\n');
+    }
+    out
+}
