@@ -211,7 +211,19 @@ impl EvalArgs {
                 .and_then(|seconds| seconds.parse().ok())
                 .unwrap_or(defaults.tarball_ttl),
             retries: defaults.retries,
+            certificates: Self::certificates(conf),
+            allows_dirty: conf.get("allow-dirty") != Some("false"),
+            tells_dirty: conf.get("warn-dirty") != Some("false"),
         }
+    }
+}
+
+impl EvalArgs {
+    /// The file with the certificates that HTTPS trusts, where one is named.
+    fn certificates(conf: &NixConf) -> Option<PathBuf> {
+        let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        let named = conf.get("ssl-cert-file").map(str::to_owned);
+        named.or_else(|| variable("NIX_SSL_CERT_FILE")).map(PathBuf::from)
     }
 }
 

@@ -312,7 +312,14 @@ impl Evaluator {
         let message = match error.kind() {
             // What the evaluation itself refuses says all there is to say.
             _ if error.get_ref().is_some() => error.to_string(),
-            std::io::ErrorKind::NotFound => format!("path '{name}' does not exist"),
+            std::io::ErrorKind::NotFound => match self.world.shown(path) {
+                // Trees of commits are no paths.
+                Some(shown) if shown.starts_with("«".as_bytes()) => {
+                    format!("'{}' does not exist", String::from_utf8_lossy(&shown))
+                }
+                Some(shown) => format!("path '{}' does not exist", String::from_utf8_lossy(&shown)),
+                None => format!("path '{name}' does not exist"),
+            },
             _ => format!("reading path '{name}': {error}"),
         };
         self.fail(ErrorKind::Io, position, message)

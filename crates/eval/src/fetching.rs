@@ -10,6 +10,7 @@ use cim_nix_model::{
 use crate::code::Pos;
 use crate::error::{ErrorKind, Failed, Res};
 use crate::evaluator::Evaluator;
+use crate::io::Fetched;
 use crate::symbols::Symbol;
 use crate::value::{Kind, Value};
 
@@ -66,7 +67,10 @@ impl Evaluator {
             let found = self.resolve_reference(source, registries);
             resolved = found.map_err(|message| self.fail(ErrorKind::Io, position, message))?;
         }
-        let fetched = self.world.io().fetch(&resolved.clone().with_dir(""));
+        let fetched = match self.fetched_before(&resolved) {
+            Some(fetched) => Ok(fetched),
+            None => self.world.io().fetch(&resolved.clone().with_dir("")),
+        };
         let fetched = fetched.map_err(|message| {
             let failed = self.fail(ErrorKind::Io, position, message);
             self.trace(failed, 0, format!("while fetching the input '{resolved}'"))
@@ -104,6 +108,18 @@ impl Evaluator {
         let tree = Rc::new(Tree { store_path, resolved, source: locked });
         self.fetched.borrow_mut().insert(key, tree.clone());
         Ok(tree)
+    }
+
+    /// A path in the store that is that of a source which was fetched, but need not be there.
+    fn fetched_before(&self, source: &FlakeRef) -> Option<Fetched> {
+        let path = source.text("path").filter(|_| source.kind() == "path")?;
+        let (path, shown, tracked) = self.world.fetched(path.as_bytes())?;
+        let mut source = source.clone().with_dir("");
+        source.remove("narHash");
+        if source.number("lastModified").is_none() {
+            source.set("lastModified", RefAttr::Number(0));
+        }
+        Some(Fetched { path, shown, source, tracked })
     }
 
     /// The set that stands for a fetched source.
@@ -287,7 +303,9 @@ impl Evaluator {
             attrs.remove("rev");
         }
         // As in Nix, the older builtin leaves out what `export-ignore` says.
-        attrs.entry("exportIgnore".to_owned()).or_insert(RefAttr::Bool(true));
+        if attrs.get("submodules") != Some(&RefAttr::Bool(true)) {
+            attrs.entry("exportIgnore".to_owned()).or_insert(RefAttr::Bool(true));
+        }
         let source = FlakeRef::from_attrs(attrs).map_err(|e| self.refuse(e.to_string()))?;
         let source = self.checked_source(source, "fetchGit", position)?;
         let tree = self.fetch_source(&source, Registries::Common, false, position)?;

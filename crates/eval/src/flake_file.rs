@@ -1,6 +1,8 @@
 //! What stands in a `flake.nix`, but for its outputs: Nix reads it without computing anything.
 
-use cim_nix_model::{FlakeInput, FlakeInputs, FlakeRef, InputPath, RefAttr, RefAttrs, input_path};
+use cim_nix_model::{
+    FlakeInput, FlakeInputs, FlakeRef, InputPath, RefAttr, RefAttrs, dubious_query, input_path,
+};
 use cim_nix_syntax::NodeKind;
 
 use crate::attrs::Attrs;
@@ -235,6 +237,11 @@ impl Evaluator {
             if let Some(name) = attrs.keys().find(|name| *name != "url") {
                 let message = format!("unexpected flake input attribute '{name}', at {}", place());
                 return Err(refused(message));
+            }
+            for part in url.as_deref().map(dubious_query).unwrap_or_default() {
+                (self.warnings)(&format!(
+                    "warning: dubious URI query '{part}' is missing equal sign '=', ignoring"
+                ));
             }
             if let Some(url) = &url {
                 let reference = match input.is_flake {

@@ -265,7 +265,7 @@ impl Evaluator {
         let lock = crate::builtins::parse_json(self, flake.lock_file.to_text().as_bytes(), 0)?;
         let code = self.load(
             include_str!("call_flake.nix").into(),
-            "«nix-internal»/call-flake.nix",
+            "«flakes-internal»/call-flake.nix",
             Some(b"/"),
             None,
         )?;

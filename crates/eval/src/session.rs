@@ -49,8 +49,10 @@ pub enum Format {
     Display,
     /// The same of the value and what it directly holds; deeper sets and lists are left out.
     Surface,
-    /// JSON.
+    /// JSON; paths are copied to the store.
     Json,
+    /// JSON in which paths stay as they are.
+    PlainJson,
     /// XML.
     Xml,
     /// A string as it is.
@@ -252,27 +254,46 @@ impl Evaluation {
         self.ev.forget_files();
     }
 
-    /// The first of several attribute paths that a value has, as the names on the way.
+    /// The first of several attribute paths that a value has; none has it: the names that may
+    /// have been meant.
     ///
-    /// Errors: evaluation fails on the way.
+    /// Errors: evaluation fails on the way, or there is something else than a set.
     pub fn first_of<'e>(
         &'e self,
         root: Handle<'e>,
         paths: &[String],
-    ) -> Result<Option<Handle<'e>>, Box<EvalError>> {
+    ) -> Result<Result<Handle<'e>, Vec<String>>, Box<EvalError>> {
+        let mut near = Vec::new();
         for path in paths {
-            let mut at = Some(root.value);
-            for name in split_path(path) {
-                let Some(value) = at else { break };
-                let value = self.owned(self.ev.force(value))?;
-                let symbol = self.ev.symbols.find(name.as_bytes());
-                at = value.as_attrs().zip(symbol).and_then(|(set, symbol)| set.get(symbol));
-            }
-            if let Some(value) = at {
-                return Ok(Some(self.handle(value)));
+            match self.owned(self.walk(root.value, path))? {
+                Ok(value) => return Ok(Ok(self.handle(value))),
+                Err(names) => near.extend(names),
             }
         }
-        Ok(None)
+        near.sort_by(|a: &(usize, String), b| a.cmp(b));
+        near.dedup();
+        Ok(Err(near.into_iter().map(|(_, name)| name).collect()))
+    }
+
+    /// What a path leads to, or names near the first one that is not there.
+    fn walk(&self, root: Value, path: &str) -> Result<Result<Value, Vec<(usize, String)>>, Failed> {
+        let ev = &self.ev;
+        let mut value = ev.force(root)?;
+        let names = split_path(path);
+        for (at, name) in names.iter().enumerate() {
+            let Some(set) = value.as_attrs() else {
+                let message = format!("'{}' is not an attribute set", names[..at].join("."));
+                return Err(ev.fail(ErrorKind::Type, 0, message));
+            };
+            match ev.symbols.find(name.as_bytes()).and_then(|symbol| set.get(symbol)) {
+                Some(found) => value = if at + 1 < names.len() { ev.force(found)? } else { found },
+                None => {
+                    let known = ev.members(set).into_iter().map(|member| member.0).collect();
+                    return Ok(Err(builtins::near_names(name, known)));
+                }
+            }
+        }
+        Ok(Ok(value))
     }
 
     /// The names of a set's attributes, sorted; none for other values.
@@ -366,7 +387,11 @@ impl Evaluation {
             Format::Nix => return self.owned(ev.printed(handle.value)),
             Format::Surface => return self.owned(ev.surface(handle.value)),
             Format::Display => return self.owned(ev.displayed(handle.value, is_strict)),
-            Format::Json => builtins::push_json(ev, handle.value, &mut text, is_strict, 0),
+            Format::Json | Format::PlainJson => {
+                let keeps_paths = format == Format::PlainJson;
+                let style = builtins::JsonStyle { forces: is_strict, keeps_paths };
+                builtins::push_json(ev, handle.value, &mut text, style, 0)
+            }
             Format::Xml => builtins::to_xml(ev, handle.value, &mut text, is_strict, 0),
             Format::Raw => ev.coerce(
                 handle.value,

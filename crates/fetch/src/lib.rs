@@ -42,6 +42,12 @@ pub struct Settings {
     pub tarball_ttl: u64,
     /// How often a download that broke is tried again.
     pub retries: u32,
+    /// A file with the certificates to trust instead of the system's.
+    pub certificates: Option<PathBuf>,
+    /// Whether working trees count that differ from their commit.
+    pub allows_dirty: bool,
+    /// Whether it is told that they do.
+    pub tells_dirty: bool,
 }
 
 impl Default for Settings {
@@ -55,6 +61,9 @@ impl Default for Settings {
             base_urls: Vec::new(),
             tarball_ttl: 3600,
             retries: 4,
+            certificates: None,
+            allows_dirty: true,
+            tells_dirty: true,
         }
     }
 }

@@ -110,6 +110,11 @@ pub(crate) fn target(expr: Option<&str>, file: Option<&Path>, what: &str) -> Res
             .hint(format!("an attribute of the flake here: cim-nix eval '.#{what}'")));
     }
     if path.is_dir() && !path.join("default.nix").exists() {
+        // As Nix does, look for a flake above.
+        let above = path.canonicalize().unwrap_or_default();
+        if above.ancestors().any(|folder| folder.join("flake.nix").exists()) {
+            return Installable::parse(what).map(Target::Flake);
+        }
         return Err(Error::user(format!("`{what}` has neither a default.nix nor a flake.nix")));
     }
     Ok(Target::File(path))
@@ -118,10 +123,10 @@ pub(crate) fn target(expr: Option<&str>, file: Option<&Path>, what: &str) -> Res
 pub(crate) fn run(args: &EvalCommand) -> Result<Exit, Error> {
     let target = target(args.expr.as_deref(), args.file.as_deref(), &args.what)?;
     let format = match args.format {
-        _ if args.json => Format::Json,
+        _ if args.json => Format::PlainJson,
         _ if args.raw => Format::Raw,
         ValueFormat::Nix => Format::Display,
-        ValueFormat::Json => Format::Json,
+        ValueFormat::Json => Format::PlainJson,
         ValueFormat::Xml => Format::Xml,
         ValueFormat::Raw => Format::Raw,
     };
@@ -142,7 +147,7 @@ pub(crate) fn run(args: &EvalCommand) -> Result<Exit, Error> {
         }
         let value = evaluation.force(value, false)?;
         out.bytes(&evaluation.write(value, format, !args.shallow)?);
-        if matches!(format, Format::Display | Format::Json) {
+        if matches!(format, Format::Display | Format::PlainJson) {
             out.text("\n");
         }
         Ok(())
@@ -190,8 +195,8 @@ fn flake_attr<'e>(
         ],
     };
     match evaluation.first_of(outputs, &paths)? {
-        Some(found) => Ok(found),
-        None => {
+        Ok(found) => Ok(found),
+        Err(near) => {
             let names = paths.iter().map(|path| format!("'{path}'")).collect::<Vec<_>>();
             let shown = match &names[..] {
                 [many @ .., last] if !many.is_empty() => format!("{} or {last}", many.join(", ")),
@@ -199,8 +204,7 @@ fn flake_attr<'e>(
             };
             let message =
                 format!("flake '{}' does not provide attribute {shown}", installable.flake);
-            let known = evaluation.attr_names(outputs)?;
-            Err(Box::new(EvalError::missing_attribute(message, attr, known)))
+            Err(Box::new(EvalError::missing_attribute(message, near)))
         }
     }
 }

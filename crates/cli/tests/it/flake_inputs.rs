@@ -465,6 +465,7 @@ fn a_folder_in_a_relative_input_counts() {
     // Nix 2.34 forgets the folder if the lock file is there; newer ones do not.
     scene.write_lock("");
     scene.check_alone(
+        "",
         "eval path:[project]#x",
         expect![[r#"
         "inner"

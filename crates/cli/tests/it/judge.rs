@@ -128,6 +128,8 @@ impl Scene {
         let output = command.output().unwrap();
         let text = |bytes: &[u8]| {
             let text = self.sandbox.normal(&String::from_utf8_lossy(bytes));
+            // A store that is none cannot tell where its sources come from.
+            let text = text.replace("«unknown»", "[project]").replace("path '//", "path '/");
             text.replace("[tmp]/project", "[project]").replace("//[project]", "[project]")
         };
         (text(&output.stdout), text(&output.stderr), output.status.success())
@@ -178,9 +180,9 @@ impl Scene {
         assert_eq!(self.timeless(out.trim_end()), want, "{arguments}");
     }
 
-    /// The same as `check` without Nix, which answers otherwise.
-    pub(crate) fn check_alone(&self, arguments: &str, want: Expect) {
-        want.assert_eq(&self.timeless(&shown(&self.ours("", &self.line(arguments)))));
+    /// The same as `check_in` without Nix, which answers otherwise.
+    pub(crate) fn check_alone(&self, folder: &str, arguments: &str, want: Expect) {
+        want.assert_eq(&self.timeless(&shown(&self.ours(folder, &self.line(arguments)))));
     }
 
     /// The same in a folder of the project.
@@ -189,7 +191,7 @@ impl Scene {
     }
 
     /// What is printed on standard output, and all of it, if Nix prints the same.
-    fn judged(&self, folder: &str, arguments: &str) -> (String, String) {
+    pub(crate) fn judged(&self, folder: &str, arguments: &str) -> (String, String) {
         let arguments = &self.line(arguments);
         let ours = self.ours(folder, arguments);
         let all = shown(&ours);

@@ -25,12 +25,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         ev.fetch_url_builtin(a[0], Download::File, position)
     }),
     Entry::new("getFlake", 1, 1, |ev, a, position| {
-        let text = ev.plain_string(a[0], position)?;
+        let text = ev.plain_string(a[0], position).map_err(|failed| {
+            ev.trace(failed, 0, "while evaluating the argument passed to builtins.getFlake")
+        })?;
         let text = String::from_utf8_lossy(text.bytes()).into_owned();
         let reference = ev.flake_ref(&text, position)?;
         if ev.world.is_pure() && !reference.is_locked() {
             let message = format!(
-                "cannot call 'getFlake' on unlocked flake reference '{text}' (use '--impure' to override)"
+                "cannot call 'getFlake' on unlocked flake reference '{text}', at «none»:0 (use --impure to override)"
             );
             return Err(ev.fail(ErrorKind::Other, 0, message));
         }
