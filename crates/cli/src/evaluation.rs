@@ -2,7 +2,7 @@
 //! and how failures are told.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cim_nix_base::Error;
@@ -288,7 +288,15 @@ impl Around {
 
     /// A path that somebody typed, as Nix has paths.
     pub(crate) fn path(&self, typed: &Path) -> PathBuf {
-        self.folder.join(typed)
+        let mut path = PathBuf::new();
+        for part in self.folder.join(typed).components() {
+            match part {
+                Component::ParentDir => drop(path.pop()),
+                Component::CurDir => {}
+                part => path.push(part),
+            }
+        }
+        path
     }
 }
 

@@ -13,6 +13,7 @@ mod config;
 mod evaluation;
 mod exit;
 mod fixing;
+mod flake_show;
 mod installable;
 mod listing;
 mod lock_args;

@@ -238,13 +238,32 @@ impl Evaluator {
     /// Evaluates a file once.
     pub(crate) fn import(&self, path: &[u8], position: Pos) -> Res {
         let path = self.resolve_file(path);
-        if let Some(&value) = self.imports.borrow().get(&path) {
-            return self.force(value);
-        }
-        let code = self.load_file(&path, None, position)?;
-        let value = self.heap.thunk(code).value();
-        self.imports.borrow_mut().insert(path, value);
+        let value = self.imported(&path, position)?;
+        self.force(value).map_err(|failed| self.in_file(failed, &path))
+    }
+
+    /// The same without a word about the file if it fails.
+    pub(crate) fn import_silently(&self, path: &[u8], position: Pos) -> Res {
+        let path = self.resolve_file(path);
+        let value = self.imported(&path, position)?;
         self.force(value)
+    }
+
+    fn imported(&self, path: &[u8], position: Pos) -> Res {
+        if let Some(&value) = self.imports.borrow().get(path) {
+            return Ok(value);
+        }
+        let code = self.load_file(path, None, position)?;
+        let value = self.heap.thunk(code).value();
+        self.imports.borrow_mut().insert(path.to_vec(), value);
+        Ok(value)
+    }
+
+    #[cold]
+    pub(crate) fn in_file(&self, failed: Failed, path: &[u8]) -> Failed {
+        let shown = self.world.shown(path);
+        let shown = String::from_utf8_lossy(shown.as_deref().unwrap_or(path));
+        self.trace(failed, 0, format!("while evaluating the file '{shown}':"))
     }
 
     /// Forgets files, copies and sources.

@@ -105,7 +105,7 @@ impl Evaluator {
         value.as_attrs().ok_or_else(|| {
             let message = format!("file '{shown}' must be an attribute set");
             let failed = self.fail(ErrorKind::Type, 0, message);
-            self.trace(failed, 0, format!("while evaluating the file '{shown}':"))
+            self.in_file(failed, file)
         })
     }
 

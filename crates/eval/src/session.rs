@@ -123,6 +123,14 @@ impl Evaluation {
     ///
     /// Errors: the file cannot be read, is broken, or its evaluation fails.
     pub fn file(&self, path: &Path) -> Result<Handle<'_>, Box<EvalError>> {
+        let value = self.ev.import_silently(path.as_os_str().as_encoded_bytes(), 0);
+        Ok(self.handle(self.owned(value)?))
+    }
+
+    /// The same; failures tell the file.
+    ///
+    /// Errors: as [`Evaluation::file`].
+    pub fn import(&self, path: &Path) -> Result<Handle<'_>, Box<EvalError>> {
         let value = self.ev.import(path.as_os_str().as_encoded_bytes(), 0);
         Ok(self.handle(self.owned(value)?))
     }

@@ -93,17 +93,20 @@ impl<I: Io> Fetching<I> {
             source.is_set("exportIgnore"),
         )?;
         let head = line(folder, &["rev-parse", "--verify", "-q", "HEAD"]).ok();
-        if found.is_dirty {
+        let is_dirty = !found.dirty.is_empty();
+        if is_dirty {
             if let Some(head) = &head {
                 let short = head.get(..7).unwrap_or(head);
                 locked.set("dirtyRev", text(format!("{head}-dirty")));
                 locked.set("dirtyShortRev", text(format!("{short}-dirty")));
             }
-            if !self.settings.allows_dirty {
-                return Err(format!("Git tree '{shown}' is dirty"));
-            }
-            if self.settings.tells_dirty {
-                (self.say)(&format!("warning: Git tree '{shown}' is dirty"));
+            for folder in &found.dirty {
+                if !self.settings.allows_dirty {
+                    return Err(format!("Git tree '{folder}' is dirty"));
+                }
+                if self.settings.tells_dirty {
+                    (self.say)(&format!("warning: Git tree '{folder}' is dirty"));
+                }
             }
         } else {
             locked.set("rev", text(head.as_deref().unwrap_or(NO_REV)));
@@ -114,14 +117,14 @@ impl<I: Io> Fetching<I> {
         match &head {
             None => {
                 locked.set("lastModified", RefAttr::Number(0));
-                if !found.is_dirty && !locked.is_set("shallow") {
+                if !is_dirty && !locked.is_set("shallow") {
                     locked.set("revCount", RefAttr::Number(0));
                 }
             }
             Some(head) => {
                 locked.remove("lastModified");
                 let mut known = locked.clone();
-                if found.is_dirty {
+                if is_dirty {
                     known.set("shallow", RefAttr::Bool(true));
                 }
                 describe(&mut known, folder, head)?;

@@ -9,7 +9,7 @@ use crate::lock_file::{Edge, InputPath, LockFile, LockedInput, NodeId, show_inpu
 use crate::{FlakeRef, RefAttr, RefAttrs};
 
 /// How deeply inputs may nest. Flakes that people write stay below ten.
-const MAX_DEPTH: usize = 500;
+const MAX_DEPTH: usize = 100;
 /// How many inputs there may be altogether.
 const MAX_NODES: usize = 100_000;
 
@@ -248,10 +248,11 @@ impl<S: FlakeSources> Locker<'_, S> {
         for (name, input) in inputs {
             self.add_overrides(input, &below(&visit.path, name), visit);
         }
-        for path in self.overrides.keys() {
-            let (name, parent) = path.split_last().unwrap_or((const { &String::new() }, &[]));
-            if parent == visit.path && !inputs.contains_key(name) {
-                let parent = show_input_path(parent);
+        let mine = self.overrides.range(visit.path.clone()..);
+        for (path, _) in mine.take_while(|(path, _)| path.starts_with(&visit.path)) {
+            let Some(name) = path.get(visit.path.len()) else { continue };
+            if path.len() == visit.path.len() + 1 && !inputs.contains_key(name) {
+                let parent = show_input_path(&visit.path);
                 self.sources.warn(format!(
                     "input '{parent}' has an override for a non-existent input '{name}'"
                 ));

@@ -166,7 +166,7 @@ impl Target {
         request.prepare(evaluation)?;
         match self {
             Self::Text(text) => evaluation.text(text, &around.folder),
-            Self::File(file) => evaluation.file(&around.path(file)),
+            Self::File(file) => evaluation.import(&around.path(file)),
             Self::Flake(installable) => flake_attr(evaluation, installable, request, system),
         }
     }

@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 
 use cim_nix_base::Error;
-use cim_nix_eval::{EvalError, Evaluation, Format, Handle, LockedFlake};
+use cim_nix_eval::LockedFlake;
 use cim_nix_model::{Edge, LockFile, NodeId, show_input_path};
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::evaluation::EvalArgs;
 use crate::exit::Exit;
+use crate::flake_show::{self, ShowOptions};
 use crate::installable::Installable;
 use crate::lock_args::LockArgs;
 use crate::terminal::Out;
@@ -82,20 +83,6 @@ pub(crate) fn run(args: &FlakeArgs) -> Result<Exit, Error> {
     }
 }
 
-type Res<T> = Result<T, Box<EvalError>>;
-
-fn failed<T>(message: String) -> Res<T> {
-    Err(Box::new(EvalError::other(message)))
-}
-
-/// One output or a group of them.
-enum Node {
-    Group(Vec<(String, Self)>),
-    /// What it is in words, and as JSON.
-    Leaf(String, Value),
-    Omitted(&'static str),
-}
-
 fn show(args: &ShowArgs) -> Result<Exit, Error> {
     let flake = Installable::parse(&args.flake)?.flake;
     let request = args.lock_args.request()?;
@@ -107,183 +94,14 @@ fn show(args: &ShowArgs) -> Result<Exit, Error> {
         let flake = evaluation.lock(&flake, &request.options)?;
         let value = evaluation.flake(&flake)?;
         let outputs = evaluation.attr(value, "outputs")?.unwrap_or(value);
-        let shower = Shower { evaluation, args, system: &system };
-        let tree = shower.visit(outputs, &mut Vec::new())?;
-        if args.json {
-            out.line(as_json(&tree).to_string());
-        } else {
-            out.line(flake.locked.to_string());
-            draw(&tree, "", out);
-        }
-        Ok(())
+        let options = ShowOptions {
+            system: &system,
+            has_all_systems: args.all_systems,
+            has_legacy: args.legacy,
+            is_json: args.json,
+        };
+        flake_show::show(evaluation, outputs, &flake.locked.to_string(), options, out)
     })
-}
-
-struct Shower<'s, 'e> {
-    evaluation: &'e Evaluation,
-    args: &'s ShowArgs,
-    system: &'s str,
-}
-
-impl<'e> Shower<'_, 'e> {
-    /// What stands at a path, by the rules of `nix flake show`.
-    fn visit(&self, value: Handle<'e>, path: &mut Vec<String>) -> Res<Node> {
-        let kind = path.first().map_or("", String::as_str);
-        let is_other_system = |path: &[String]| {
-            !self.args.all_systems && path.get(1).is_some_and(|system| system != self.system)
-        };
-        let other_system = Node::Omitted("use '--all-systems' to show");
-        match (kind, path.len()) {
-            ("", 0) => self.group(value, path),
-            (
-                "defaultPackage"
-                | "devShell"
-                | "formatter"
-                | "nixosConfigurations"
-                | "nixosModules"
-                | "defaultApp"
-                | "templates"
-                | "overlays"
-                | "legacyPackages",
-                1,
-            )
-            | ("checks" | "packages" | "devShells" | "apps", 1 | 2) => self.group(value, path),
-            ("defaultPackage" | "devShell" | "formatter", 2)
-            | ("checks" | "packages" | "devShells", 3) => {
-                if is_other_system(path) {
-                    return Ok(other_system);
-                }
-                match self.is_derivation(value)? {
-                    true => self.derivation(value, path),
-                    false => failed(format!("'{}' is not a derivation", path.join("."))),
-                }
-            }
-            ("hydraJobs", _) => match self.is_derivation(value)? {
-                true => self.derivation(value, path),
-                false => self.group(value, path),
-            },
-            ("legacyPackages", _) => {
-                if !self.args.legacy {
-                    return Ok(Node::Omitted("use '--legacy' to show"));
-                }
-                if is_other_system(path) {
-                    return Ok(other_system);
-                }
-                if self.is_derivation(value)? {
-                    return self.derivation(value, path);
-                }
-                let descends = self.evaluation.attr(value, "recurseForDerivations")?;
-                let descends = match descends {
-                    Some(flag) => {
-                        let flag = self.evaluation.force(flag, false)?;
-                        self.evaluation.write(flag, Format::Nix, false)? == b"true"
-                    }
-                    None => false,
-                };
-                match path.len() <= 2 || descends {
-                    true => self.group(value, path),
-                    false => Ok(Node::Group(Vec::new())),
-                }
-            }
-            ("defaultApp", 2) | ("apps", 3) => {
-                if self.text(value, "type")?.as_deref() != Some("app") {
-                    return failed(format!("'{}' is not an app definition", path.join(".")));
-                }
-                let description = match self.evaluation.attr(value, "meta")? {
-                    Some(meta) => self.text(meta, "description")?,
-                    None => None,
-                };
-                let shown = description.as_deref().unwrap_or("no description");
-                let mut json = Map::from_iter([("type".to_owned(), json!("app"))]);
-                json.extend(
-                    description.clone().map(|text| ("description".to_owned(), json!(text))),
-                );
-                Ok(Node::Leaf(format!("app: {shown}"), Value::Object(json)))
-            }
-            ("defaultTemplate", 1) | ("templates", 2) => {
-                let description = self.text(value, "description")?.unwrap_or_default();
-                let json = json!({"type": "template", "description": description});
-                Ok(Node::Leaf(format!("template: {description}"), json))
-            }
-            ("overlay", 1) | ("overlays", 2) => {
-                Ok(Node::Leaf("Nixpkgs overlay".to_owned(), json!({"type": "nixpkgs-overlay"})))
-            }
-            ("nixosConfigurations", 2) => Ok(Node::Leaf(
-                "NixOS configuration".to_owned(),
-                json!({"type": "nixos-configuration"}),
-            )),
-            ("nixosModule", 1) | ("nixosModules", 2) => {
-                Ok(Node::Leaf("NixOS module".to_owned(), json!({"type": "nixos-module"})))
-            }
-            _ => Ok(Node::Leaf("unknown".to_owned(), json!({"type": "unknown"}))),
-        }
-    }
-
-    fn group(&self, value: Handle<'e>, path: &mut Vec<String>) -> Res<Node> {
-        let mut members = Vec::new();
-        for name in self.evaluation.attr_names(value)? {
-            let Some(member) = self.evaluation.attr(value, &name)? else { continue };
-            path.push(name.clone());
-            let node = self.visit(member, path);
-            path.pop();
-            members.push((name, node?));
-        }
-        Ok(Node::Group(members))
-    }
-
-    fn text(&self, value: Handle<'e>, name: &str) -> Res<Option<String>> {
-        let Some(member) = self.evaluation.attr(value, name)? else { return Ok(None) };
-        let member = self.evaluation.force(member, false)?;
-        if self.evaluation.type_word(member) != "string" {
-            return Ok(None);
-        }
-        let bytes = self.evaluation.write(member, Format::Raw, false)?;
-        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
-    }
-
-    fn is_derivation(&self, value: Handle<'e>) -> Res<bool> {
-        Ok(self.text(value, "type")?.as_deref() == Some("derivation"))
-    }
-
-    fn derivation(&self, value: Handle<'e>, path: &[String]) -> Res<Node> {
-        let name = self.text(value, "name")?.unwrap_or_default();
-        let description = match self.evaluation.attr(value, "meta")? {
-            Some(meta) => self.text(meta, "description")?.unwrap_or_default(),
-            None => String::new(),
-        };
-        let what = match path[0].as_str() {
-            "devShell" | "devShells" => "development environment",
-            "checks" | "hydraJobs" => "derivation",
-            _ => "package",
-        };
-        let json = json!({"type": "derivation", "name": name, "description": description});
-        Ok(Node::Leaf(format!("{what} '{name}'"), json))
-    }
-}
-
-fn as_json(node: &Node) -> Value {
-    match node {
-        Node::Group(members) => {
-            members.iter().map(|(name, node)| (name.clone(), as_json(node))).collect()
-        }
-        Node::Leaf(_, json) => json.clone(),
-        Node::Omitted(_) => json!({}),
-    }
-}
-
-fn draw(node: &Node, indent: &str, out: &mut Out) {
-    let Node::Group(members) = node else { return };
-    for (at, (name, member)) in members.iter().enumerate() {
-        let is_last = at + 1 == members.len();
-        let (branch, below) =
-            if is_last { ("└───", "    ") } else { ("├───", "│   ") };
-        match member {
-            Node::Group(_) => out.line(format!("{indent}{branch}{name}")),
-            Node::Leaf(text, _) => out.line(format!("{indent}{branch}{name}: {text}")),
-            Node::Omitted(how) => out.line(format!("{indent}{branch}{name} omitted ({how})")),
-        }
-        draw(member, &format!("{indent}{below}"), out);
-    }
 }
 
 fn metadata(args: &MetadataArgs) -> Result<Exit, Error> {

@@ -275,7 +275,7 @@ impl<'e> Repl<'e> {
         let path = self.around.path(&PathBuf::from(what));
         let is_file = !what.contains('#') && (path.is_file() || path.join("default.nix").exists());
         let value = if is_file {
-            let file = self.evaluation.file(&path)?;
+            let file = self.evaluation.import(&path)?;
             let arguments = self.around.arguments(self.evaluation)?;
             self.evaluation.auto_call(file, &arguments)?
         } else {

@@ -532,10 +532,13 @@ fn attributes_are_looked_for_as_nix_does() {
     scene.value("eval path:[project]#x", "2");
     scene.value("eval path:[project]#.packages.x86_64-linux.x", "2");
     scene.value("eval path:[project]#hello", "\"packages\"");
-    scene.check("eval path:[project]#hello.out", expect![[r#"
+    scene.check(
+        "eval path:[project]#hello.out",
+        expect![[r#"
         error: 'packages.x86_64-linux.hello' is not an attribute set
         [failed]
-    "#]]);
+    "#]],
+    );
     scene.value("eval path:[project]#sth%20sth", "3");
     scene.check(
         "eval path:[project]#packages.x86_64-linux.hello.out",
@@ -645,10 +648,14 @@ x
         scene.judged("sub", &format!("eval {what} --no-write-lock-file"));
     }
     // Nix names these files by their store paths.
-    scene.check_alone("sub", "eval path:. --no-write-lock-file", expect![[r#"
+    scene.check_alone(
+        "sub",
+        "eval path:. --no-write-lock-file",
+        expect![[r#"
         error: path '[project]/sub/flake.nix' does not exist
         [failed]
-    "#]]);
+    "#]],
+    );
     scene.check_alone("sub", "eval .#x --override-input foo .", expect![[r#"
         path "[project]/sub" does not contain a 'flake.nix', searching up
         error:

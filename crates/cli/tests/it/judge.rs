@@ -128,6 +128,9 @@ impl Scene {
         let output = command.output().unwrap();
         let text = |bytes: &[u8]| {
             let text = self.sandbox.normal(&String::from_utf8_lossy(bytes));
+            // Nix colours whatever it prints into.
+            let colour = regex::Regex::new("\x1b\\[[0-9;]*m").unwrap();
+            let text = colour.replace_all(&text, "");
             // A store that is none cannot tell where its sources come from.
             let text = text.replace("«unknown»", "[project]").replace("path '//", "path '/");
             text.replace("[tmp]/project", "[project]").replace("//[project]", "[project]")
@@ -144,7 +147,11 @@ impl Scene {
         self.environment(&mut command);
         let (out, err, is_fine) = self.answer(command);
         // What it says about itself.
-        let is_own = |line: &str| line.contains("nixbld") || line.contains("deprecated");
+        let is_own = |line: &str| {
+            ["nixbld", "deprecated", "evaluating '", "remote: ", "From file:", " * [new"]
+                .iter()
+                .any(|part| line.contains(part))
+        };
         let err = err.lines().filter(|line| !is_own(line)).map(|line| format!("{line}\n"));
         (out, err.collect(), is_fine)
     }
@@ -178,6 +185,32 @@ impl Scene {
     pub(crate) fn value(&self, arguments: &str, want: &str) {
         let (out, _) = self.judged("", arguments);
         assert_eq!(self.timeless(out.trim_end()), want, "{arguments}");
+    }
+
+    /// Compares the value of an expression and what is said meanwhile; see `write`.
+    pub(crate) fn expression(&self, text: &str, want: Expect) {
+        self.write("../expression.nix", text);
+        self.check("eval --impure --file ../expression.nix", want);
+    }
+
+    /// Compares the same JSON with Nix.
+    pub(crate) fn judged_json(&self, arguments: &str) -> Value {
+        let arguments = &self.line(arguments);
+        let (out, err, is_fine) = self.ours("", arguments);
+        assert!(is_fine, "{arguments}\n{err}");
+        let ours: Value = serde_json::from_str(&out).unwrap();
+        if let Some(nix) = nix() {
+            let (out, theirs, is_fine) = self.nix(&nix, "", arguments);
+            assert!(is_fine, "{arguments}\nNix: {theirs}");
+            let mut nix: Value = serde_json::from_str(&out).unwrap();
+            if let Some(members) = nix.as_object_mut() {
+                // It is the key of Nix's own cache.
+                members.remove("fingerprint");
+            }
+            assert!(ours == nix, "{arguments}\nNix:\n{nix:#}\nwe:\n{ours:#}");
+            assert!(err == theirs, "{arguments}\nNix:\n{theirs}\nwe:\n{err}");
+        }
+        ours
     }
 
     /// The same as `check_in` without Nix, which answers otherwise.
@@ -221,20 +254,7 @@ impl Scene {
     /// Compares all that `flake metadata --json` prints with what Nix prints, and the lock graph
     /// with what it once was.
     pub(crate) fn check_locks(&self, arguments: &str, want: Expect) {
-        let line = format!("flake metadata --json {arguments}");
-        let line = &self.line(&line);
-        let (out, err, is_fine) = self.ours("", line);
-        assert!(is_fine, "{line}\n{err}");
-        let ours: Value = serde_json::from_str(&out).unwrap();
-        if let Some(nix) = nix() {
-            let (out, theirs, is_fine) = self.nix(&nix, "", line);
-            assert!(is_fine, "{line}\nNix: {theirs}");
-            let mut nix: Value = serde_json::from_str(&out).unwrap();
-            // It is the key of Nix's own cache.
-            nix.as_object_mut().unwrap().remove("fingerprint");
-            assert!(ours == nix, "{line}\nNix:\n{nix:#}\nwe:\n{ours:#}");
-            assert!(err == theirs, "{line}\nNix:\n{theirs}\nwe:\n{err}");
-        }
+        let ours = self.judged_json(&format!("flake metadata --json {arguments}"));
         want.assert_eq(&graph(&ours["locks"]));
     }
 }

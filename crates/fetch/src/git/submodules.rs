@@ -27,8 +27,9 @@ pub(super) struct Wanted {
 pub(super) struct WorkingTree {
     /// The files and links that Git knows and that are there.
     pub(super) files: Vec<Vec<u8>>,
-    /// Whether they differ from the commit.
-    pub(super) is_dirty: bool,
+    /// The folders of this repository and its submodules that differ from their commits, the
+    /// innermost first.
+    pub(super) dirty: Vec<String>,
 }
 
 /// What the working tree of a repository has.
@@ -50,7 +51,7 @@ fn working_tree_at(
         return Err(format!("submodules nest too deeply in '{}'", folder.display()));
     }
     let listed = git(folder, &["ls-files", "-z", "--stage"])?;
-    let mut found = WorkingTree { files: Vec::new(), is_dirty: false };
+    let mut found = WorkingTree { files: Vec::new(), dirty: Vec::new() };
     let mut submodules = Vec::new();
     for line in parts(&listed) {
         let Some(tab) = line.iter().position(|&byte| byte == b'\t') else { continue };
@@ -64,14 +65,14 @@ fn working_tree_at(
     // A file that is in conflict is listed several times.
     found.files.dedup();
     let status = ["status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=all"];
-    found.is_dirty = !git(folder, &status)?.is_empty();
+    let mut is_dirty = !git(folder, &status)?.is_empty();
     if is_exported {
         let paths: Vec<&[u8]> = found.files.iter().map(Vec::as_slice).collect();
         let out = tree::left_out(folder, None, &paths)?;
         found.files.retain(|path| !out.contains(path));
     }
     if !has_submodules {
-        return Ok(found);
+        submodules.clear();
     }
     for path in submodules {
         let place = inside(folder, path)?;
@@ -83,12 +84,16 @@ fn working_tree_at(
             ));
         }
         let inner = working_tree_at(&place, true, is_exported, depth + 1)?;
-        found.is_dirty |= inner.is_dirty;
+        is_dirty |= !inner.dirty.is_empty();
+        found.dirty.extend(inner.dirty);
         let below = inner.files.iter().map(|file| [path, b"/", file].concat());
         found.files.extend(below);
         if inner.files.is_empty() {
             found.files.push(path.to_vec());
         }
+    }
+    if is_dirty {
+        found.dirty.push(folder.to_string_lossy().into_owned());
     }
     Ok(found)
 }
