@@ -100,6 +100,10 @@ fn fetch_rest(
     }
     let mut response = request.call().map_err(|error| match error {
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => Failure::Final(error.to_string()),
+        // Whom we do not trust now, we do not trust in a second.
+        ureq::Error::Io(why) if why.kind() == io::ErrorKind::InvalidData => Failure::Final(
+            format!("{why}; is the authority behind its certificate missing in ssl-cert-file?"),
+        ),
         _ => Failure::Passing(error.to_string()),
     })?;
     let status = response.status().as_u16();

@@ -257,3 +257,48 @@ fn files_are_what_was_committed() {
         "#]],
     );
 }
+
+#[test]
+fn files_of_git_lfs_come_on_request() {
+    let scene = Scene::new("");
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\nsize 5\n";
+    scene.write("a/big.bin", pointer);
+    scene.write("a/small.txt", "small");
+    scene.write("a/.gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n");
+    scene.commit_all("a");
+    let file = |options: &str, name: &str| {
+        scene.write(
+            "../expression.nix",
+            &format!("builtins.readFile (builtins.fetchGit {{ url = [project]/a; ref = \"main\"; {options} }} + \"/{name}\")"),
+        );
+        "eval --impure --raw --file ../expression.nix"
+    };
+    scene.value(file("", "big.bin"), pointer.trim_end());
+    // Git LFS as far as we use it: it is asked for a file with the pointer on standard input.
+    let program = scene.sandbox.project().join("bin/git-lfs");
+    let path = format!(
+        "{}:{}",
+        scene.sandbox.project().join("bin").display(),
+        std::env::var("PATH").unwrap()
+    );
+    let run = |path: &str, options: &str| {
+        let mut command = scene.sandbox.command(file(options, "big.bin"));
+        let output = command.env("PATH", path).env("GIT_CONFIG_GLOBAL", "/dev/null").output();
+        let output = output.unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        String::from_utf8(text).unwrap()
+    };
+    scene.write("bin/git-lfs", "#!/bin/sh\nexit 1\n");
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
+    let said = run(&path, "lfs = true;");
+    assert!(said.contains("`git lfs` is not there; install Git LFS"), "{said}");
+    scene.write(
+        "bin/git-lfs",
+        "#!/bin/sh\nif [ \"$1\" = smudge ]; then\n  grep -q ^oid && printf hello\nfi\n",
+    );
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
+    assert_eq!(run(&path, "lfs = true;"), "hello");
+    assert_eq!(run(&path, ""), pointer);
+}
