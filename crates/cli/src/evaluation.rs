@@ -45,6 +45,9 @@ pub(crate) struct EvalArgs {
     /// Turn experimental features of the language on, separated by blanks
     #[arg(long, value_name = "NAMES", help_heading = "Evaluation")]
     pub(crate) extra_experimental_features: Vec<String>,
+    /// Turn on these experimental features of the language and no others, separated by blanks
+    #[arg(long, value_name = "NAMES", help_heading = "Evaluation")]
+    pub(crate) experimental_features: Option<String>,
     /// What becomes of URLs without quotes
     #[arg(long, value_enum, value_name = "WHAT", help_heading = "Evaluation")]
     pub(crate) lint_url_literals: Option<LintLevel>,
@@ -57,6 +60,18 @@ pub(crate) struct EvalArgs {
     /// Use no network: what is not in the cache is missing
     #[arg(long, help_heading = "Evaluation")]
     pub(crate) offline: bool,
+    /// Ask for what was downloaded without a known hash, however new it is
+    #[arg(long, conflicts_with = "offline", help_heading = "Evaluation")]
+    pub(crate) refresh: bool,
+    /// Look up names of flakes in the registry at PLACE, a file or URL; nowhere if it is empty
+    #[arg(long, value_name = "PLACE", help_heading = "Evaluation")]
+    pub(crate) flake_registry: Option<String>,
+    /// Accepted, as scripts for Nix give it: the settings of flakes concern building
+    #[arg(long, hide = true)]
+    pub(crate) accept_flake_config: bool,
+    /// Accepted, as scripts for Nix give it: nothing that was evaluated is cached here
+    #[arg(long, hide = true)]
+    pub(crate) no_eval_cache: bool,
     /// Let flakes use what depends on this machine: its files, environment and time
     #[arg(long, help_heading = "Evaluation")]
     pub(crate) impure: bool,
@@ -101,6 +116,15 @@ impl EvalArgs {
             .map_err(|error| Error::outside("cannot find the working folder").because(error))?;
         let mut conf = NixConf::load();
         pairs(&self.option).for_each(|(name, value)| conf.add(name, value));
+        if let Some(place) = &self.flake_registry {
+            conf.add("flake-registry", place);
+        }
+        if self.refresh {
+            conf.add("tarball-ttl", "0");
+        }
+        if let Some(names) = &self.experimental_features {
+            conf.add("experimental-features", names);
+        }
         for names in &self.extra_experimental_features {
             conf.add("extra-experimental-features", names);
         }

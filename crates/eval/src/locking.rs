@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use cim_nix_model::{
-    FlakeInputs, FlakeRef, FlakeSource, FlakeSources, LockFile, LockOptions, NodeId, Registries,
-    lock,
+    FlakeInputs, FlakeRef, FlakeSource, FlakeSources, Hash, HashFormat, HashKind, LockFile,
+    LockOptions, NodeId, Registries, lock,
 };
 
 use crate::code::Pos;
@@ -55,6 +55,9 @@ pub struct LockedFlake {
     pub store_path: String,
     /// The inputs.
     pub lock_file: LockFile,
+    /// The version as it was found before the flake asked for more of its source, such as
+    /// submodules: Nix's fingerprint does not see the difference.
+    plain: FlakeRef,
     /// Folders of the flakes and trees that had to be fetched.
     places: BTreeMap<NodeId, String>,
     /// Whether the lock file is another one than that of the source, so that the source's
@@ -62,11 +65,48 @@ pub struct LockedFlake {
     is_changed: bool,
 }
 
+impl LockedFlake {
+    /// What tells this flake with these inputs from any other one: the key by which Nix caches
+    /// what it evaluates. Nothing if files count that nobody has committed.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<String> {
+        use std::fmt::Write as _;
+
+        if self.lock_file.unlocked().is_some() {
+            return None;
+        }
+        let locked = &self.locked;
+        let mut text = match locked.kind() {
+            "git" => {
+                let mut text = locked.text("rev")?.to_owned();
+                for (name, mark) in [("submodules", ";s"), ("exportIgnore", ";e"), ("lfs", ";l")] {
+                    if self.plain.is_set(name) {
+                        text.push_str(mark);
+                    }
+                }
+                text
+            }
+            "path" => format!("path:{}", locked.text("narHash")?),
+            "tarball" | "file" => locked.text("narHash").or(locked.text("rev"))?.to_owned(),
+            _ => locked.text("rev")?.to_owned(),
+        };
+        let lock_file = self.lock_file.to_text();
+        let _ = write!(text, ";{};{}", locked.dir(), lock_file.trim_end());
+        for name in ["revCount", "lastModified"] {
+            if let Some(number) = locked.number(name) {
+                let _ = write!(text, ";{name}={number}");
+            }
+        }
+        Some(Hash::of(HashKind::Sha256, text.as_bytes()).format(HashFormat::Base16))
+    }
+}
+
 /// A flake that was fetched and read.
 struct Found {
     description: Option<String>,
     resolved: FlakeRef,
     locked: FlakeRef,
+    plain: FlakeRef,
     store_path: String,
     folder: String,
     inputs: FlakeInputs,
@@ -144,7 +184,8 @@ impl Evaluator {
             self.read_flake_file(&folder, &resolved).map(|file| (folder, file))
         };
         let (mut folder, mut file) = read(&tree.store_path)?;
-        let mut wanted = tree.source.clone();
+        let plain = tree.source.clone();
+        let mut wanted = plain.clone();
         for (name, value) in &file.own {
             if !matches!(name.as_str(), "submodules" | "lfs") {
                 let message = format!("flake 'self' attribute '{name}' is not supported");
@@ -161,6 +202,7 @@ impl Evaluator {
             description: file.description,
             resolved,
             locked: tree.source.clone().with_dir(dir.as_str()),
+            plain,
             store_path: tree.store_path.clone(),
             folder,
             inputs: file.inputs,
@@ -178,7 +220,7 @@ impl Evaluator {
             false => Registries::None,
         };
         let found = self.find_flake(reference, registries)?;
-        let Found { description, resolved, locked, store_path, folder, inputs } = found;
+        let Found { description, resolved, locked, plain, store_path, folder, inputs } = found;
         let sources = Sources { ev: self };
         let computed = (|| {
             let old = match &options.lock_file {
@@ -197,6 +239,7 @@ impl Evaluator {
             original: reference.clone(),
             resolved,
             locked,
+            plain,
             store_path,
             lock_file: new.file,
             places: new.places,

@@ -136,6 +136,7 @@ fn metadata(args: &MetadataArgs) -> Result<Exit, Error> {
             add("lastModified", locked.number("lastModified").map(Value::from));
             add("revCount", locked.number("revCount").map(Value::from));
             add("revision", locked.text("rev").map(Value::from));
+            add("fingerprint", flake.fingerprint().map(Value::from));
             add("dirtyRevision", locked.text("dirtyRev").map(Value::from));
             out.line(json.to_string());
             return Ok(());
@@ -159,6 +160,9 @@ fn metadata(args: &MetadataArgs) -> Result<Exit, Error> {
         }
         if let Some(seconds) = locked.number("lastModified") {
             line("Last modified", &date(seconds));
+        }
+        if let Some(fingerprint) = flake.fingerprint() {
+            line("Fingerprint", &fingerprint);
         }
         if !lock_file.is_empty() {
             out.line("Inputs:");

@@ -203,8 +203,12 @@ impl Scene {
             let (out, theirs, is_fine) = self.nix(&nix, "", arguments);
             assert!(is_fine, "{arguments}\nNix: {theirs}");
             let mut nix: Value = serde_json::from_str(&out).unwrap();
-            if let Some(members) = nix.as_object_mut() {
-                // It is the key of Nix's own cache.
+            if let Some(members) = nix.as_object_mut()
+                && ours["fingerprint"].is_null()
+                && ours["locked"]["type"] == "git"
+                && ours["revision"].is_null()
+            {
+                // We have none of what is not committed.
                 members.remove("fingerprint");
             }
             assert!(ours == nix, "{arguments}\nNix:\n{nix:#}\nwe:\n{ours:#}");
@@ -247,6 +251,7 @@ impl Scene {
         let text = regex(r"(narHash=sha256-)[A-Za-z0-9%+/=]+").replace_all(&text, "$1[hash]");
         let text = regex(r"\([0-9]{4}-[0-9]{2}-[0-9]{2}\)").replace_all(&text, "([date])");
         let text = regex(r"/nix/store/[a-z0-9]{32}").replace_all(&text, "/nix/store/[hash]");
+        let text = regex(r"(Fingerprint: +)[0-9a-f]{64}").replace_all(&text, "$1[hash]");
         let text = regex(r"rev=[0-9a-f]{40}").replace_all(&text, "rev=[rev]");
         text.into_owned()
     }
