@@ -58,7 +58,8 @@ impl Evaluator {
         position: Pos,
     ) -> Res<Rc<Tree>> {
         let name = source.text("name").unwrap_or("source");
-        let key = format!("{source} {name} {shows_store}");
+        // Not the URL: that of a file and that of the archive in it are the same.
+        let key = format!("{} {shows_store}", source.to_json());
         if let Some(known) = self.fetched.borrow().get(&key) {
             return Ok(known.clone());
         }

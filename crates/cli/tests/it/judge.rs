@@ -148,9 +148,17 @@ impl Scene {
         let (out, err, is_fine) = self.answer(command);
         // What it says about itself.
         let is_own = |line: &str| {
-            ["nixbld", "deprecated", "evaluating '", "remote: ", "From file:", " * [new"]
-                .iter()
-                .any(|part| line.contains(part))
+            [
+                "nixbld",
+                "deprecated",
+                "evaluating '",
+                "remote: ",
+                "From file:",
+                " * [new",
+                "unpacking '",
+            ]
+            .iter()
+            .any(|part| line.contains(part))
         };
         let err = err.lines().filter(|line| !is_own(line)).map(|line| format!("{line}\n"));
         (out, err.collect(), is_fine)

@@ -12,6 +12,7 @@ mod fetch;
 mod fix;
 mod flake_faults;
 mod flake_inputs;
+mod flake_sources;
 mod flake_views;
 mod flakes;
 mod git_sources;
