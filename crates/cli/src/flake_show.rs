@@ -234,11 +234,11 @@ impl<'e> Shower<'_, 'e> {
     /// Whether something is worth a line. Frameworks give a set for every system and kind, most of
     /// them empty.
     fn has_content(&self, value: Handle<'e>, path: &mut Vec<String>) -> bool {
-        let is_group = match (path.first().map_or("", String::as_str), path.len()) {
-            ("apps" | "checks" | "devShells" | "legacyPackages" | "packages", 1 | 2) => true,
-            ("formatter" | "nixosConfigurations" | "nixosModules" | "overlays", 1) => true,
-            _ => false,
-        };
+        let is_group = matches!(
+            (path.first().map_or("", String::as_str), path.len()),
+            ("apps" | "checks" | "devShells" | "legacyPackages" | "packages", 1 | 2)
+                | ("formatter" | "nixosConfigurations" | "nixosModules" | "overlays", 1)
+        );
         if !is_group {
             return true;
         }

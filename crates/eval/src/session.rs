@@ -271,14 +271,14 @@ impl Evaluation {
         root: Handle<'e>,
         paths: &[String],
     ) -> Result<Result<Handle<'e>, Vec<String>>, Box<EvalError>> {
-        let mut near = Vec::new();
+        let mut near: Vec<(usize, String)> = Vec::new();
         for path in paths {
             match self.owned(self.walk(root.value, path))? {
                 Ok(value) => return Ok(Ok(self.handle(value))),
                 Err(names) => near.extend(names),
             }
         }
-        near.sort_by(|a: &(usize, String), b| a.cmp(b));
+        near.sort();
         near.dedup();
         Ok(Err(near.into_iter().map(|(_, name)| name).collect()))
     }

@@ -73,6 +73,14 @@ impl<I: Io> Fetching<I> {
         if source.is_set("exportIgnore") && source.is_set("submodules") {
             return Err("exportIgnore and submodules are not supported together yet".to_owned());
         }
+        // Who asks for a check must not get what nobody has checked.
+        let wants_check = source.is_set("verifyCommit")
+            || ["publicKey", "publicKeys"].iter().any(|name| source.text(name).is_some());
+        if wants_check {
+            return Err(format!(
+                "cannot fetch '{source}': signatures of commits are not verified here; remove 'verifyCommit' and the keys to fetch it without"
+            ));
+        }
         let (name, rev) = (source.text("ref"), source.text("rev"));
         match Place::of(source)? {
             Place::Local(folder) if name.is_none() && rev.is_none() => {

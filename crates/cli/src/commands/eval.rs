@@ -22,7 +22,8 @@ Examples:
   echo '{ a = 1; }' | cim-nix eval -                 from standard input
 
 Functions at the top are called with --arg and --argstr. Nix need not be installed.
-Flakes are evaluated with their lock files, and pure unless --impure is given.
+Flakes are evaluated pure unless --impure is given. What their lock files lack is locked for this
+run, and nothing is written.
 Exit status: 0 evaluated, 1 evaluation failed, 2 wrong usage, 3 the machine failed.";
 
 /// Evaluate a file, an expression or an attribute of a flake

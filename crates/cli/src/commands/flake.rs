@@ -20,8 +20,9 @@ Examples:
   cim-nix flake show                     the outputs of the flake here
   cim-nix flake show github:owner/repo --json
   cim-nix flake metadata                 where it and its inputs come from
+  cim-nix flake show --override-input nixpkgs ../nixpkgs
 
-Nix need not be installed. Flakes are evaluated with their lock files.
+Nix need not be installed. What a lock file lacks is locked for this run, and nothing is written.
 Exit status: 0 shown, 1 evaluation failed, 2 wrong usage, 3 the machine failed.";
 
 /// Show what a flake has and where it comes from

@@ -195,6 +195,30 @@ fn versions_are_named_as_in_nix() {
 }
 
 #[test]
+fn signatures_are_not_taken_for_granted() {
+    let scene = Scene::new("").with("\n//- a/x\nx\n");
+    scene.commit_all("a");
+    scene.write(
+        "../expression.nix",
+        "builtins.fetchGit { url = [project]/a; verifyCommit = true; }",
+    );
+    scene.check_alone("", "eval --impure --file ../expression.nix", expect![[r#"
+        error:
+               … while evaluating the file '[tmp]/expression.nix':
+
+               … while calling the 'fetchGit' builtin
+                 at [tmp]/expression.nix:1:1:
+                    1| builtins.fetchGit { url = [project]/a; verifyCommit = true; }
+                     | ^
+
+               … while fetching the input 'git+file:[project]/a?exportIgnore=1&verifyCommit=1'
+
+               error: cannot fetch 'git+file:[project]/a?exportIgnore=1&verifyCommit=1': signatures of commits are not verified here; remove 'verifyCommit' and the keys to fetch it without
+        [failed]
+    "#]]);
+}
+
+#[test]
 fn shallow_repositories_are_told() {
     let scene = Scene::new("").with("\n//- a/x\nx\n");
     scene.commit_all("a");

@@ -129,7 +129,7 @@ pub(super) fn left_out(
 ) -> Res<HashSet<Vec<u8>>> {
     let is_attributes =
         |path: &&[u8]| *path == b".gitattributes" || path.ends_with(b"/.gitattributes");
-    if !paths.iter().any(|path| is_attributes(path)) {
+    if !paths.iter().any(is_attributes) {
         return Ok(HashSet::new());
     }
     // Folders can be left out, too.
