@@ -29,7 +29,8 @@ enum Place {
 }
 
 impl Place {
-    fn of(source: &FlakeRef) -> Res<Self> {
+    /// `warn` gets what is worth a warning.
+    fn of(source: &FlakeRef, warn: &dyn Fn(&str)) -> Res<Self> {
         let written = source.text("url").unwrap_or_default();
         let mut url = Url::parse(written).map_err(|error| error.to_string())?;
         // Older lock files leave the folder of the flake in the URL.
@@ -37,7 +38,13 @@ impl Place {
         if url.scheme != "file" {
             return Ok(Self::Remote(url.to_string()));
         }
-        let folder = PathBuf::from(url.path_text());
+        let mut folder = PathBuf::from(url.path_text());
+        if folder.is_relative() {
+            warn(&format!(
+                "warning: Fetching Git repository '{url}', which uses a path relative to the current directory. This is not supported and will stop working in a future release. See https://github.com/NixOS/nix/issues/12281 for details."
+            ));
+            folder = std::path::absolute(&folder).unwrap_or(folder);
+        }
         if !folder.exists() {
             return Err(format!("Git repository \"{}\" does not exist.", folder.display()));
         }
@@ -82,7 +89,7 @@ impl<I: Io> Fetching<I> {
             ));
         }
         let (name, rev) = (source.text("ref"), source.text("rev"));
-        match Place::of(source)? {
+        match Place::of(source, &self.say)? {
             Place::Local(folder) if name.is_none() && rev.is_none() => {
                 self.working_tree(source, &folder)
             }

@@ -262,7 +262,7 @@ impl Secure {
             match openssl(line).status() {
                 Ok(status) => assert!(status.success(), "openssl {line}"),
                 Err(error) => {
-                    eprintln!("skipped: no `openssl`: {error}");
+                    crate::judge::skipped(&format!("no `openssl`: {error}"));
                     return None;
                 }
             }

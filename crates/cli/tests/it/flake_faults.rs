@@ -820,3 +820,36 @@ content
     );
     scene.value("eval --impure --json .#x", "\"content\\n\"");
 }
+
+#[test]
+fn what_nix_itself_has_is_pure() {
+    let scene = Scene::new("").with(
+        r#"
+//- flake.nix
+{
+  outputs = { self }: {
+    fetched = (import <nix/fetchurl.nix> { url = "http://x.org/y"; sha256 = "0000000000000000000000000000000000000000000000000000"; }).drvPath;
+    found = builtins.findFile [ { prefix = "here"; path = ./.; } ] "here/flake.nix" == ./flake.nix;
+    path = builtins.nixPath;
+    missing = <nixpkgs>;
+  };
+}
+"#,
+    );
+    scene.commit_all("");
+    scene.value("eval .#fetched", "\"/nix/store/[hash]-y.drv\"");
+    scene.value("eval .#found", "true");
+    scene.value("eval .#path", "[ ]");
+    scene.check("eval .#missing", expect![[r#"
+        error:
+               … while calling the 'findFile' builtin
+                 at [project]/flake.nix:6:15:
+                    5|     path = builtins.nixPath;
+                    6|     missing = <nixpkgs>;
+                     |               ^
+                    7|   };
+
+               error: cannot look up '<nixpkgs>' in pure evaluation mode (use '--impure' to override)
+        [failed]
+    "#]]);
+}

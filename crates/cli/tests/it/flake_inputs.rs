@@ -82,6 +82,16 @@ fn inputs_follow_each_other() {
 }
 
 #[test]
+fn lock_files_are_written_as_nix_writes_them() {
+    let scene = nested();
+    scene.check_lock_file("a");
+    let scene = Scene::new("").with(
+        "\n//- flake.nix\n{ inputs.a = { url = \"path:./ü\\\"\\t\"; flake = false; }; outputs = _: { }; }\n//- empty/flake.nix\n{ outputs = _: { }; }\n",
+    );
+    scene.check_lock_file("");
+}
+
+#[test]
 fn what_follows_no_more_is_locked_anew() {
     let scene = nested();
     scene.write_lock("a");

@@ -16,10 +16,15 @@ pub(crate) struct Scene {
     registry: String,
 }
 
+#[expect(clippy::print_stderr, reason = "who runs the tests must see what was not compared")]
+pub(crate) fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
+}
+
 /// The `nix` beside the `nix-instantiate` that is the judge.
 fn nix() -> Option<PathBuf> {
     let Some(program) = std::env::var_os("CIM_NIX_ORACLE") else {
-        eprintln!("skipped: CIM_NIX_ORACLE does not name a `nix-instantiate`");
+        skipped("CIM_NIX_ORACLE does not name a `nix-instantiate`");
         return None;
     };
     let nix = PathBuf::from(program).with_file_name("nix");
@@ -28,11 +33,11 @@ fn nix() -> Option<PathBuf> {
     match version {
         Ok(version) if version.contains("2.34") => Some(nix),
         Ok(version) => {
-            eprintln!("skipped: `{}` is {version}, flakes here are those of 2.34", nix.display());
+            skipped(&format!("`{}` is {version}, flakes here are those of 2.34", nix.display()));
             None
         }
         Err(error) => {
-            eprintln!("skipped: `{}`: {error}", nix.display());
+            skipped(&format!("`{}`: {error}", nix.display()));
             None
         }
     }
@@ -173,6 +178,19 @@ impl Scene {
         let folder = folder_and_options.split(' ').next().unwrap();
         let path = PathBuf::from(folder).join("flake.lock");
         self.sandbox.write(&path.to_string_lossy(), format!("{:#}\n", json["locks"]));
+    }
+
+    /// The lock file that is computed here, and the one that Nix writes, byte for byte.
+    pub(crate) fn check_lock_file(&self, folder: &str) {
+        self.write_lock(folder);
+        let path = PathBuf::from(folder).join("flake.lock");
+        let path = path.to_string_lossy();
+        let ours = self.sandbox.read(&path);
+        let Some(nix) = nix() else { return };
+        std::fs::remove_file(self.sandbox.project().join(&*path)).unwrap();
+        let (_, said, is_fine) = self.nix(&nix, "", &format!("flake lock ./{folder}"));
+        assert!(is_fine, "{said}");
+        assert_eq!(self.sandbox.read(&path), ours);
     }
 
     /// What the program prints, with all paths as they are.

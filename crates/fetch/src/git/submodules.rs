@@ -201,7 +201,7 @@ impl<I: Io> Fetching<I> {
                 Some(branch) => drop(attrs.insert("ref".to_owned(), text(branch))),
             }
             let source = FlakeRef::from_attrs(attrs).map_err(|error| error.to_string())?;
-            let inner = match Place::of(&source)? {
+            let inner = match Place::of(&source, &self.say)? {
                 Place::Local(folder) => folder,
                 Place::Remote(url) => {
                     let mirror = self.mirror(&source, &url)?;
