@@ -13,7 +13,7 @@ use clap::Args;
 
 use crate::exit::Exit;
 use crate::nix_conf::{self, NixConf};
-use crate::terminal::{Out, note};
+use crate::terminal::{self, Out};
 
 /// Options that every command with an evaluation takes.
 #[derive(Args, Debug, Default)]
@@ -271,7 +271,7 @@ impl Surroundings {
         let Self { settings, fetch, show_trace, folder, store_root, arguments } = self;
         let run = || {
             let mut out = Out::new();
-            let say = |text: &str| note(text);
+            let say = |text: &str| terminal::say(text);
             let disk = store_root.map_or_else(DiskIo::default, DiskIo::writing_to);
             let io = Fetching::new(disk, fetch, Box::new(say));
             let evaluation = Evaluation::new(settings, Box::new(io), Box::new(say));
@@ -279,7 +279,7 @@ impl Surroundings {
             let result = work(&evaluation, &around, &mut out);
             let written = out.finish();
             if let Err(error) = result {
-                note(error.render(show_trace));
+                terminal::say(&error.render(show_trace));
                 return Ok(Exit::Findings);
             }
             written.map(|()| Exit::Clean)

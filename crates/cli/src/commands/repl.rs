@@ -24,7 +24,7 @@ use crate::exit::Exit;
 use crate::installable::Installable;
 use crate::lock_args::LockArgs;
 use crate::nix_conf;
-use crate::terminal::{Out, note};
+use crate::terminal::{self, Out, note};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -207,7 +207,7 @@ impl<'e> Repl<'e> {
     fn report(&mut self, work: impl FnOnce(&mut Self, &mut Out) -> Res<()>, out: &mut Out) {
         if let Err(error) = work(self, out) {
             out.flush();
-            note(error.render(self.show_trace));
+            terminal::say(&error.render(self.show_trace));
             self.interrupt.clear();
         }
     }
