@@ -224,9 +224,11 @@ impl Evaluator {
             if let Some(path) = url.strip_prefix("file:")
                 && !path.starts_with('/')
             {
-                return Err(self.refuse(format!(
+                let failed = self.refuse(format!(
                     "tarball '{url}' must use an absolute path. The 'file' scheme does not support relative paths."
-                )));
+                ));
+                let what = format!("while fetching the input '{source}'");
+                return Err(self.trace(failed, 0, what));
             }
         }
         if self.world.is_pure() && !source.is_locked() {

@@ -327,3 +327,38 @@ fn instantiate_writes_what_the_derivation_needs() {
     let none = sandbox.command("instantiate -E 1").output().unwrap();
     assert!(String::from_utf8_lossy(&none.stderr).contains("is no derivation"), "{none:?}");
 }
+
+#[test]
+fn options_on_locks_hold_for_all_commands() {
+    let sandbox = Sandbox::new(
+        r#"
+//- flake.nix
+{ inputs.a.url = "path:./a"; outputs = { self, a }: { x = a.x; d = derivation { name = a.x; system = "s"; builder = "b"; }; }; }
+//- a/flake.nix
+{ outputs = _: { x = "locked"; }; }
+//- b/flake.nix
+{ outputs = _: { x = "other"; }; }
+"#,
+    );
+    let output = |args: &str| {
+        let output = sandbox.run(args);
+        assert!(output.status.success(), "{args}: {output:?}");
+        stdout(&output)
+    };
+    assert_eq!(output("eval .#x"), "\"locked\"\n");
+    assert_eq!(output("eval .#x --override-input a ./b"), "\"other\"\n");
+    assert!(output("instantiate .#d --override-input a ./b").ends_with("-other.drv\n"));
+    assert!(output("flake metadata --override-input a ./b").contains("└───a: path:/"));
+    assert!(output("flake show --override-input a path:./b").contains("x: unknown"));
+    let repl = sandbox.run_on("repl . --override-input a ./b", "x\n");
+    assert!(stdout(&repl).contains("\"other\""), "{repl:?}");
+    assert!(!sandbox.project().join("flake.lock").exists());
+    let said = |args: &str| String::from_utf8(sandbox.run(args).stderr).unwrap();
+    assert!(said("eval .#x --override-input 1 ./b").contains("path element '1'"));
+    assert!(
+        said("eval .#x --override-input / ./b").contains("was passed a zero-length input path")
+    );
+    assert!(said("eval .#x --override-input a ./nowhere").contains("cannot read `./nowhere`"));
+    assert!(said("eval .#x --override-input a").contains("2 values required"));
+    assert!(said("eval .#x --reference-lock-file nowhere").contains("lock file `nowhere`"));
+}
