@@ -389,6 +389,13 @@ impl FlakeRef {
         self.attrs.insert(name.to_owned(), value);
     }
 
+    /// Marks the reference as one to which nothing can be added: all that is to be known of the
+    /// source is there. Lock files do not write the mark, but what people are told of their
+    /// changes heeds it.
+    pub(crate) fn set_final(&mut self) {
+        self.set("__final", RefAttr::Bool(true));
+    }
+
     /// Removes an attribute of the source.
     pub fn remove(&mut self, name: &str) {
         self.attrs.remove(name);

@@ -407,7 +407,7 @@ fn locked_input(node: &Value, warn: &mut dyn FnMut(String)) -> Res<LockedInput> 
     {
         locked.extend(info.clone());
     }
-    let locked = reference(&locked)?;
+    let mut locked = reference(&locked)?;
     if !locked.is_locked() && !locked.is_relative() {
         if locked.text("narHash").is_none() {
             return fail(format!(
@@ -419,6 +419,7 @@ fn locked_input(node: &Value, warn: &mut dyn FnMut(String)) -> Res<LockedInput> 
             "Lock file entry '{locked}' is unlocked (e.g. lacks a Git revision) but is checked by NAR hash. This is not reproducible and will break after garbage collection or when shared."
         ));
     }
+    locked.set_final();
     let parent = match node.get("parent") {
         None => None,
         Some(parent) => Some(path_of(parent).ok_or_else(|| {

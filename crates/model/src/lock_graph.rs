@@ -419,10 +419,13 @@ impl<S: FlakeSources> Locker<'_, S> {
             return Err(self.sources.error(message));
         }
         if !is_flake {
-            let (locked, place) = match is_relative {
+            let (mut locked, place) = match is_relative {
                 true => (reference.clone(), self.sources.tree_below(&place, &reference)?),
                 false => self.sources.tree(&reference, self.common_registries())?,
             };
+            if !is_relative {
+                locked.set_final();
+            }
             let child = self.file.add(LockedInput { locked, original, is_flake, parent });
             self.places.insert(child, place);
             self.file.set_input(visit.node, name, Edge::Node(child));
@@ -432,7 +435,10 @@ impl<S: FlakeSources> Locker<'_, S> {
             true => self.sources.flake_below(&place, &reference)?,
             false => self.sources.flake(&reference, registries)?,
         };
-        let locked = flake.locked.clone();
+        let mut locked = flake.locked.clone();
+        if !is_relative {
+            locked.set_final();
+        }
         let child = self.file.add(LockedInput { locked, original, is_flake, parent });
         self.file.set_input(visit.node, name, Edge::Node(child));
         if self.above.contains(&reference) {

@@ -185,3 +185,46 @@ fn the_registry_of_the_user_counts_for_people_only() {
     "#]]);
     scene.value("eval path:[project]/two#x --override-input one one", "1");
 }
+
+#[test]
+fn inputs_of_a_flake_may_be_names() {
+    let scene = Scene::new("").with(
+        r#"
+//- base/one/flake.nix
+{ outputs = _: { x = 1; }; }
+//- base/two/flake.nix
+{ outputs = _: { x = 2; }; }
+//- user/flake.nix
+{
+  inputs.one.url = "path:[project]/base?dir=one";
+  inputs.two.url = "git+file://[project]/base?dir=two";
+  inputs.three.follows = "one";
+  outputs = _: { };
+}
+//- other/flake.nix
+{ outputs = { one, ... }: { x = one.x; }; }
+"#,
+    );
+    scene.commit_all("base");
+    for name in ["one", "two", "three"] {
+        scene.judged("", &format!("eval {name}#x --inputs-from path:[project]/user"));
+        scene.judged_json(&format!(
+            "flake metadata --json {name} --inputs-from path:[project]/user"
+        ));
+    }
+    scene.value(
+        &format!("eval path:[project]/other#x --inputs-from path:[project]/user {KEEP}"),
+        "1",
+    );
+    scene.check("eval four#x --inputs-from path:[project]/user", expect![[r#"
+        warning: not writing modified lock file of flake 'path:[project]/user':
+        • Added input 'one':
+            'path:[project]/base?dir=one&lastModified=[n]&narHash=sha256-[hash]' ([date])
+        • Added input 'three':
+            follows 'one'
+        • Added input 'two':
+            'git+file:[project]/base?dir=two&ref=refs/heads/main&rev=[rev]' ([date])
+        error: cannot find flake 'flake:four' in the flake registries
+        [failed]
+    "#]]);
+}

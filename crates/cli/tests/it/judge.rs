@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::LazyLock;
 
 use expect_test::Expect;
 use serde_json::Value;
@@ -23,6 +24,11 @@ pub(crate) fn skipped(why: &str) {
 
 /// The `nix` beside the `nix-instantiate` that is the judge.
 fn nix() -> Option<PathBuf> {
+    static NIX: LazyLock<Option<PathBuf>> = LazyLock::new(find_nix);
+    NIX.clone()
+}
+
+fn find_nix() -> Option<PathBuf> {
     let Some(program) = std::env::var_os("CIM_NIX_ORACLE") else {
         skipped("CIM_NIX_ORACLE does not name a `nix-instantiate`");
         return None;

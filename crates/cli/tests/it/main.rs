@@ -11,6 +11,7 @@ mod explain;
 mod fetch;
 mod fix;
 mod flake_faults;
+mod flake_graphs;
 mod flake_inputs;
 mod flake_sources;
 mod flake_views;
