@@ -216,7 +216,9 @@ fn inputs_of_a_flake_may_be_names() {
         &format!("eval path:[project]/other#x --inputs-from path:[project]/user {KEEP}"),
         "1",
     );
-    scene.check("eval four#x --inputs-from path:[project]/user", expect![[r#"
+    scene.check(
+        "eval four#x --inputs-from path:[project]/user",
+        expect![[r#"
         warning: not writing modified lock file of flake 'path:[project]/user':
         • Added input 'one':
             'path:[project]/base?dir=one&lastModified=[n]&narHash=sha256-[hash]' ([date])
@@ -226,5 +228,6 @@ fn inputs_of_a_flake_may_be_names() {
             'git+file:[project]/base?dir=two&ref=refs/heads/main&rev=[rev]' ([date])
         error: cannot find flake 'flake:four' in the flake registries
         [failed]
-    "#]]);
+    "#]],
+    );
 }
