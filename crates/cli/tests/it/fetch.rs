@@ -199,6 +199,12 @@ fn hosted_repositories_need_no_git_and_take_tokens() {
     let requests = server.requests();
     assert_eq!(requests.len(), 2, "{requests:?}");
     assert!(requests.iter().all(|request| request.ends_with("auth=Bearer two")), "{requests:?}");
+    // What the branch was at is known for a while.
+    let again = [&tokens[..], &["--offline"]].concat();
+    assert_eq!(value(&sandbox, &server, expr, &again), said);
+    let fresh = [&tokens[..], &["--refresh"]].concat();
+    assert_eq!(value(&sandbox, &server, expr, &fresh), said);
+    assert_eq!(server.requests().len(), 3, "{:?}", server.requests());
 }
 
 #[test]
