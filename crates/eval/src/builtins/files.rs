@@ -179,13 +179,6 @@ pub(super) const REALISING: &str = "while realising the context of a path";
 fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     let entries = ev.list(a[0], position)?;
     let wanted = ev.plain_string(a[1], position)?;
-    if ev.world.is_pure() {
-        let name = String::from_utf8_lossy(wanted.bytes()).into_owned();
-        let message = format!(
-            "cannot look up '<{name}>' in pure evaluation mode (use '--impure' to override)"
-        );
-        return Err(ev.fail(ErrorKind::Throw, position, message));
-    }
     for entry in entries {
         let entry = ev.set(entry.get(), position)?;
         let prefix = match entry.get(known::PREFIX) {
@@ -213,8 +206,15 @@ fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         return Ok(ev.path(&[b"<nix/", rest, b">"].concat()));
     }
     let name = String::from_utf8_lossy(wanted.bytes()).into_owned();
-    let message = format!(
-        "file '{name}' was not found in the Nix search path (add it using $NIX_PATH or -I)"
-    );
+    let message = match ev.world.is_pure() {
+        true => {
+            format!(
+                "cannot look up '<{name}>' in pure evaluation mode (use '--impure' to override)"
+            )
+        }
+        false => format!(
+            "file '{name}' was not found in the Nix search path (add it using $NIX_PATH or -I)"
+        ),
+    };
     Err(ev.fail(ErrorKind::Throw, position, message))
 }
