@@ -14,7 +14,7 @@ use cim_nix_eval::{EvalError, Evaluation, Handle, SharedParses, with_stack};
 use crate::evaluation::{Around, Surroundings};
 use crate::exit::Exit;
 use crate::progress::Progress;
-use crate::terminal::{Out, note};
+use crate::terminal::{self, Out};
 
 /// Fewer roots than this are not worth another thread.
 const ROOTS_A_THREAD: usize = 2;
@@ -54,7 +54,7 @@ pub(crate) fn each(
     let answers = match answers {
         Ok(answers) => answers,
         Err(error) => {
-            note(error.render(show_trace));
+            terminal::say(&error.render(show_trace));
             return Ok(Exit::Findings);
         }
     };
@@ -66,7 +66,7 @@ pub(crate) fn each(
     let mut exit = Exit::Clean;
     for (name, answer) in &answers {
         if let Err(error) = answer {
-            note(format!("attribute '{name}' failed:\n{}", error.render(show_trace)));
+            terminal::say(&format!("attribute '{name}' failed:\n{}", error.render(show_trace)));
             exit = Exit::Findings;
         }
     }

@@ -22,7 +22,7 @@ use crate::value::Value;
 
 pub(crate) use crate::ops::{Coercion, Text, add_numbers, arithmetic};
 pub(crate) use control::function_args;
-pub(crate) use json::{parse as parse_json, push_json};
+pub(crate) use json::{JsonStyle, parse as parse_json, push_json};
 pub(crate) use xml::to_xml;
 
 /// A builtin function.
@@ -146,6 +146,11 @@ pub(crate) fn set_up(ev: &Evaluator) {
 
 /// Names that are like the one that was not found, at most three, the nearest first.
 pub(crate) fn suggestions(name: &str, known: Vec<String>) -> Vec<String> {
+    near_names(name, known).into_iter().map(|(_, name)| name).collect()
+}
+
+/// The same with how far each is away.
+pub(crate) fn near_names(name: &str, known: Vec<String>) -> Vec<(usize, String)> {
     let mut near: Vec<(usize, String)> = known
         .into_iter()
         .map(|known| (distance(name, &known), known))
@@ -153,7 +158,7 @@ pub(crate) fn suggestions(name: &str, known: Vec<String>) -> Vec<String> {
         .collect();
     near.sort();
     near.truncate(5);
-    near.into_iter().map(|(_, name)| name).collect()
+    near
 }
 
 /// Levenshtein's distance.

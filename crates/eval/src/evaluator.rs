@@ -194,6 +194,8 @@ pub(crate) struct Evaluator {
     /// Paths that were copied to the store.
     pub(crate) copied: RefCell<FxHashMap<Vec<u8>, Str>>,
     derivation_function: Cell<Option<Value>>,
+    /// What names stand for in this evaluation alone.
+    pub(crate) registry: RefCell<cim_nix_model::Registry>,
     /// Sources that were fetched.
     pub(crate) fetched: RefCell<FxHashMap<String, Rc<crate::fetching::Tree>>>,
     pub(crate) regexes: RefCell<FxHashMap<Vec<u8>, Rc<Regex>>>,
@@ -231,6 +233,7 @@ impl Evaluator {
             derivations: RefCell::default(),
             copied: RefCell::default(),
             derivation_function: Cell::new(None),
+            registry: RefCell::default(),
             fetched: RefCell::default(),
             regexes: RefCell::default(),
         };
@@ -276,13 +279,32 @@ impl Evaluator {
     /// Evaluates a file once.
     pub(crate) fn import(&self, path: &[u8], position: Pos) -> Res {
         let path = self.resolve_file(path);
-        if let Some(&value) = self.imports.borrow().get(&path) {
-            return self.force(value);
-        }
-        let code = self.load_file(&path, None, position)?;
-        let value = self.heap.thunk(code).value();
-        self.imports.borrow_mut().insert(path, value);
+        let value = self.imported(&path, position)?;
+        self.force(value).map_err(|failed| self.in_file(failed, &path))
+    }
+
+    /// The same without a word about the file if it fails.
+    pub(crate) fn import_silently(&self, path: &[u8], position: Pos) -> Res {
+        let path = self.resolve_file(path);
+        let value = self.imported(&path, position)?;
         self.force(value)
+    }
+
+    fn imported(&self, path: &[u8], position: Pos) -> Res {
+        if let Some(&value) = self.imports.borrow().get(path) {
+            return Ok(value);
+        }
+        let code = self.load_file(path, None, position)?;
+        let value = self.heap.thunk(code).value();
+        self.imports.borrow_mut().insert(path.to_vec(), value);
+        Ok(value)
+    }
+
+    #[cold]
+    pub(crate) fn in_file(&self, failed: Failed, path: &[u8]) -> Failed {
+        let shown = self.world.shown(path);
+        let shown = String::from_utf8_lossy(shown.as_deref().unwrap_or(path));
+        self.trace(failed, 0, format!("while evaluating the file '{shown}':"))
     }
 
     /// Forgets files, copies and sources.
@@ -350,7 +372,14 @@ impl Evaluator {
         let message = match error.kind() {
             // What the evaluation itself refuses says all there is to say.
             _ if error.get_ref().is_some() => error.to_string(),
-            std::io::ErrorKind::NotFound => format!("path '{name}' does not exist"),
+            std::io::ErrorKind::NotFound => match self.world.shown(path) {
+                // Trees of commits are no paths.
+                Some(shown) if shown.starts_with("«".as_bytes()) => {
+                    format!("'{}' does not exist", String::from_utf8_lossy(&shown))
+                }
+                Some(shown) => format!("path '{}' does not exist", String::from_utf8_lossy(&shown)),
+                None => format!("path '{name}' does not exist"),
+            },
             _ => format!("reading path '{name}': {error}"),
         };
         self.fail(ErrorKind::Io, position, message)

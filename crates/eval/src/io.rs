@@ -1,6 +1,6 @@
 //! What an evaluation sees of the world.
 
-use cim_nix_model::{FlakeRef, References, TreeWriter};
+use cim_nix_model::{FlakeRef, References, Registries, Registry, TreeWriter};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -98,9 +98,14 @@ pub trait Io {
     fn fetch(&self, source: &FlakeRef) -> Result<Fetched, String> {
         Err(format!("cannot fetch '{source}': fetching is not possible here"))
     }
-    /// The reference that a registry has for an indirect one such as `nixpkgs`.
-    fn resolve(&self, reference: &FlakeRef) -> Result<FlakeRef, String> {
-        Err(format!("cannot find flake '{reference}' in the flake registries"))
+    /// The registry at a place in the order in which they are asked, counted from 0, if there are
+    /// so many; those that are not among `registries` are left out.
+    fn registry(
+        &self,
+        _number: usize,
+        _registries: Registries,
+    ) -> Option<Result<Registry, String>> {
+        None
     }
     /// A variable of the environment.
     fn variable(&self, name: &str) -> Option<String>;

@@ -1,6 +1,7 @@
 //! What evaluation gives to the store: derivations and copied files. The paths follow from the
 //! contents, so no store needs to be there.
 
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::rc::Rc;
@@ -73,7 +74,7 @@ impl Evaluator {
         position: Pos,
     ) -> Res<String> {
         self.check_store_name(name, position)?;
-        let tree = Tree { ev: self, filter, buffer: std::cell::RefCell::default() };
+        let tree = Tree::new(self, filter);
         let mut hasher = Hasher::new(HashKind::Sha256);
         self.tree_result(tree.archive(path, &mut hasher), path, position)?;
         let hash = hasher.finish();
@@ -95,7 +96,7 @@ impl Evaluator {
 
     /// Adds a file tree to the store whose store path is known.
     pub(crate) fn keep_source(&self, path: &[u8], store_path: &str, position: Pos) -> Res<()> {
-        let tree = Tree { ev: self, filter: None, buffer: std::cell::RefCell::default() };
+        let tree = Tree::new(self, None);
         self.keep_tree(&tree, path, store_path, position)
     }
 
@@ -106,7 +107,7 @@ impl Evaluator {
         filter: Option<Filter<'_>>,
         position: Pos,
     ) -> Res<Hash> {
-        let tree = Tree { ev: self, filter, buffer: std::cell::RefCell::default() };
+        let tree = Tree::new(self, filter);
         let mut hasher = Hasher::new(HashKind::Sha256);
         self.tree_result(tree.archive(path, &mut hasher), path, position)?;
         Ok(hasher.finish())
@@ -273,21 +274,51 @@ struct Tree<'t> {
     ev: &'t Evaluator,
     filter: Option<Filter<'t>>,
     /// For the bytes of one file after the other.
-    buffer: std::cell::RefCell<Vec<u8>>,
+    buffer: RefCell<Vec<u8>>,
+    /// What the filter has said, in the order in which it was asked: a tree that is hashed first and
+    /// then written must not ask twice.
+    verdicts: RefCell<Vec<bool>>,
+    /// How many of them were used again.
+    n_reused: Cell<usize>,
 }
 
-impl Tree<'_> {
+impl<'t> Tree<'t> {
+    fn new(ev: &'t Evaluator, filter: Option<Filter<'t>>) -> Self {
+        Self {
+            ev,
+            filter,
+            buffer: RefCell::default(),
+            verdicts: RefCell::default(),
+            n_reused: Cell::new(0),
+        }
+    }
+
     fn archive(&self, path: &[u8], out: impl io::Write) -> Result<(), TreeFailure> {
         let mut nar = NarWriter::new(out).map_err(|error| TreeFailure::Io(path.to_vec(), error))?;
         self.write(path, &mut nar)
     }
 
     fn write(&self, path: &[u8], out: &mut dyn TreeWriter) -> Result<(), TreeFailure> {
+        self.n_reused.set(0);
         self.node(path, None, out, 0)
     }
 
     fn world(&self) -> &World {
         &self.ev.world
+    }
+
+    /// Whether a file or folder is part of the tree.
+    fn counts(&self, path: &[u8], kind: FileKind) -> Result<bool, TreeFailure> {
+        let Some(filter) = self.filter else { return Ok(true) };
+        let n = self.n_reused.get();
+        if let Some(&known) = self.verdicts.borrow().get(n) {
+            self.n_reused.set(n + 1);
+            return Ok(known);
+        }
+        let verdict = filter(path, kind).map_err(|Failed| TreeFailure::Evaluation)?;
+        self.verdicts.borrow_mut().push(verdict);
+        self.n_reused.set(n + 1);
+        Ok(verdict)
     }
 
     fn node(
@@ -320,9 +351,7 @@ impl Tree<'_> {
                 nar.open().map_err(failed)?;
                 for (name, kind) in &*self.world().list(path).map_err(failed)? {
                     let path = [path, b"/", name].concat();
-                    if let Some(filter) = self.filter
-                        && !filter(&path, *kind).map_err(|Failed| TreeFailure::Evaluation)?
-                    {
+                    if !self.counts(&path, *kind)? {
                         continue;
                     }
                     nar.entry(name).map_err(failed)?;

@@ -111,9 +111,35 @@ impl World {
     /// A path as people know it; the top of a source ends in a slash, as Nix shows it.
     pub(crate) fn shown(&self, path: &[u8]) -> Option<Vec<u8>> {
         let mounts = self.mounts.borrow();
+        // The folder of all sources is the top of their file system.
+        if path == self.store_dir && !mounts.is_empty() {
+            return Some([path, b"/"].concat());
+        }
         mounts.iter().find_map(|mount| {
             let rest = below(path, &mount.store_path)?;
             Some([&mount.shown, &b"/"[..], rest].concat())
+        })
+    }
+
+    /// What stands for a path in a source that was fetched: where it really lies, how it is shown,
+    /// and its files that count.
+    pub(crate) fn fetched(&self, path: &[u8]) -> Option<(PathBuf, String, Option<Tracked>)> {
+        let mounts = self.mounts.borrow();
+        mounts.iter().find_map(|mount| {
+            let rest = below(path, &mount.store_path)?;
+            let real =
+                if rest.is_empty() { mount.real.clone() } else { mount.real.join(to_path(rest)) };
+            let inside = |file: &Vec<u8>| match rest {
+                [] => Some(file.clone()),
+                rest => below(file, rest).map(<[u8]>::to_vec),
+            };
+            let tracked = mount.tracked.as_ref().map(|tracked| Tracked {
+                repository: tracked.repository.clone(),
+                files: tracked.paths.iter().filter_map(inside).collect(),
+            });
+            let shown = String::from_utf8_lossy(&mount.shown).into_owned();
+            let rest = String::from_utf8_lossy(rest);
+            Some((real, if rest.is_empty() { shown } else { format!("{shown}/{rest}") }, tracked))
         })
     }
 

@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use crate::evaluation::{Around, EvalArgs, Surroundings};
 use crate::exit::Exit;
 use crate::installable::Installable;
+use crate::lock_args::{LockArgs, LockRequest};
 use crate::reading::read_stdin;
 use crate::roots::{self, Roots};
 
@@ -25,7 +26,8 @@ Examples:
   echo '{ a = 1; }' | cim-nix eval -                 from standard input
 
 Functions at the top are called with --arg and --argstr. Nix need not be installed.
-Flakes are evaluated with their lock files, and pure unless --impure is given.
+Flakes are evaluated pure unless --impure is given. What their lock files lack is locked for this
+run, and nothing is written.
 Exit status: 0 evaluated, 1 evaluation failed, 2 wrong usage, 3 the machine failed.";
 
 /// Evaluate a file, an expression or an attribute of a flake
@@ -66,6 +68,8 @@ pub(crate) struct EvalCommand {
     /// With --each, work on N threads [default: one for each processor]
     #[arg(short = 'j', long, value_name = "N", requires = "each")]
     jobs: Option<NonZeroUsize>,
+    #[command(flatten)]
+    lock_args: LockArgs,
     #[command(flatten)]
     eval_args: EvalArgs,
 }
@@ -118,6 +122,11 @@ pub(crate) fn target(expr: Option<&str>, file: Option<&Path>, what: &str) -> Res
             .hint(format!("an attribute of the flake here: cim-nix eval '.#{what}'")));
     }
     if path.is_dir() && !path.join("default.nix").exists() {
+        // As Nix does, look for a flake above.
+        let above = path.canonicalize().unwrap_or_default();
+        if above.ancestors().any(|folder| folder.join("flake.nix").exists()) {
+            return Installable::parse(what).map(Target::Flake);
+        }
         return Err(Error::user(format!("`{what}` has neither a default.nix nor a flake.nix")));
     }
     Ok(Target::File(path))
@@ -126,17 +135,18 @@ pub(crate) fn target(expr: Option<&str>, file: Option<&Path>, what: &str) -> Res
 pub(crate) fn run(args: &EvalCommand) -> Result<Exit, Error> {
     let target = target(args.expr.as_deref(), args.file.as_deref(), &args.what)?;
     let format = match args.format {
-        _ if args.json => Format::Json,
+        _ if args.json => Format::PlainJson,
         _ if args.raw => Format::Raw,
         ValueFormat::Nix => Format::Display,
-        ValueFormat::Json => Format::Json,
+        ValueFormat::Json => Format::PlainJson,
         ValueFormat::Xml => Format::Xml,
         ValueFormat::Raw => Format::Raw,
     };
+    let request = args.lock_args.request()?;
     let mut surroundings = args.eval_args.surroundings()?;
     surroundings.with_flakes(matches!(target, Target::Flake(_)), args.eval_args.impure);
     let system = surroundings.settings.system.clone();
-    let command = Command { args, target, system, format };
+    let command = Command { args, target, request, system, format };
     if args.each {
         return command.each(surroundings);
     }
@@ -144,7 +154,7 @@ pub(crate) fn run(args: &EvalCommand) -> Result<Exit, Error> {
         let value = command.found(evaluation, around)?;
         let value = command.applied(evaluation, around, value)?;
         out.bytes(&command.written(evaluation, value)?);
-        if matches!(format, Format::Display | Format::Json) {
+        if matches!(format, Format::Display | Format::PlainJson) {
             out.text("\n");
         }
         Ok(())
@@ -155,6 +165,7 @@ pub(crate) fn run(args: &EvalCommand) -> Result<Exit, Error> {
 struct Command<'a> {
     args: &'a EvalCommand,
     target: Target,
+    request: LockRequest,
     system: String,
     format: Format,
 }
@@ -167,7 +178,7 @@ impl Command<'_> {
         around: &Around,
     ) -> Result<Handle<'e>, Box<EvalError>> {
         let arguments = around.arguments(evaluation)?;
-        let root = self.target.value(evaluation, around, &self.system)?;
+        let root = self.target.value(evaluation, around, &self.request, &self.system)?;
         let value = evaluation.select(root, &self.args.attr, &arguments)?;
         match self.target {
             Target::Flake(_) => Ok(value),
@@ -203,7 +214,7 @@ impl Command<'_> {
     /// Each attribute on its own.
     fn each(&self, surroundings: Surroundings) -> Result<Exit, Error> {
         let is_json = match self.format {
-            Format::Json => true,
+            Format::PlainJson => true,
             Format::Display => false,
             _ => {
                 return Err(Error::user("`--each` prints Nix code or JSON only")
@@ -257,12 +268,14 @@ impl Target {
         &self,
         evaluation: &'e Evaluation,
         around: &Around,
+        request: &LockRequest,
         system: &str,
     ) -> Result<Handle<'e>, Box<EvalError>> {
+        request.prepare(evaluation)?;
         match self {
             Self::Text(text) => evaluation.text(text, &around.folder),
-            Self::File(file) => evaluation.file(&around.path(file)),
-            Self::Flake(installable) => flake_attr(evaluation, installable, system),
+            Self::File(file) => evaluation.import(&around.path(file)),
+            Self::Flake(installable) => flake_attr(evaluation, installable, request, system),
         }
     }
 }
@@ -271,9 +284,11 @@ impl Target {
 fn flake_attr<'e>(
     evaluation: &'e Evaluation,
     installable: &Installable,
+    request: &LockRequest,
     system: &str,
 ) -> Result<Handle<'e>, Box<EvalError>> {
-    let flake = evaluation.flake(&installable.flake)?;
+    let locked = evaluation.lock(&installable.flake, &request.options)?;
+    let flake = evaluation.flake(&locked)?;
     let outputs = evaluation.attr(flake, "outputs")?.unwrap_or(flake);
     let attr = installable.attr.as_str();
     let paths = match attr.strip_prefix('.') {
@@ -288,8 +303,8 @@ fn flake_attr<'e>(
         ],
     };
     match evaluation.first_of(outputs, &paths)? {
-        Some(found) => Ok(found),
-        None => {
+        Ok(found) => Ok(found),
+        Err(near) => {
             let names = paths.iter().map(|path| format!("'{path}'")).collect::<Vec<_>>();
             let shown = match &names[..] {
                 [many @ .., last] if !many.is_empty() => format!("{} or {last}", many.join(", ")),
@@ -297,8 +312,7 @@ fn flake_attr<'e>(
             };
             let message =
                 format!("flake '{}' does not provide attribute {shown}", installable.flake);
-            let known = evaluation.attr_names(outputs)?;
-            Err(Box::new(EvalError::missing_attribute(message, attr, known)))
+            Err(Box::new(EvalError::missing_attribute(message, near)))
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::commands::eval::{Target, target};
 use crate::evaluation::{Around, EvalArgs};
 use crate::exit::Exit;
 use crate::installable::Installable;
+use crate::lock_args::{LockArgs, LockRequest};
 use crate::scope::shown;
 use crate::terminal::{ColorWhen, width};
 
@@ -101,6 +102,8 @@ pub(crate) struct OptionsArgs {
     #[arg(long, conflicts_with = "format")]
     json: bool,
     #[command(flatten)]
+    lock_args: LockArgs,
+    #[command(flatten)]
     eval_args: EvalArgs,
 }
 
@@ -141,6 +144,7 @@ pub(crate) fn run(args: &OptionsArgs, color: ColorWhen) -> Result<Exit, Error> {
     }
     let request =
         Request { patterns, words: args.search.clone(), hidden: args.all, values: args.values };
+    let locks = args.lock_args.request()?;
     let mut surroundings = args.eval_args.surroundings()?;
     let is_flake = matches!(from, From::Value(Target::Flake(_)));
     surroundings.with_flakes(is_flake, args.eval_args.impure);
@@ -150,7 +154,7 @@ pub(crate) fn run(args: &OptionsArgs, color: ColorWhen) -> Result<Exit, Error> {
         let tree = match &from {
             From::Modules => modules(args, evaluation, around, system)?,
             From::Value(target) => {
-                let value = value(args, target, evaluation, around, &system)?;
+                let value = value(args, target, evaluation, around, &locks, &system)?;
                 tree_of(evaluation, value)?
             }
         };
@@ -279,13 +283,15 @@ fn value<'e>(
     target: &Target,
     evaluation: &'e Evaluation,
     around: &Around,
+    locks: &LockRequest,
     system: &str,
 ) -> Res<Handle<'e>> {
     if let Target::Flake(installable) = target {
-        return configuration(installable, evaluation);
+        locks.prepare(evaluation)?;
+        return configuration(installable, locks, evaluation);
     }
     let arguments = around.arguments(evaluation)?;
-    let root = target.value(evaluation, around, system)?;
+    let root = target.value(evaluation, around, locks, system)?;
     let value = evaluation.select(root, &args.attr, &arguments)?;
     evaluation.auto_call(value, &arguments)
 }
@@ -295,8 +301,13 @@ const CONFIGURATIONS: [&str; 3] =
     ["nixosConfigurations", "homeConfigurations", "darwinConfigurations"];
 
 /// The configuration of a flake that is meant: by its path or by its name, or the only one.
-fn configuration<'e>(installable: &Installable, evaluation: &'e Evaluation) -> Res<Handle<'e>> {
-    let flake = evaluation.flake(&installable.flake)?;
+fn configuration<'e>(
+    installable: &Installable,
+    locks: &LockRequest,
+    evaluation: &'e Evaluation,
+) -> Res<Handle<'e>> {
+    let locked = evaluation.lock(&installable.flake, &locks.options)?;
+    let flake = evaluation.flake(&locked)?;
     let outputs = evaluation.attr(flake, "outputs")?.unwrap_or(flake);
     let mut known = Vec::new();
     for group in CONFIGURATIONS {
@@ -325,7 +336,8 @@ fn configuration<'e>(installable: &Installable, evaluation: &'e Evaluation) -> R
             shown().join(", ")
         ),
         _ => {
-            if let Some(value) = evaluation.first_of(outputs, &[typed.to_owned()])? {
+            // What is no path of sets may still be a name: `ada@web.example.org`.
+            if let Ok(Ok(value)) = evaluation.first_of(outputs, &[typed.to_owned()]) {
                 return Ok(value);
             }
             if let Some((_, _, value)) = known.iter().find(|(_, name, _)| name == typed) {
@@ -335,7 +347,8 @@ fn configuration<'e>(installable: &Installable, evaluation: &'e Evaluation) -> R
                 format!("flake '{flake}' has neither an attribute nor a configuration '{typed}'");
             let mut names = evaluation.attr_names(outputs)?;
             names.extend(known.into_iter().map(|(_, name, _)| name));
-            return Err(Box::new(EvalError::missing_attribute(message, typed, names)));
+            let near = EvalError::near_names(typed, names);
+            return Err(Box::new(EvalError::missing_attribute(message, near)));
         }
     };
     Err(Box::new(EvalError::other(message)))

@@ -49,7 +49,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     }),
     Entry::new("toJSON", 1, 0, |ev, a, position| {
         let mut text = Text::new();
-        json::push_json(ev, a[0], &mut text, true, position)?;
+        json::push_json(ev, a[0], &mut text, json::JsonStyle::DATA, position)?;
         text.finish(ev)
     }),
     Entry::new("fromJSON", 1, 1, |ev, a, position| {

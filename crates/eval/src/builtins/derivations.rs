@@ -7,7 +7,7 @@ use cim_nix_model::{
     Derivation, Hash, HashKind, Method, Output, References, downstream_placeholder, placeholder,
 };
 
-use super::json::push_json;
+use super::json::{JsonStyle, push_json};
 use super::{Coercion, Entry, Text};
 use crate::attrs::Attrs;
 use crate::code::Pos;
@@ -618,7 +618,7 @@ impl Maker<'_> {
             json.push_bytes(b",");
             super::json::push_string(ev, ev.symbols.text(key), json, position)?;
             json.push_bytes(b":");
-            push_json(ev, value, json, true, position)?;
+            push_json(ev, value, json, JsonStyle::DATA, position)?;
         }
         let plain = |value| -> Res<String> {
             let text = ev.plain_string(value, position)?;

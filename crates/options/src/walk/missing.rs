@@ -36,7 +36,8 @@ impl<'e> Walker<'e, '_> {
                     dialect.part(part)
                 );
                 let known = self.evaluation.attr_names(at)?;
-                let mut error = EvalError::missing_attribute(message, part, known.clone());
+                let near = EvalError::near_names(part, known.clone());
+                let mut error = EvalError::missing_attribute(message, near);
                 if error.suggestions.is_empty() {
                     error.suggestions = containing(part, known);
                 }
