@@ -79,7 +79,7 @@ impl Evaluator {
 
     #[cold]
     pub(crate) fn too_deep(&self) -> Failed {
-        self.fail(ErrorKind::Limit, 0, "stack overflow; max-call-depth exceeded")
+        self.fail(ErrorKind::Depth, 0, "stack overflow; max-call-depth exceeded")
     }
 
     /// Looks, once every few thousand calls, whether evaluation may go on.
@@ -129,6 +129,7 @@ impl Evaluator {
             Expr::Call(call) => self.eval_call(call, frame, captures),
             Expr::Select1(select) => self.eval_select1(select, frame, captures),
             Expr::Binary(binary) => self.eval_binary(binary, frame, captures),
+            Expr::Update(code) => self.eval_update(code, frame, captures),
             Expr::If(_) | Expr::Let(_) | Expr::With(_) | Expr::Assert(_) => {
                 self.eval_block(expr, frame, captures)
             }
@@ -552,13 +553,17 @@ impl Evaluator {
                     return self.apply(partial.function(), &all, position);
                 }
                 Kind::Attrs(attrs) => {
-                    let Some(functor) = attrs.get(known::FUNCTOR) else {
+                    let Some(functor) = attrs.find(known::FUNCTOR) else {
                         return Err(self.no_function(function, position));
                     };
-                    function = self.apply(functor, &[function], position).map_err(|failed| {
+                    // With the argument: what fails behind it happens while the functor is called.
+                    let called =
+                        self.apply(functor.value.get(), &[function, rest[0]], functor.position);
+                    function = called.map_err(|failed| {
                         let text = "while calling a functor (an attribute set with a '__functor' attribute)";
                         self.trace(failed, position, text)
                     })?;
+                    rest = &rest[1..];
                 }
                 _ => return Err(self.no_function(function, position)),
             }

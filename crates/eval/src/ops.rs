@@ -263,10 +263,7 @@ impl Evaluator {
         if let (Some(a), Some(b)) = (left.as_string(), right.as_string()) {
             return Ok(a.bytes() == b.bytes());
         }
-        if left == right && matches!(left.kind(), Kind::Attrs(_) | Kind::List(_) | Kind::String(_))
-        {
-            return Ok(true);
-        }
+        // Members are compared even if both sides are one set or list: what fails there, fails here.
         match (left.kind(), right.kind()) {
             (Kind::Null, Kind::Null) => Ok(true),
             (Kind::Bool(a), Kind::Bool(b)) => Ok(a == b),

@@ -122,7 +122,7 @@ fn add_error_context(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     })
 }
 
-fn function_args(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
+pub(crate) fn function_args(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     let function = ev.force(a[0])?;
     let pattern = match function.kind() {
         Kind::Closure(closure) if closure.lambda().arity == 1 => closure.lambda().pattern,

@@ -458,7 +458,7 @@ fn derivation_strict(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         let text = format!(
             "while evaluating derivation '{text}'\n  whose name attribute is located at {place}"
         );
-        ev.main_step(failed, text)
+        ev.trace(failed, 0, text)
     })
 }
 

@@ -198,8 +198,13 @@ fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         };
         let folder = paths::join(ev.settings.folder.as_bytes(), folder.bytes());
         let path = paths::canonical(&[&folder[..], b"/", rest].concat());
-        if ev.world.link_kind(&path).is_ok() {
-            return Ok(ev.path(&path));
+        match ev.world.link_kind(&path) {
+            Ok(_) => return Ok(ev.path(&path)),
+            // Refused by the evaluation itself, not missing.
+            Err(error) if error.get_ref().is_some() => {
+                return Err(ev.io_error(&path, &error, position));
+            }
+            Err(_) => {}
         }
     }
     if let Some(rest) = wanted.bytes().strip_prefix(b"nix/") {
