@@ -133,6 +133,12 @@ impl EvalError {
         Self { kind, message, place, trace, suggestions }
     }
 
+    /// The same, which finds out itself which of the names that are there may have been meant.
+    #[must_use]
+    pub fn unknown_name(message: String, name: &str, known: Vec<String>) -> Self {
+        Self::missing_attribute(message, crate::builtins::suggestions(name, known))
+    }
+
     /// The error as Nix prints it, with all of the trace or the more telling part of it.
     #[must_use]
     pub fn render(&self, show_trace: bool) -> String {

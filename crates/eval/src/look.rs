@@ -94,11 +94,3 @@ impl Evaluation {
         }
     }
 }
-
-impl EvalError {
-    /// Those of the known names that are like one that is not there, the nearest first.
-    #[must_use]
-    pub fn near_names(name: &str, known: Vec<String>) -> Vec<String> {
-        builtins::suggestions(name, known)
-    }
-}

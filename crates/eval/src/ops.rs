@@ -15,6 +15,8 @@ pub(crate) struct Text {
     n_short: usize,
     /// All bytes, once they do not.
     long: Vec<u8>,
+    /// How many there may be: what the evaluation's memory has room for.
+    limit: usize,
     context: u32,
     is_too_long: bool,
 }
@@ -25,22 +27,19 @@ const MAX_TEXT: usize = u32::MAX as usize;
 
 impl Text {
     #[inline]
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new(ev: &Evaluator) -> Self {
         Self {
             short: [0; SHORT_TEXT],
             n_short: 0,
             long: Vec::new(),
+            limit: ev.heap.room().min(MAX_TEXT),
             context: 0,
             is_too_long: false,
         }
     }
 
     pub(crate) fn push(&mut self, ev: &Evaluator, text: Str) {
-        let bytes = text.bytes();
-        if bytes.len() > SHORT_TEXT && ev.heap.lacks((self.bytes().len() + bytes.len()) / 8) {
-            self.is_too_long = true;
-        }
-        self.push_bytes(bytes);
+        self.push_bytes(text.bytes());
         self.context = ev.contexts.union(self.context, text.context());
     }
 
@@ -56,7 +55,7 @@ impl Text {
     }
 
     fn push_long(&mut self, bytes: &[u8]) {
-        if self.is_too_long || self.bytes().len() + bytes.len() > MAX_TEXT {
+        if self.is_too_long || self.bytes().len() + bytes.len() > self.limit {
             self.is_too_long = true;
             return;
         }
@@ -65,6 +64,15 @@ impl Text {
             self.long.extend_from_slice(&self.short[..self.n_short]);
         }
         self.long.extend_from_slice(bytes);
+    }
+
+    /// Errors: it is longer than a string or the memory may be. Whoever pushes in a loop asks now and
+    /// then.
+    pub(crate) fn check(&self, ev: &Evaluator) -> Res<()> {
+        match self.is_too_long {
+            true => Err(ev.fail(ErrorKind::Limit, 0, "out of memory: a string is too long")),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn add_context(&mut self, ev: &Evaluator, context: u32) {
@@ -82,9 +90,7 @@ impl Text {
 
     /// The string. Errors: it would be longer than a string or the memory may be.
     pub(crate) fn finish(self, ev: &Evaluator) -> Res {
-        if self.is_too_long {
-            return Err(ev.fail(ErrorKind::Limit, 0, "out of memory: a string is too long"));
-        }
+        self.check(ev)?;
         Ok(ev.heap.string_with(self.bytes(), self.context).value())
     }
 }
@@ -141,6 +147,7 @@ impl Evaluator {
             Kind::List(list) if how.more => {
                 let _level = self.level(position)?;
                 for (at, element) in list.iter().enumerate() {
+                    out.check(self)?;
                     let one = "while evaluating one element of the list";
                     self.coerce(element.get(), out, how, position, one).map_err(|failed| {
                         if why.is_empty() { failed } else { self.trace(failed, position, why) }
@@ -207,6 +214,22 @@ impl Evaluator {
             "the string '{shown}' is not allowed to refer to a store path (such as '{first}')"
         );
         Err(self.fail(ErrorKind::Type, position, message))
+    }
+
+    /// A list that may be longer than the memory.
+    pub(crate) fn long_list(
+        &self,
+        n: usize,
+        values: impl Iterator<Item = Value>,
+        position: Pos,
+    ) -> Res {
+        if self.heap.lacks(n) {
+            let message = format!(
+                "out of memory: the limit of `--max-memory` is reached by a list of {n} elements"
+            );
+            return Err(self.fail(ErrorKind::Limit, position, message));
+        }
+        Ok(self.heap.list_from(n, values))
     }
 
     pub(crate) fn int(&self, value: Value, position: Pos) -> Res<i64> {

@@ -392,7 +392,7 @@ impl Evaluation {
         is_strict: bool,
     ) -> Result<Vec<u8>, Box<EvalError>> {
         let ev = &self.ev;
-        let mut text = Text::new();
+        let mut text = Text::new(ev);
         let written = match format {
             Format::Nix => return self.owned(ev.printed(handle.value)),
             Format::Surface => return self.owned(ev.surface(handle.value)),

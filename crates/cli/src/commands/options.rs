@@ -142,9 +142,9 @@ pub(crate) fn run(args: &OptionsArgs, color: ColorWhen) -> Result<Exit, Error> {
                 .hint("quote parts with dots or stars of their own: 'fileSystems.\"/\".device'")
         })?);
     }
+    let locks = args.lock_args.request()?;
     let request =
         Request { patterns, words: args.search.clone(), hidden: args.all, values: args.values };
-    let locks = args.lock_args.request()?;
     let mut surroundings = args.eval_args.surroundings()?;
     let is_flake = matches!(from, From::Value(Target::Flake(_)));
     surroundings.with_flakes(is_flake, args.eval_args.impure);
@@ -154,7 +154,7 @@ pub(crate) fn run(args: &OptionsArgs, color: ColorWhen) -> Result<Exit, Error> {
         let tree = match &from {
             From::Modules => modules(args, evaluation, around, system)?,
             From::Value(target) => {
-                let value = value(args, target, evaluation, around, &locks, &system)?;
+                let value = value(args, target, (evaluation, around), &locks, &system)?;
                 tree_of(evaluation, value)?
             }
         };
@@ -281,8 +281,7 @@ fn modules<'e>(
 fn value<'e>(
     args: &OptionsArgs,
     target: &Target,
-    evaluation: &'e Evaluation,
-    around: &Around,
+    (evaluation, around): (&'e Evaluation, &Around),
     locks: &LockRequest,
     system: &str,
 ) -> Res<Handle<'e>> {
@@ -306,8 +305,7 @@ fn configuration<'e>(
     locks: &LockRequest,
     evaluation: &'e Evaluation,
 ) -> Res<Handle<'e>> {
-    let locked = evaluation.lock(&installable.flake, &locks.options)?;
-    let flake = evaluation.flake(&locked)?;
+    let flake = evaluation.flake(&evaluation.lock(&installable.flake, &locks.options)?)?;
     let outputs = evaluation.attr(flake, "outputs")?.unwrap_or(flake);
     let mut known = Vec::new();
     for group in CONFIGURATIONS {
@@ -336,8 +334,7 @@ fn configuration<'e>(
             shown().join(", ")
         ),
         _ => {
-            // What is no path of sets may still be a name: `ada@web.example.org`.
-            if let Ok(Ok(value)) = evaluation.first_of(outputs, &[typed.to_owned()]) {
+            if let Ok(value) = evaluation.first_of(outputs, &[typed.to_owned()])? {
                 return Ok(value);
             }
             if let Some((_, _, value)) = known.iter().find(|(_, name, _)| name == typed) {
@@ -347,8 +344,7 @@ fn configuration<'e>(
                 format!("flake '{flake}' has neither an attribute nor a configuration '{typed}'");
             let mut names = evaluation.attr_names(outputs)?;
             names.extend(known.into_iter().map(|(_, name, _)| name));
-            let near = EvalError::near_names(typed, names);
-            return Err(Box::new(EvalError::missing_attribute(message, near)));
+            return Err(Box::new(EvalError::unknown_name(message, typed, names)));
         }
     };
     Err(Box::new(EvalError::other(message)))

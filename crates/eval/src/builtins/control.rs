@@ -47,7 +47,7 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 fn message(ev: &Evaluator, value: Value, position: Pos, why: &str) -> Res<String> {
-    let mut text = Text::new();
+    let mut text = Text::new(ev);
     ev.coerce(value, &mut text, Coercion::FIRST, position, why)?;
     Ok(String::from_utf8_lossy(text.bytes()).into_owned())
 }

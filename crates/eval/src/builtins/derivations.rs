@@ -57,7 +57,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("getContext", 1, 1, get_context),
     Entry::new("appendContext", 2, 2, append_context),
     Entry::new("unsafeDiscardOutputDependency", 1, 1, |ev, a, position| {
-        let mut text = Text::new();
+        let mut text = Text::new(ev);
         let why = "while evaluating the argument passed to builtins.unsafeDiscardOutputDependency";
         ev.coerce(a[0], &mut text, Coercion::FIRST, position, why)?;
         let shallow = |element: &Element| match element {
@@ -76,7 +76,7 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 fn add_output_dependencies(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
-    let mut text = Text::new();
+    let mut text = Text::new(ev);
     let why = "while evaluating the argument passed to builtins.addDrvOutputDependencies";
     ev.coerce(a[0], &mut text, Coercion::FIRST, position, why)?;
     let context = ev.contexts.get(text.context());
@@ -508,7 +508,7 @@ impl Maker<'_> {
             }),
         };
         if flag(known::STRUCTURED_ATTRS, "__structuredAttrs")? {
-            self.json = Some(Text::new());
+            self.json = Some(Text::new(ev));
         }
         let ignores_nulls = flag(known::IGNORE_NULLS, "__ignoreNulls")?;
         let flat = ev.layouts.flat(&ev.heap, attrs);
@@ -566,7 +566,7 @@ impl Maker<'_> {
             }
             known::ARGS => {
                 for argument in ev.list(value, position)? {
-                    let mut text = Text::new();
+                    let mut text = Text::new(ev);
                     let why = "while evaluating an element of the argument list";
                     ev.coerce(argument.get(), &mut text, Coercion::DERIVATION, position, why)?;
                     self.context = ev.contexts.union(self.context, text.context());
@@ -582,7 +582,7 @@ impl Maker<'_> {
 
     fn plain_attribute(&mut self, key: Symbol, value: Value) -> Res<()> {
         let ev = self.ev;
-        let mut text = Text::new();
+        let mut text = Text::new(ev);
         ev.coerce(value, &mut text, Coercion::DERIVATION, self.position, "")?;
         self.context = ev.contexts.union(self.context, text.context());
         if key == known::JSON {

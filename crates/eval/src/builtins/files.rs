@@ -13,7 +13,7 @@ use crate::value::{Kind, Str, Value};
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("baseNameOf", 1, 1, |ev, a, position| {
-        let mut text = Text::new();
+        let mut text = Text::new(ev);
         let why = "while evaluating the first argument passed to builtins.baseNameOf";
         ev.coerce(a[0], &mut text, Coercion::FIRST, position, why)?;
         let name = paths::base_name(text.bytes()).to_vec();
@@ -24,7 +24,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         if let Kind::Path(path) = value.kind() {
             return Ok(ev.path(paths::parent(path.bytes())));
         }
-        let mut text = Text::new();
+        let mut text = Text::new(ev);
         let why = "while evaluating the first argument passed to 'builtins.dirOf'";
         ev.coerce(value, &mut text, Coercion::FIRST, position, why)?;
         let bytes = text.bytes();
@@ -102,7 +102,7 @@ impl Evaluator {
         if let Kind::Path(path) = value.kind() {
             return Ok(path.bytes().to_vec());
         }
-        let mut text = Text::new();
+        let mut text = Text::new(self);
         self.coerce(value, &mut text, Coercion::FIRST, position, why)?;
         if text.bytes().first() != Some(&b'/') {
             let shown = String::from_utf8_lossy(text.bytes()).into_owned();
@@ -126,7 +126,7 @@ impl Evaluator {
         // A set stands for its output.
         let context = match self.force(value)?.as_attrs() {
             Some(_) => {
-                let mut text = Text::new();
+                let mut text = Text::new(self);
                 self.coerce(value, &mut text, Coercion::FIRST, position, why)?;
                 text.context()
             }
@@ -188,7 +188,7 @@ fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         let Some(path) = entry.get(known::PATH) else {
             return Err(ev.fail(ErrorKind::MissingAttribute, position, "attribute 'path' missing"));
         };
-        let mut folder = Text::new();
+        let mut folder = Text::new(ev);
         ev.coerce(path, &mut folder, Coercion::FIRST, position, "while evaluating the `path` attribute of an element of the list passed to builtins.findFile")?;
         let rest = match wanted.bytes().strip_prefix(prefix) {
             _ if prefix.is_empty() => wanted.bytes(),
@@ -212,9 +212,11 @@ fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     }
     let name = String::from_utf8_lossy(wanted.bytes()).into_owned();
     let message = match ev.world.is_pure() {
-        true => format!(
-            "cannot look up '<{name}>' in pure evaluation mode (use '--impure' to override)"
-        ),
+        true => {
+            format!(
+                "cannot look up '<{name}>' in pure evaluation mode (use '--impure' to override)"
+            )
+        }
         false => format!(
             "file '{name}' was not found in the Nix search path (add it using $NIX_PATH or -I)"
         ),

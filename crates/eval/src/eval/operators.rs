@@ -143,7 +143,7 @@ impl Evaluator {
                     return Ok(left);
                 }
                 let values = a.iter().chain(b).map(std::cell::Cell::get);
-                Ok(self.heap.list_from(a.len() + b.len(), values))
+                self.long_list(a.len() + b.len(), values, code.position)
             }
             _ => unreachable!("all other operators were met above"),
         }
@@ -228,7 +228,7 @@ impl Evaluator {
 
     #[inline(never)]
     pub(super) fn eval_join(&self, code: &'static JoinCode, frame: Slots, captures: Slots) -> Res {
-        let mut out = builtins::Text::new();
+        let mut out = builtins::Text::new(self);
         for (part, position) in code.parts {
             let value = match part {
                 Expr::Const(value) => *value,
@@ -271,7 +271,7 @@ impl Evaluator {
                     sum = builtins::add_numbers(self, sum, value, *position)?;
                 }
                 Kind::Path(start) => {
-                    let mut out = builtins::Text::new();
+                    let mut out = builtins::Text::new(self);
                     out.push_bytes(start.bytes());
                     let value = self.eval(part, frame, captures)?;
                     self.coerce(value, &mut out, builtins::Coercion::PATH, *position, SEGMENT)?;
@@ -280,7 +280,7 @@ impl Evaluator {
                 _ => {
                     // From a string on, everything is part of the string. What follows a string is
                     // copied to the store; what follows a set that stands for a string is not.
-                    let mut out = builtins::Text::new();
+                    let mut out = builtins::Text::new(self);
                     let mut how = match sum.as_string() {
                         Some(_) => builtins::Coercion::INTERPOLATION,
                         None => builtins::Coercion::FIRST,
@@ -303,7 +303,7 @@ impl Evaluator {
 
     #[inline(never)]
     pub(super) fn eval_path(&self, code: &'static JoinCode, frame: Slots, captures: Slots) -> Res {
-        let mut out = builtins::Text::new();
+        let mut out = builtins::Text::new(self);
         for (part, position) in code.parts {
             let value = self.eval(part, frame, captures)?;
             self.coerce(value, &mut out, builtins::Coercion::PATH, *position, SEGMENT)?;

@@ -36,8 +36,7 @@ impl<'e> Walker<'e, '_> {
                     dialect.part(part)
                 );
                 let known = self.evaluation.attr_names(at)?;
-                let near = EvalError::near_names(part, known.clone());
-                let mut error = EvalError::missing_attribute(message, near);
+                let mut error = EvalError::unknown_name(message, part, known.clone());
                 if error.suggestions.is_empty() {
                     error.suggestions = containing(part, known);
                 }

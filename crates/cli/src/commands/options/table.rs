@@ -75,7 +75,7 @@ fn fit(widths: &mut [usize; 4], width: Option<usize>) {
         *at = (*at).min(part);
     }
     let before: usize = widths[1..last].iter().sum();
-    widths[last] = widths[last].min(free.saturating_sub(before).max(NARROWEST));
+    widths[last] = widths[last].min(free.saturating_sub(before));
 }
 
 fn columns(row: &OptionDoc) -> [String; 4] {
