@@ -1,6 +1,7 @@
 //! The commands of the program.
 
 mod contest;
+mod evaluations;
 mod files;
 mod imports;
 mod printed;
@@ -60,6 +61,7 @@ pub(crate) fn run(mut raw: impl Iterator<Item = OsString>) -> Result<Report, Err
             mutations(&Args::read(raw, &known)?)
         }
         Some("generate") => generated(&Args::read(raw, &["nix", "count", "seed", "jobs", "keep"])?),
+        Some("evaluate") => evaluations::run(&Args::read(raw, &["nix", "count", "seed"])?),
         Some("corpus") => record_corpus(&Args::read(raw, &["nix", "out", "seed", "jobs"])?),
         Some("print") => printed::run(&Args::read(raw, &["nix", "corpus"])?),
         Some("imports") => imports::run(&Args::read(raw, &["nix", "corpus", "entries"])?),
