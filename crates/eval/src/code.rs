@@ -44,8 +44,8 @@ pub(crate) struct Lambda {
     pub(crate) name: Option<Symbol>,
     /// The name of the last parameter or of the `@`, for printing.
     pub(crate) parameter: Option<Symbol>,
-    /// The name of the first parameter.
-    pub(crate) first_parameter: Option<Symbol>,
+    /// The names of all parameters, in their order.
+    pub(crate) parameters: &'static [Option<Symbol>],
 }
 
 /// A pattern of a function.

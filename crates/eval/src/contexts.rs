@@ -35,6 +35,18 @@ impl fmt::Display for Element {
     }
 }
 
+impl Element {
+    /// As Nix keeps it: without the store's folder, and with a mark in front.
+    pub(crate) fn encoded(&self) -> String {
+        let base = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        match self {
+            Self::Path(path) => base(path),
+            Self::Deep(path) => format!("={}", base(path)),
+            Self::Output { derivation, output } => format!("!{output}!{}", base(derivation)),
+        }
+    }
+}
+
 pub(crate) type Set = Rc<BTreeSet<Element>>;
 
 /// All contexts of one evaluation.

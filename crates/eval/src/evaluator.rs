@@ -310,6 +310,8 @@ impl Evaluator {
             // What the evaluation itself refuses says all there is to say.
             _ if error.get_ref().is_some() => error.to_string(),
             std::io::ErrorKind::NotFound => format!("path '{name}' does not exist"),
+            // Where Nix notices it.
+            std::io::ErrorKind::IsADirectory => "read of 4096 bytes: Is a directory".to_owned(),
             _ => format!("reading path '{name}': {error}"),
         };
         self.fail(ErrorKind::Io, position, message)
@@ -513,8 +515,8 @@ impl Evaluator {
     }
 
     /// How Nix names the type of a value.
-    pub(crate) fn type_phrase(&self, value: Value) -> &'static str {
-        match value.kind() {
+    pub(crate) fn type_phrase(&self, value: Value) -> std::borrow::Cow<'static, str> {
+        let phrase = match value.kind() {
             Kind::Thunk => "a thunk",
             Kind::Null => "null",
             Kind::Bool(_) => "a Boolean",
@@ -526,12 +528,19 @@ impl Evaluator {
             Kind::List(_) => "a list",
             Kind::Attrs(_) => "a set",
             Kind::Closure(_) => "a function",
-            Kind::Builtin(_) => "a built-in function",
+            Kind::Builtin(number) => {
+                let name = builtins::get(number).name;
+                return format!("the built-in function '{name}'").into();
+            }
             Kind::Partial(partial) => match partial.function().as_builtin() {
-                Some(_) => "a partially applied built-in function",
+                Some(number) => {
+                    let name = builtins::get(number).name;
+                    return format!("the partially applied built-in function '{name}'").into();
+                }
                 None => "a function",
             },
-        }
+        };
+        phrase.into()
     }
 }
 

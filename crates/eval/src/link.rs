@@ -575,7 +575,7 @@ impl Linker<'_> {
             let binding = ir.scope_bindings(lambda.scope).next().filter(|_| lambda.has_name);
             binding.map(|binding| ir.binding(binding).symbol)
         };
-        let first_parameter = named(&lambda).map(|name| self.symbol(name));
+        let mut parameters = vec![named(&lambda).map(|name| self.symbol(name))];
         // Functions of one name that give functions take all arguments at once.
         while !lambda.has_pattern {
             self.parameter(&lambda);
@@ -583,6 +583,7 @@ impl Linker<'_> {
                 Ir::Lambda(inner) => {
                     lambda = *ir.lambda(inner);
                     positions.push(self.position(lambda.node));
+                    parameters.push(named(&lambda).map(|name| self.symbol(name)));
                 }
                 _ => break,
             }
@@ -602,7 +603,7 @@ impl Linker<'_> {
             positions,
             name: None,
             parameter,
-            first_parameter,
+            parameters: self.keep_all(parameters),
         }))
     }
 

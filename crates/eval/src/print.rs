@@ -158,7 +158,9 @@ impl<'e> Printer<'e> {
             Kind::List(list) => self.list(word, list, depth)?,
             Kind::Attrs(attrs) => self.set(value, attrs, depth)?,
             Kind::Closure(closure) => {
-                self.function(closure.lambda().name, closure.lambda().position);
+                let lambda = closure.lambda();
+                let position = lambda.positions.first().copied().unwrap_or(lambda.position);
+                self.function(lambda.name, position);
             }
             Kind::Builtin(number) => {
                 let name = crate::builtins::get(number).name;
@@ -248,7 +250,12 @@ impl<'e> Printer<'e> {
         self.push("{ ");
         let ev = self.ev;
         let flat = ev.layouts.flat(&ev.heap, attrs);
-        let order = flat.layout.order(&ev.heap, &ev.symbols);
+        let mut order = flat.layout.order(&ev.heap, &ev.symbols).to_vec();
+        // Where not all may fit, what tells most comes first.
+        if self.limits.attrs < usize::MAX {
+            let tells = |at: &u32| matches!(ev.symbols.text(flat.layout.keys[*at as usize]), b"type" | b"_type");
+            order.sort_by_key(|at| !tells(at));
+        }
         for (n, &at) in order.iter().enumerate() {
             if self.n_attrs >= self.limits.attrs {
                 self.elided(order.len() - n, "attribute");

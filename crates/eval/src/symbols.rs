@@ -22,7 +22,9 @@ pub(crate) struct Symbols {
 /// Declares the symbols that the evaluator itself looks for.
 macro_rules! well_known {
     ($($name:ident = $text:literal,)*) => {
-        /// Symbols that every table begins with.
+        /// Symbols that every table begins with, in the order of Nix: where several members of a
+        /// set are evaluated, those whose names were met first come first.
+        #[allow(dead_code, reason = "some stand here for the order alone")]
         pub(crate) mod known {
             use super::Symbol;
             well_known!(@each 0u32; $($name)*);
@@ -37,50 +39,95 @@ macro_rules! well_known {
 }
 
 well_known! {
-    TYPE = "type",
     OUT_PATH = "outPath",
     DRV_PATH = "drvPath",
-    TO_STRING = "__toString",
-    FUNCTOR = "__functor",
-    OVERRIDES = "__overrides",
-    BODY = "body",
+    TYPE = "type",
+    META = "meta",
     NAME = "name",
     VALUE = "value",
-    SUCCESS = "success",
+    SYSTEM = "system",
+    OVERRIDES = "__overrides",
+    OUTPUTS = "outputs",
+    OUTPUT_NAME = "outputName",
+    IGNORE_NULLS = "__ignoreNulls",
     FILE = "file",
     LINE = "line",
     COLUMN = "column",
-    PREFIX = "prefix",
-    PATH = "path",
-    KEY = "key",
-    START_SET = "startSet",
-    OPERATOR = "operator",
+    FUNCTOR = "__functor",
+    TO_STRING = "__toString",
     RIGHT = "right",
     WRONG = "wrong",
-    VERSION = "version",
-    FIND_FILE = "__findFile",
-    NIX_PATH = "__nixPath",
-    ALL_OUTPUTS = "allOutputs",
-    OUTPUTS = "outputs",
     STRUCTURED_ATTRS = "__structuredAttrs",
-    IGNORE_NULLS = "__ignoreNulls",
+    JSON = "__json",
+    ALLOWED_REFERENCES = "allowedReferences",
+    ALLOWED_REQUISITES = "allowedRequisites",
+    DISALLOWED_REFERENCES = "disallowedReferences",
+    DISALLOWED_REQUISITES = "disallowedRequisites",
+    MAX_SIZE = "maxSize",
+    MAX_CLOSURE_SIZE = "maxClosureSize",
+    BUILDER = "builder",
+    ARGS = "args",
     CONTENT_ADDRESSED = "__contentAddressed",
     IMPURE = "__impure",
-    ARGS = "args",
-    BUILDER = "builder",
-    SYSTEM = "system",
     OUTPUT_HASH = "outputHash",
     OUTPUT_HASH_ALGO = "outputHashAlgo",
     OUTPUT_HASH_MODE = "outputHashMode",
-    JSON = "__json",
-    FILTER = "filter",
-    RECURSIVE = "recursive",
-    SHA256 = "sha256",
+    RECURSE_FOR_DERIVATIONS = "recurseForDerivations",
+    DESCRIPTION = "description",
+    SELF = "self",
+    START_SET = "startSet",
+    OPERATOR = "operator",
+    KEY = "key",
+    PATH = "path",
+    PREFIX = "prefix",
+    OUTPUT_SPECIFIED = "outputSpecified",
     SUB = "__sub",
+    LESS_THAN = "__lessThan",
     MUL = "__mul",
     DIV = "__div",
-    LESS_THAN = "__lessThan",
+    OR = "or",
+    FIND_FILE = "__findFile",
+    NIX_PATH = "__nixPath",
+    BODY = "body",
 }
+
+/// The names that Nix has met besides before it reads the first file, in its order: those of its
+/// builtins and of the file behind `derivation`.
+const MET_BEFORE: &[&str] = &[
+    "builtins", "true", "false", "null", "__currentTime", "currentTime", "__currentSystem",
+    "currentSystem", "__nixVersion", "nixVersion", "__storeDir", "storeDir", "__langVersion",
+    "langVersion", "__traceVerbose", "traceVerbose", "nixPath", "scopedImport", "import",
+    "__typeOf", "typeOf", "isNull", "__isFunction", "isFunction", "__isInt", "isInt", "__isFloat",
+    "isFloat", "__isString", "isString", "__isBool", "isBool", "__isPath", "isPath",
+    "__genericClosure", "genericClosure", "break", "abort", "throw", "__addErrorContext",
+    "addErrorContext", "__ceil", "ceil", "__floor", "floor", "__tryEval", "tryEval", "__getEnv",
+    "getEnv", "__seq", "seq", "__deepSeq", "deepSeq", "__trace", "trace", "__warn", "warn",
+    "derivationStrict", "placeholder", "__toPath", "toPath", "__storePath", "storePath",
+    "__pathExists", "pathExists", "baseNameOf", "dirOf", "__readFile", "readFile", "findFile",
+    "__hashFile", "hashFile", "__readFileType", "readFileType", "__readDir", "readDir", "__toXML",
+    "toXML", "__toJSON", "toJSON", "__fromJSON", "fromJSON", "__toFile", "toFile",
+    "__filterSource", "filterSource", "__path", "__attrNames", "attrNames", "__attrValues",
+    "attrValues", "__getAttr", "getAttr", "__unsafeGetAttrPos", "unsafeGetAttrPos", "__hasAttr",
+    "hasAttr", "__isAttrs", "isAttrs", "removeAttrs", "__listToAttrs", "listToAttrs",
+    "__intersectAttrs", "intersectAttrs", "__catAttrs", "catAttrs", "__functionArgs",
+    "functionArgs", "__mapAttrs", "mapAttrs", "__zipAttrsWith", "zipAttrsWith", "__isList",
+    "isList", "__elemAt", "elemAt", "__head", "head", "__tail", "tail", "map", "__filter",
+    "filter", "__elem", "elem", "__concatLists", "concatLists", "__length", "length", "__foldl'",
+    "foldl'", "__any", "any", "__all", "all", "__genList", "genList", "__sort", "sort",
+    "__partition", "partition", "__groupBy", "groupBy", "__concatMap", "concatMap", "__add",
+    "add", "sub", "mul", "div", "__bitAnd", "bitAnd", "__bitOr", "bitOr", "__bitXor", "bitXor",
+    "lessThan", "toString", "__substring", "substring", "__stringLength", "stringLength",
+    "__hashString", "hashString", "__convertHash", "convertHash", "__match", "match", "__split",
+    "split", "__concatStringsSep", "concatStringsSep", "__replaceStrings", "replaceStrings",
+    "__parseDrvName", "parseDrvName", "__compareVersions", "compareVersions", "__splitVersion",
+    "splitVersion", "__unsafeDiscardStringContext", "unsafeDiscardStringContext", "__hasContext",
+    "hasContext", "__unsafeDiscardOutputDependency", "unsafeDiscardOutputDependency",
+    "__addDrvOutputDependencies", "addDrvOutputDependencies", "__getContext", "getContext",
+    "__appendContext", "appendContext", "fetchMercurial", "fetchTree", "fetchFinalTree",
+    "__fetchurl", "fetchurl", "fetchTarball", "fetchGit", "fromTOML", "__getFlake", "getFlake",
+    "__parseFlakeRef", "parseFlakeRef", "__flakeRefToString", "flakeRefToString", "derivation",
+    "strict", "drvAttrs", "commonAttrs", "outputsList", "x", "outputToAttrListElement",
+];
 
 impl Symbols {
     pub(crate) fn new(heap: &Heap) -> Self {
@@ -88,7 +135,7 @@ impl Symbols {
             table: RefCell::new(HashTable::with_capacity(4096)),
             names: RefCell::new(Vec::with_capacity(4096)),
         };
-        for text in WELL_KNOWN {
+        for text in WELL_KNOWN.iter().chain(MET_BEFORE) {
             symbols.intern(heap, text.as_bytes());
         }
         symbols

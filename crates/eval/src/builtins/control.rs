@@ -80,7 +80,7 @@ fn try_eval(ev: &Evaluator, a: &[Value], _: Pos) -> Res {
             _ => return Err(failed),
         },
     };
-    Ok(ev.attrs(&mut [(known::SUCCESS, 0, Value::bool(is_success)), (known::VALUE, 0, value)]))
+    Ok(ev.attrs(&mut [(ev.symbol(b"success"), 0, Value::bool(is_success)), (known::VALUE, 0, value)]))
 }
 
 fn trace(ev: &Evaluator, a: &[Value], _: Pos) -> Res {

@@ -143,6 +143,8 @@ fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         );
         return Err(ev.fail(ErrorKind::Throw, position, message));
     }
+    // All entries are looked at before any of them is used.
+    let mut candidates = Vec::with_capacity(entries.len());
     for entry in entries {
         let entry = ev.set(entry.get(), position)?;
         let prefix = match entry.get(known::PREFIX) {
@@ -154,6 +156,9 @@ fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         };
         let mut folder = Text::new();
         ev.coerce(path, &mut folder, Coercion::FIRST, position, "while evaluating the `path` attribute of an element of the list passed to builtins.findFile")?;
+        candidates.push((prefix, folder));
+    }
+    for (prefix, folder) in candidates {
         let rest = match wanted.bytes().strip_prefix(prefix) {
             _ if prefix.is_empty() => wanted.bytes(),
             Some(b"") => b"",

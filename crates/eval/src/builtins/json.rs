@@ -85,10 +85,34 @@ pub(crate) fn push_json(
     Ok(())
 }
 
-/// A number as Nix's JSON library prints it: shortest form that reads back, `1.0` for whole ones.
+/// A number as Nix's JSON library prints it: the shortest digits that read back, `1.0` for whole
+/// ones, an exponent for what would be long.
 fn float(number: f64) -> String {
-    serde_json::Number::from_f64(number)
-        .map_or_else(|| "null".to_owned(), |number| number.to_string())
+    if !number.is_finite() {
+        return "null".to_owned();
+    }
+    let sign = if number.is_sign_negative() { "-" } else { "" };
+    if number == 0.0 {
+        return format!("{sign}0.0");
+    }
+    // The shortest digits that read back, and where the point stands among them.
+    let shortest = format!("{:e}", number.abs());
+    let (digits, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
+    let digits = digits.replace('.', "");
+    let n = digits.len() as i32;
+    let point = exponent.parse().unwrap_or(0) + 1;
+    let at = |place: i32| usize::try_from(place).unwrap_or(0);
+    match point {
+        1..=15 if n <= point => format!("{sign}{digits}{}.0", "0".repeat(at(point - n))),
+        1..=15 => format!("{sign}{}.{}", &digits[..at(point)], &digits[at(point)..]),
+        -3..=0 => format!("{sign}0.{}{digits}", "0".repeat(at(-point))),
+        _ => {
+            let (first, rest) = digits.split_at(1);
+            let dot = if rest.is_empty() { "" } else { "." };
+            let (mark, power) = if point < 1 { ('-', 1 - point) } else { ('+', point - 1) };
+            format!("{sign}{first}{dot}{rest}e{mark}{power:02}")
+        }
+    }
 }
 
 pub(super) fn push_string(ev: &Evaluator, text: &[u8], out: &mut Text, position: Pos) -> Res<()> {

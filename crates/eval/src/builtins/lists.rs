@@ -132,6 +132,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         let list = arg_list(ev, a[1], position, "second", "partition")?;
         let (mut right, mut wrong) = (Vec::new(), Vec::new());
         for element in list {
+            force_cell(ev, element)?;
             let is_right = predicate(ev, function, element.get(), position, "partition")?;
             if is_right { &mut right } else { &mut wrong }.push(element.get());
         }

@@ -28,7 +28,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         match set.find(name) {
             Some(found) => force_cell(ev, found.value),
             None => {
-                let name = ev.name(name);
+                let name = ev.shown_name(name);
                 let failed = ev.fail(
                     ErrorKind::MissingAttribute,
                     position,

@@ -51,7 +51,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         let text = arg_string(ev, a[1], position, "second", "split")?;
         let regex = regex(ev, pattern, false, position)?;
         let bytes = text.bytes();
-        let piece = |from, to| ev.heap.string_with(&bytes[from..to], text.context()).value();
+        // As in Nix, pieces have no context.
+        let piece = |from: usize, to: usize| ev.heap.string(&bytes[from..to]);
         let mut parts = Vec::new();
         let mut end = 0;
         for found in regex.captures_iter(bytes) {

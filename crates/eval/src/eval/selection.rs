@@ -97,7 +97,7 @@ impl Evaluator {
         let name = self.name(symbol);
         let flat = self.layouts.flat(&self.heap, attrs);
         let known = flat.layout.keys.iter().map(|&key| self.name(key)).collect();
-        let message = format!("attribute '{name}' missing");
+        let message = format!("attribute '{}' missing", self.shown_name(symbol));
         let near = builtins::suggestions(&name, known);
         self.fail_suggesting(ErrorKind::MissingAttribute, position, message, near)
     }
