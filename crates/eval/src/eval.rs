@@ -410,7 +410,7 @@ impl Evaluator {
         let value = self.force(own.get(at))?;
         own.set(at, value);
         let Some(attrs) = value.as_attrs() else {
-            let failed = self.expected("a set", value, lambda.position);
+            let failed = self.expected("a set", value, 0);
             let text = "while evaluating the value passed for the lambda argument";
             return Err(self.trace(failed, lambda.position, text));
         };
@@ -510,10 +510,14 @@ impl Evaluator {
                     return self.apply(partial.function(), &all, position);
                 }
                 Kind::Attrs(attrs) => {
-                    let Some(functor) = attrs.get(known::FUNCTOR) else {
+                    let Some(functor) = attrs.find(known::FUNCTOR) else {
                         return Err(self.no_function(function, position));
                     };
-                    function = self.apply(functor, &[function], position).map_err(|failed| {
+                    let (own, at) = (functor.value.get(), functor.position);
+                    let given = rest.first().map_or(&[][..], |_| &rest[..1]);
+                    let both = [&[function], given].concat();
+                    rest = &rest[given.len()..];
+                    function = self.apply(own, &both, at).map_err(|failed| {
                         let text = "while calling a functor (an attribute set with a '__functor' attribute)";
                         self.trace(failed, position, text)
                     })?;
@@ -563,7 +567,7 @@ impl Evaluator {
     #[cold]
     fn no_set(&self, got: Res, position: Pos, text: impl Into<String>) -> Failed {
         let failed = match got {
-            Ok(value) => self.expected("a set", value, position),
+            Ok(value) => self.expected("a set", value, 0),
             Err(failed) => failed,
         };
         self.trace(failed, position, text)

@@ -134,6 +134,8 @@ pub(crate) struct Evaluator {
     pub(crate) world: World,
     pub(crate) builtins: Cell<Value>,
     pub(crate) nix_path: Cell<Value>,
+    /// Entries of search paths that were said not to exist.
+    pub(crate) missing_entries: RefCell<std::collections::BTreeSet<String>>,
     pub(crate) warnings: Box<dyn Fn(&str)>,
     pub(crate) parser: RefCell<Parser>,
     pub(crate) sources: RefCell<Vec<SourceText>>,
@@ -175,6 +177,7 @@ impl Evaluator {
             world,
             builtins: Cell::new(Value::NULL),
             nix_path: Cell::new(Value::NULL),
+            missing_entries: RefCell::default(),
             warnings: warn,
             parser: RefCell::default(),
             sources: RefCell::default(),
@@ -512,6 +515,20 @@ impl Evaluator {
             }
             _ => None,
         })
+    }
+
+    /// Where a function stands, 0 for other values.
+    pub(crate) fn function_position(&self, value: Value) -> Pos {
+        let (closure, n_given) = match value.kind() {
+            Kind::Closure(closure) => (closure, 0),
+            Kind::Partial(partial) => match partial.function().as_closure() {
+                Some(closure) => (closure, partial.arguments().len()),
+                None => return 0,
+            },
+            _ => return 0,
+        };
+        let lambda = closure.lambda();
+        lambda.positions.get(n_given).copied().unwrap_or(lambda.position)
     }
 
     /// How Nix names the type of a value.

@@ -35,6 +35,7 @@ mod io;
 mod link;
 mod load;
 mod memory;
+mod naming;
 mod ops;
 mod paths;
 mod print;

@@ -60,12 +60,14 @@ struct Linker<'a> {
 
 /// Links a whole file.
 pub(crate) fn link(ev: &Evaluator, input: Input<'_>) -> &'static Code {
-    let names = 0..input.ir.symbol_count() as u32;
     let symbol = |text: &str| match input.has_stand_ins {
         true => ev.symbol(&encode(text)),
         false => ev.symbol(text.as_bytes()),
     };
-    let symbols = names.map(|at| symbol(input.ir.symbol(Name(at)))).collect();
+    let mut symbols = vec![known::TYPE; input.ir.symbol_count()];
+    for name in crate::naming::in_order(input.tree, input.ir) {
+        symbols[name.index()] = symbol(input.ir.symbol(name));
+    }
     let root = input.ir.root();
     let mut linker =
         Linker { ev, input, symbols, frames: vec![Frame::default()], homes: FxHashMap::default() };
@@ -159,6 +161,77 @@ impl Linker<'_> {
         self.position(self.input.ir.node(id))
     }
 
+    /// Where an expression stands with the parentheses around it.
+    fn outer_position(&self, id: ExprId) -> Pos {
+        let mut node = self.input.tree.node(self.input.ir.node(id));
+        while let Some(parent) = node.parent().filter(|parent| parent.kind() == NodeKind::Paren) {
+            node = parent;
+        }
+        self.input.base + node.range().start
+    }
+
+    /// Where a call is for Nix, which puts `(f a) b` and `f a b` into one.
+    fn call_position(&self, id: ExprId) -> Pos {
+        let ir = self.input.ir;
+        match ir.expr(id) {
+            Ir::Apply(list) => match ir.list(list).first() {
+                Some(&function) if self.is_call(function) => self.call_position(function),
+                // An operator that a name of the file stands for.
+                _ if self.input.tree.node(ir.node(id)).kind() == NodeKind::Binary => {
+                    self.operator_position(id, list.0.len as usize)
+                }
+                _ => self.expr_position(id),
+            },
+            Ir::Binary { operands, .. } => self.operator_position(id, operands.0.len as usize),
+            _ => self.expr_position(id),
+        }
+    }
+
+    /// Whether it is a call for Nix, as some operators are.
+    fn is_call(&self, id: ExprId) -> bool {
+        match self.input.ir.expr(id) {
+            Ir::Apply(_) | Ir::Negate(_) => true,
+            Ir::Binary { op, .. } => matches!(
+                op,
+                BinaryOp::Sub
+                    | BinaryOp::Mul
+                    | BinaryOp::Div
+                    | BinaryOp::Less
+                    | BinaryOp::Greater
+                    | BinaryOp::PipeInto
+                    | BinaryOp::PipeFrom
+            ),
+            _ => false,
+        }
+    }
+
+    /// Where the outermost operator of a chain stands.
+    fn operator_position(&self, id: ExprId, n: usize) -> Pos {
+        let positions = self.operator_positions(id, n);
+        let is_right = matches!(
+            self.input.ir.expr(id),
+            Ir::Binary {
+                op: BinaryOp::Concat | BinaryOp::Update | BinaryOp::Implies | BinaryOp::PipeFrom,
+                ..
+            }
+        );
+        let at = if is_right { 0 } else { n.saturating_sub(2) };
+        positions.get(at).copied().unwrap_or(0)
+    }
+
+    /// The place that Nix keeps for an expression, 0 where it keeps none.
+    fn own_position(&self, id: ExprId) -> Pos {
+        let ir = self.input.ir;
+        match ir.expr(id) {
+            Ir::Int(_) | Ir::Float(_) | Ir::Text | Ir::Let { .. } | Ir::LegacyLet(_) => 0,
+            Ir::Str(list) | Ir::Path(list) if list.0.len == 0 => 0,
+            Ir::List(list) => ir.list(list).first().map_or(0, |&first| self.own_position(first)),
+            Ir::HasAttr { base: inner, .. } | Ir::Not(inner) => self.own_position(inner),
+            Ir::Binary { .. } | Ir::Apply(_) => self.call_position(id),
+            _ => self.expr_position(id),
+        }
+    }
+
     /// Every level of `a.b.c = 1` stands at the start of the path.
     fn attr_position(&self, name: NodeId) -> Pos {
         let node = self.input.tree.node(name);
@@ -210,11 +283,12 @@ impl Linker<'_> {
     }
 
     /// The same inside of the scope whose names are being made: a name of that scope has no value
-    /// yet that could be passed on.
-    fn lazy_in(&mut self, id: ExprId, scope: Option<ScopeId>) -> Expr {
+    /// yet that could be passed on, unless it comes before `made`.
+    fn lazy_in(&mut self, id: ExprId, scope: Option<ScopeId>, made: Option<Symbol>) -> Expr {
         match self.input.ir.expr(id) {
-            Ir::Var { target: Target::Local(binding), .. }
-                if Some(self.input.ir.binding(binding).scope) == scope =>
+            Ir::Var { symbol, target: Target::Local(binding) }
+                if Some(self.input.ir.binding(binding).scope) == scope
+                    && made.is_none_or(|made| self.symbol(symbol) >= made) =>
             {
                 self.thunk(|linker| linker.expr(id))
             }
@@ -269,12 +343,13 @@ impl Linker<'_> {
                 let ids = self.ids(list);
                 let function = self.expr(ids[0]);
                 let arguments = self.lazies(&ids[1..]);
+                let position = self.call_position(id);
                 Expr::Call(self.keep(CallCode { function, arguments, position }))
             }
             Ir::Select { base, path, default } => self.select(base, path, default, position),
             Ir::HasAttr { base, path } => {
                 let base = self.expr(base);
-                let path = self.path(path).iter().map(|&(step, _)| step).collect();
+                let path = self.path(path);
                 let path = self.keep_all(path);
                 Expr::Has(self.keep(HasCode { base, path }))
             }
@@ -304,7 +379,7 @@ impl Linker<'_> {
             }
             Ir::Not(operand) => {
                 let inner = self.expr(operand);
-                let position = self.expr_position(operand);
+                let position = self.own_position(operand);
                 Expr::Not(self.keep((inner, position)))
             }
             Ir::Negate(operand) => match self.scoped(known::SUB) {
@@ -348,8 +423,9 @@ impl Linker<'_> {
         let mut sets = Vec::new();
         let mut at = with;
         while let Some(with) = at {
-            sets.push(self.source(Key::With(with)));
-            at = self.input.ir.with(with).outer;
+            let code = *self.input.ir.with(with);
+            sets.push((self.source(Key::With(with)), self.position(code.node)));
+            at = code.outer;
         }
         if sets.is_empty() {
             let message = format!("undefined variable '{}'", self.input.ir.symbol(name));
@@ -453,7 +529,7 @@ impl Linker<'_> {
         let step = |element| match element {
             PathElement::Name(name) => (Step::Name(self.symbol(name)), 0),
             PathElement::Dynamic(id) => {
-                let position = self.expr_position(id);
+                let position = self.own_position(id);
                 (Step::Computed(self.expr(id)), position)
             }
         };
@@ -475,19 +551,22 @@ impl Linker<'_> {
             .collect();
         let mut values = Vec::with_capacity(slots.len() + sources.len());
         for (source, slot) in sources {
-            let value = self.lazy_in(ir.source(source).expr, set.scope);
+            let value = self.lazy_in(ir.source(source).expr, set.scope, None);
             values.push((slot, value));
         }
         if set.scope.is_some() {
             let attrs = ir.set_attrs(id);
             let has_overrides =
                 attrs.iter().any(|attr| self.symbol(attr.symbol) == known::OVERRIDES);
-            for (attr, slot) in attrs.iter().zip(slots) {
+            // In the order of Nix, in which a name that is made may be passed on.
+            let mut attrs: Vec<_> = attrs.iter().zip(slots).collect();
+            attrs.sort_by_key(|(attr, _)| self.symbol(attr.symbol));
+            for (attr, slot) in attrs {
                 let value = if has_overrides {
                     // What is overridden must be a cell that others refer to.
                     self.thunk(|linker| linker.expr(attr.value))
                 } else {
-                    self.attr_value(attr.value, attr.kind, attr.name, set.scope)
+                    self.attr_value(attr, set.scope)
                 };
                 values.push((slot, value));
             }
@@ -495,16 +574,11 @@ impl Linker<'_> {
         values
     }
 
-    fn attr_value(
-        &mut self,
-        value: ExprId,
-        kind: AttrKind,
-        name: NodeId,
-        scope: Option<ScopeId>,
-    ) -> Expr {
-        let linked = self.lazy_in(value, scope);
-        match (kind, linked) {
-            (AttrKind::Plain, Expr::Lambda(lambda)) => self.named(lambda, name),
+    fn attr_value(&mut self, attr: &cim_nix_semantics::Attr, scope: Option<ScopeId>) -> Expr {
+        let made = self.symbol(attr.symbol);
+        let linked = self.lazy_in(attr.value, scope, Some(made));
+        match (attr.kind, linked) {
+            (AttrKind::Plain, Expr::Lambda(lambda)) => self.named(lambda, attr.name),
             _ => linked,
         }
     }
@@ -544,7 +618,7 @@ impl Linker<'_> {
                     }
                     variable
                 }
-                None => self.attr_value(attr.value, attr.kind, attr.name, None),
+                None => self.attr_value(attr, None),
             };
             attrs.push((symbol, self.attr_position(attr.name), value));
         }
@@ -626,7 +700,7 @@ impl Linker<'_> {
         for (formal, slot) in formals.iter().zip(slots) {
             let binding = *ir.binding(formal.binding);
             let default = (formal.default != Ir::NO_DEFAULT)
-                .then(|| self.lazy_in(formal.default, Some(binding.scope)));
+                .then(|| self.lazy_in(formal.default, Some(binding.scope), None));
             let default = default.map(|default| self.keep(default));
             let position = self.position(binding.name);
             linked.push(Formal { symbol: self.symbol(binding.symbol), position, slot, default });
@@ -641,14 +715,12 @@ impl Linker<'_> {
         let positions = self.operator_positions(id, ids.len());
         let linked = match op {
             BinaryOp::Add => return self.add(&ids, &positions),
-            BinaryOp::PipeInto => {
-                let position = self.expr_position(ids[ids.len() - 1]);
-                return self.pipe(&ids, position);
-            }
+            BinaryOp::PipeInto => return self.pipe(&ids, &positions[..ids.len() - 1]),
             BinaryOp::PipeFrom => {
                 let ids: Vec<ExprId> = ids.iter().rev().copied().collect();
-                let position = self.expr_position(id);
-                return self.pipe(&ids, position);
+                let positions: Vec<Pos> =
+                    positions[..ids.len() - 1].iter().rev().copied().collect();
+                return self.pipe(&ids, &positions);
             }
             BinaryOp::Sub => Op::Sub,
             BinaryOp::Mul => Op::Mul,
@@ -695,7 +767,7 @@ impl Linker<'_> {
     fn add(&mut self, ids: &[ExprId], positions: &[Pos]) -> Expr {
         let mut parts = Vec::with_capacity(ids.len());
         for &id in ids {
-            parts.push((self.expr(id), self.expr_position(id)));
+            parts.push((self.expr(id), self.outer_position(id)));
         }
         let parts = self.keep_all(parts);
         Expr::Add(self.keep(JoinCode { parts, position: positions[0] }))
@@ -730,15 +802,19 @@ impl Linker<'_> {
     }
 
     /// `a |> f |> g`: everything but the first is a function.
-    fn pipe(&mut self, ids: &[ExprId], position: Pos) -> Expr {
+    fn pipe(&mut self, ids: &[ExprId], positions: &[Pos]) -> Expr {
         let (&last, before) = match ids.split_last() {
             Some((last, before)) if !before.is_empty() => (last, before),
             _ => return self.expr(ids[0]),
         };
+        let position = match self.is_call(last) {
+            true => self.call_position(last),
+            false => positions.last().copied().unwrap_or(0),
+        };
         let function = self.expr(last);
         let argument = match before {
             [only] => self.lazy(*only),
-            _ => self.thunk(|linker| linker.pipe(before, position)),
+            _ => self.thunk(|linker| linker.pipe(before, &positions[..positions.len() - 1])),
         };
         let arguments = self.keep_all(vec![argument]);
         Expr::Call(self.keep(CallCode { function, arguments, position }))

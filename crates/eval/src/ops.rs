@@ -104,8 +104,11 @@ impl Evaluator {
             Kind::Bool(true) if how.more => out.push_bytes(b"1"),
             Kind::Bool(false) | Kind::Null if how.more => {}
             Kind::Int(number) if how.more => out.push_bytes(number.to_string().as_bytes()),
-            Kind::Float(number) if how.more => {
+            Kind::Float(number) if how.more && number.is_finite() => {
                 out.push_bytes(format!("{number:.6}").as_bytes());
+            }
+            Kind::Float(number) if how.more => {
+                out.push_bytes(crate::print::float(number).as_bytes());
             }
             Kind::List(list) if how.more => {
                 let _level = self.level(position)?;
@@ -186,14 +189,14 @@ impl Evaluator {
         }
     }
 
-    pub(crate) fn list(&self, value: Value, position: Pos) -> Res<List> {
+    pub(crate) fn list(&self, value: Value, _: Pos) -> Res<List> {
         let value = self.force(value)?;
-        value.as_list().ok_or_else(|| self.expected("a list", value, position))
+        value.as_list().ok_or_else(|| self.expected("a list", value, 0))
     }
 
-    pub(crate) fn set(&self, value: Value, position: Pos) -> Res<Attrs> {
+    pub(crate) fn set(&self, value: Value, _: Pos) -> Res<Attrs> {
         let value = self.force(value)?;
-        value.as_attrs().ok_or_else(|| self.expected("a set", value, position))
+        value.as_attrs().ok_or_else(|| self.expected("a set", value, 0))
     }
 
     pub(crate) fn bool(&self, value: Value, position: Pos) -> Res<bool> {

@@ -46,7 +46,7 @@ impl Evaluator {
             return Err(self.fail(ErrorKind::Other, position, message));
         }
         let name = String::from_utf8_lossy(paths::base_name(path)).into_owned();
-        let store_path = self.add_tree(path, &name, None, position)?;
+        let store_path = self.add_tree(path, &name, None, 0)?;
         let text = self.store_string(&store_path);
         self.copied.borrow_mut().insert(path.to_vec(), text);
         Ok(text)

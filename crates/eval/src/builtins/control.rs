@@ -102,7 +102,12 @@ fn warn(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         )
     })?;
     let text = String::from_utf8_lossy(text.bytes()).into_owned();
-    (ev.warnings)(&format!("evaluation warning: {text}"));
+    // As in Nix, of nothing to say nothing is left.
+    let text = match text.trim_end() {
+        "" => String::new(),
+        text => format!("evaluation warning: {text}"),
+    };
+    (ev.warnings)(&text);
     ev.force(a[1])
 }
 

@@ -304,7 +304,7 @@ fn path(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
                 let hash = ev.plain_string(value, position);
                 let hash = hash.map_err(|failed| traced(failed, "`sha256` attribute"))?;
                 let hash = String::from_utf8_lossy(hash.bytes());
-                wanted.hash = Some(ev.parse_hash(&hash, Some(HashKind::Sha256), position)?);
+                wanted.hash = Some(ev.parse_hash(&hash, Some(HashKind::Sha256), 0)?);
             }
             other => {
                 let name = ev.name(other);

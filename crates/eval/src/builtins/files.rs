@@ -165,7 +165,16 @@ fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
             Some([b'/', rest @ ..]) => rest,
             _ => continue,
         };
+        let written = String::from_utf8_lossy(folder.bytes()).into_owned();
         let folder = paths::join(ev.settings.folder.as_bytes(), folder.bytes());
+        if ev.world.link_kind(&folder).is_err() {
+            if ev.missing_entries.borrow_mut().insert(written.clone()) {
+                (ev.warnings)(&format!(
+                    "warning: Nix search path entry '{written}' does not exist, ignoring"
+                ));
+            }
+            continue;
+        }
         let path = paths::canonical(&[&folder[..], b"/", rest].concat());
         if ev.world.link_kind(&path).is_ok() {
             return Ok(ev.path(&path));

@@ -79,6 +79,8 @@ pub(crate) fn push_json(
         _ => {
             let phrase = ev.type_phrase(value);
             let message = format!("cannot convert {phrase} to JSON");
+            let own = ev.function_position(value);
+            let position = if own == 0 { position } else { own };
             return Err(ev.fail(ErrorKind::Type, position, message));
         }
     }
@@ -168,13 +170,38 @@ fn utf8_fault(text: &[u8], error: std::str::Utf8Error) -> String {
 
 /// Reads a JSON text.
 pub(crate) fn parse(ev: &Evaluator, text: &[u8], position: Pos) -> Res {
-    match serde_json::from_slice::<serde_json::Value>(text) {
+    match serde_json::from_slice::<serde_json::Value>(&without_minus_zero(text)) {
         Ok(value) => build(ev, &value, position),
         Err(error) => {
             let message = format!("[json.exception.parse_error.101] parse error: {error}");
             Err(ev.fail(ErrorKind::Other, position, message))
         }
     }
+}
+
+/// The text with `0` for the integer `-0`, which would become a float.
+fn without_minus_zero(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    if !text.windows(2).any(|pair| pair == b"-0") {
+        return text.into();
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let (mut is_in_string, mut is_escaped) = (false, false);
+    for (at, &byte) in text.iter().enumerate() {
+        match byte {
+            b'"' if !is_escaped => is_in_string = !is_in_string,
+            b'-' if !is_in_string && text.get(at + 1) == Some(&b'0') => {
+                let starts = at == 0 || !text[at - 1].is_ascii_alphanumeric();
+                let goes_on = |b: &u8| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E');
+                if starts && !text.get(at + 2).is_some_and(goes_on) {
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        is_escaped = byte == b'\\' && !is_escaped;
+        out.push(byte);
+    }
+    out.into()
 }
 
 fn build(ev: &Evaluator, value: &serde_json::Value, position: Pos) -> Res {

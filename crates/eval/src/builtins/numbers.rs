@@ -83,9 +83,17 @@ fn round(ev: &Evaluator, value: Value, position: Pos, name: &str, op: fn(f64) ->
             if rounded as i128 == i128::from(whole) {
                 return Ok(value);
             }
+            let what = match rounded < 9_223_372_036_854_775_808.0 {
+                true => format!(
+                    "a loss of precision occurred in previous Nix versions because the NixInt argument {whole} was rounded to {}.",
+                    rounded as i128
+                ),
+                false => format!(
+                    "the NixInt argument {whole} caused undefined behavior in previous Nix versions."
+                ),
+            };
             let message = format!(
-                "Due to a bug (see https://github.com/NixOS/nix/issues/12899) a loss of precision occurred in previous Nix versions because the NixInt argument {whole} was rounded to {}.\n  Future Nix versions might implement the correct behavior.",
-                rounded as i128
+                "Due to a bug (see https://github.com/NixOS/nix/issues/12899) {what}\n\tFuture Nix versions might implement the correct behavior."
             );
             return Err(ev.fail(ErrorKind::Other, position, message));
         }

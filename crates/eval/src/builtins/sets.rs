@@ -154,7 +154,7 @@ fn list_to_attrs(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
             ev.fail(ErrorKind::MissingAttribute, position, format!("attribute '{name}' missing"))
         };
         let Some(name) = set.find(known::NAME) else { return Err(traced(missing("name"))) };
-        let text = ev.plain_string(name.value.get(), position).map_err(|failed| {
+        let text = ev.plain_string(name.value.get(), name.position).map_err(|failed| {
             ev.trace(failed, name.position, "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs")
         })?;
         let symbol = ev.symbols.intern_string(&ev.heap, text);

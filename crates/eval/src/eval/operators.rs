@@ -110,7 +110,7 @@ impl Evaluator {
                 let lists = (left.as_list(), right.as_list());
                 let (Some(a), Some(b)) = lists else {
                     let value = if left.as_list().is_none() { left } else { right };
-                    let failed = self.expected("a list", value, code.position);
+                    let failed = self.expected("a list", value, 0);
                     let text = "while evaluating one of the elements to concatenate";
                     return Err(self.trace(failed, code.position, text));
                 };
@@ -230,7 +230,7 @@ impl Evaluator {
                     out.push_bytes(start.bytes());
                     let value = self.eval(part, frame, captures)?;
                     self.coerce(value, &mut out, builtins::Coercion::PATH, *position, SEGMENT)?;
-                    sum = self.path_from(out, *position)?;
+                    sum = self.path_from(out, code.position)?;
                 }
                 _ => {
                     // From a string on, everything is part of the string.

@@ -20,7 +20,7 @@ impl Evaluator {
     ) -> Res {
         let base = self.eval(&select.base, frame, captures)?;
         let Some(attrs) = base.as_attrs() else {
-            let failed = self.expected("a set", base, select.position);
+            let failed = self.expected("a set", base, 0);
             let text = "while selecting an attribute";
             return Err(self.trace(failed, select.position, text));
         };
@@ -130,7 +130,7 @@ impl Evaluator {
                     let failed = match value.as_attrs() {
                         Some(attrs) => self.no_attribute(attrs, symbol, code.position),
                         None => {
-                            let failed = self.expected("a set", value, code.position);
+                            let failed = self.expected("a set", value, 0);
                             self.trace(failed, code.position, "while selecting an attribute")
                         }
                     };
@@ -209,8 +209,8 @@ impl Evaluator {
 
     pub(super) fn eval_has(&self, code: &'static HasCode, frame: Slots, captures: Slots) -> Res {
         let mut value = self.eval(&code.base, frame, captures)?;
-        for (at, step) in code.path.iter().enumerate() {
-            let symbol = self.step(step, 0, frame, captures)?;
+        for (at, (step, position)) in code.path.iter().enumerate() {
+            let symbol = self.step(step, *position, frame, captures)?;
             if at > 0 {
                 value = self.force(value)?;
             }
@@ -228,11 +228,15 @@ impl Evaluator {
         frame: Slots,
         captures: Slots,
     ) -> Res {
-        for &source in name.sets {
+        for &(source, position) in name.sets {
             let set = self.force(fetch(source, frame, captures));
             let Some(attrs) = set.ok().and_then(Value::as_attrs) else {
                 let text = "while evaluating the first subexpression of a with expression";
-                return Err(self.no_set(set, name.position, text));
+                let failed = match set {
+                    Ok(value) => self.expected("a set", value, 0),
+                    Err(failed) => failed,
+                };
+                return Err(self.trace(failed, position, text));
             };
             if let Some(found) = attrs.find(name.symbol) {
                 let value = self.force(found.value.get())?;
