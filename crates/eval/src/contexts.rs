@@ -29,7 +29,8 @@ pub(crate) enum Element {
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Path(path) | Self::Deep(path) => f.write_str(path),
+            Self::Path(path) => f.write_str(path),
+            Self::Deep(path) => write!(f, "{path} (deep)"),
             Self::Output { derivation, output } => write!(f, "{derivation}^{output}"),
         }
     }

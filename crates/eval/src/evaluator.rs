@@ -312,7 +312,9 @@ impl Evaluator {
         let message = match error.kind() {
             // What the evaluation itself refuses says all there is to say.
             _ if error.get_ref().is_some() => error.to_string(),
-            std::io::ErrorKind::NotFound => format!("path '{name}' does not exist"),
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
+                format!("path '{name}' does not exist")
+            }
             // Where Nix notices it.
             std::io::ErrorKind::IsADirectory => "read of 4096 bytes: Is a directory".to_owned(),
             _ => format!("reading path '{name}': {error}"),

@@ -212,6 +212,7 @@ impl Evaluator {
         position: Pos,
     ) -> Res {
         let source = source.map_err(|error| self.refuse(error.to_string()))?;
+        source.to_url().map_err(|error| self.refuse(error.to_string()))?;
         let source = self.checked_source(source, builtin, position)?;
         let tree = self.fetch_source(&source, false, position)?;
         Ok(self.tree_value(&tree, false))
@@ -240,8 +241,14 @@ impl Evaluator {
                 FlakeRef::from_attrs(attrs)
             }
             _ => {
-                let url = self.plain_string(value, position)?;
+                let mut url = crate::builtins::Text::new();
+                let why = "while evaluating the first argument passed to 'fetchTree'";
+                let how = crate::builtins::Coercion::FIRST;
+                self.coerce(value, &mut url, how, position, why)?;
                 let url = String::from_utf8_lossy(url.bytes());
+                if url.contains(' ') {
+                    return Err(self.refuse(format!("'{url}' is not a valid URL: leftover")));
+                }
                 if !url.contains(':') {
                     return Err(self.refuse(format!("'{url}' doesn't have a scheme")));
                 }

@@ -178,7 +178,14 @@ impl Linker<'_> {
                 Some(&function) if self.is_call(function) => self.call_position(function),
                 // An operator that a name of the file stands for.
                 _ if self.input.tree.node(ir.node(id)).kind() == NodeKind::Binary => {
-                    self.operator_position(id, list.0.len as usize)
+                    let left = |id| match ir.expr(id) {
+                        Ir::Apply(list) => ir.list(list).get(1).copied(),
+                        _ => None,
+                    };
+                    let same = |inner: &ExprId| ir.node(*inner) == ir.node(id);
+                    let n =
+                        std::iter::successors(Some(id), |&id| left(id)).take_while(same).count();
+                    self.operator_positions(id, n).get(n - 1).copied().unwrap_or(0)
                 }
                 _ => self.expr_position(id),
             },

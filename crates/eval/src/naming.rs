@@ -75,7 +75,10 @@ mod tests {
 
     #[test]
     fn names_are_met_in_the_order_of_the_text() {
-        assert_eq!(order("{ b.c = { d = 1; }; a = b: 2; \"e f\" = 1; ${\"g\"} = 2; }"), "b c d a e f g");
+        assert_eq!(
+            order("{ b.c = { d = 1; }; a = b: 2; \"e f\" = 1; ${\"g\"} = 2; }"),
+            "b c d a e f g"
+        );
         assert_eq!(order("let inherit (x) y z; in y.w or v"), "x y z w v");
     }
 

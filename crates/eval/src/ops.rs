@@ -335,6 +335,8 @@ impl Evaluator {
         let pair = self.force(left).and_then(|left| Ok((left, self.force(right)?)));
         let Ok((left, right)) = pair else { return Failed };
         let is_number = |value: Value| matches!(value.kind(), Kind::Int(_) | Kind::Float(_));
+        let is_function =
+            |kind| matches!(kind, Kind::Closure(_) | Kind::Builtin(_) | Kind::Partial(_));
         let (types, values) = (
             (self.type_phrase(left), self.type_phrase(right)),
             (self.shown(left), self.shown(right)),
@@ -366,10 +368,15 @@ impl Evaluator {
                 }
                 "the lists differ".to_owned()
             }
-            (a, b) if std::mem::discriminant(&a) != std::mem::discriminant(&b) => format!(
+            (a, b)
+                if std::mem::discriminant(&a) != std::mem::discriminant(&b)
+                    && !(is_function(a) && is_function(b)) =>
+            {
+                format!(
                 "{} of value '{}' is not equal to {} of value '{}'",
                 types.0, values.0, types.1, values.1
-            ),
+                )
+            }
             (Kind::Closure(_) | Kind::Builtin(_) | Kind::Partial(_), _) => {
                 "distinct functions and immediate comparisons of identical functions compare as unequal"
                     .to_owned()

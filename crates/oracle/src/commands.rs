@@ -68,7 +68,11 @@ pub(crate) fn run(mut raw: impl Iterator<Item = OsString>) -> Result<Report, Err
         Some("generate") => generated(&Args::read(raw, &["nix", "count", "seed", "jobs", "keep"])?),
         Some("evaluate") => {
             let args = Args::read(raw, &["nix", "count", "seed", "record", "old-nix"])?;
-            if args.text("record").is_some() { evaluations::record(&args) } else { evaluations::run(&args) }
+            if args.text("record").is_some() {
+                evaluations::record(&args)
+            } else {
+                evaluations::run(&args)
+            }
         }
         Some("corpus") => record_corpus(&Args::read(raw, &["nix", "out", "seed", "jobs"])?),
         Some("print") => printed::run(&Args::read(raw, &["nix", "corpus"])?),

@@ -44,6 +44,7 @@ pub(crate) fn obtain(repo: &Repo) -> Result<Oracle> {
     let present =
         tools::on_path(PROGRAM).into_iter().chain(unpacked).find_map(|path| ask(&path).ok());
     if let Some(oracle) = present {
+        put_nix_beside(&oracle.path)?;
         return Ok(oracle);
     }
     let mut refusals = Vec::new();
@@ -91,9 +92,27 @@ fn download(suite: &str, folder: &Path) -> Result<PathBuf> {
     }
     let runner = folder.join(PROGRAM);
     write_runner(&root, &runner)?;
+    put_nix_beside(&runner)?;
     // The packages are as large as what was in them.
     fs::remove_dir_all(&apt.dir).map_err(|error| cannot("remove", &apt.dir, &error))?;
     Ok(runner)
+}
+
+/// Puts `nix`, which has the same arguments of its own, beside an unpacked `nix-instantiate`.
+///
+/// An installed Nix has it already, and is left alone.
+pub(crate) fn put_nix_beside(runner: &Path) -> Result<()> {
+    let nix = runner.with_file_name("nix");
+    let Some(script) = fs::read_to_string(runner).ok().filter(|_| !nix.exists()) else {
+        return Ok(());
+    };
+    let named = format!("--argv0 {PROGRAM} ");
+    if !script.contains(&named) {
+        return Ok(());
+    }
+    fs::write(&nix, script.replace(&named, "--argv0 nix "))
+        .map_err(|error| cannot("write", &nix, &error))?;
+    process::quiet(Command::new("chmod").arg("+x").arg(&nix)).map(drop)
 }
 
 /// Apt on folders of our own.

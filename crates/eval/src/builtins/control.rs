@@ -80,14 +80,17 @@ fn try_eval(ev: &Evaluator, a: &[Value], _: Pos) -> Res {
             _ => return Err(failed),
         },
     };
-    Ok(ev.attrs(&mut [(ev.symbol(b"success"), 0, Value::bool(is_success)), (known::VALUE, 0, value)]))
+    Ok(ev.attrs(&mut [
+        (ev.symbol(b"success"), 0, Value::bool(is_success)),
+        (known::VALUE, 0, value),
+    ]))
 }
 
 fn trace(ev: &Evaluator, a: &[Value], _: Pos) -> Res {
     let value = ev.force(a[0])?;
     let text = match value.kind() {
         Kind::String(text) => String::from_utf8_lossy(text.bytes()).into_owned(),
-        _ => ev.shown(value),
+        _ => ev.traced(value),
     };
     (ev.warnings)(&format!("trace: {text}"));
     ev.force(a[1])

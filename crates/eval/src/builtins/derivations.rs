@@ -39,7 +39,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     }),
     Entry::new("toFile", 2, 2, to_file),
     Entry::new("path", 1, 1, path),
-    Entry::new("filterSource", 2, 2, |ev, a, position| {
+    Entry::new("filterSource", 2, 0, |ev, a, position| {
         let why = "while evaluating the second argument (the path to filter) passed to 'builtins.filterSource'";
         let path = ev.path_argument(a[1], position, why)?;
         let filter = ev.function(a[0], position).map_err(|failed| {

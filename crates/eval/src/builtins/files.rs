@@ -90,7 +90,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         let path = ev.path_argument(a[0], position, why)?;
         Ok(ev.heap.string(&path))
     }),
-    Entry::new("findFile", 2, 2, find_file),
+    Entry::new("findFile", 2, 1, find_file),
 ];
 
 impl Evaluator {
@@ -135,8 +135,8 @@ pub(super) const REALISING: &str = "while realising the context of a path";
 
 fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     let entries = ev.list(a[0], position)?;
-    let wanted = ev.plain_string(a[1], position)?;
     if ev.world.is_pure() {
+        let wanted = ev.plain_string(a[1], position)?;
         let name = String::from_utf8_lossy(wanted.bytes()).into_owned();
         let message = format!(
             "cannot look up '<{name}>' in pure evaluation mode (use '--impure' to override)"
@@ -158,6 +158,7 @@ fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         ev.coerce(path, &mut folder, Coercion::FIRST, position, "while evaluating the `path` attribute of an element of the list passed to builtins.findFile")?;
         candidates.push((prefix, folder));
     }
+    let wanted = ev.plain_string(a[1], position)?;
     for (prefix, folder) in candidates {
         let rest = match wanted.bytes().strip_prefix(prefix) {
             _ if prefix.is_empty() => wanted.bytes(),

@@ -58,7 +58,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         }
         Ok(ev.heap.list(&found))
     }),
-    Entry::new("mapAttrs", 2, 1, |ev, a, position| {
+    Entry::new("mapAttrs", 2, 0, |ev, a, position| {
         let flat = arg_flat(ev, a[1], position, "the second argument", "mapAttrs")?;
         let names = flat.layout.keys.iter().zip(flat.values);
         let values =

@@ -210,10 +210,10 @@ impl Evaluator {
     pub(super) fn eval_has(&self, code: &'static HasCode, frame: Slots, captures: Slots) -> Res {
         let mut value = self.eval(&code.base, frame, captures)?;
         for (at, (step, position)) in code.path.iter().enumerate() {
-            let symbol = self.step(step, *position, frame, captures)?;
             if at > 0 {
                 value = self.force(value)?;
             }
+            let symbol = self.step(step, *position, frame, captures)?;
             match value.as_attrs().and_then(|attrs| attrs.get(symbol)) {
                 Some(found) => value = found,
                 None => return Ok(Value::FALSE),

@@ -21,8 +21,8 @@ const MOST_SHRUNK: usize = 12;
 /// How many candidates are evaluated while one difference is made small.
 const SHRINK_BUDGET: usize = 1200;
 
-/// Slots of expressions that are evaluated beside a batch.
-const SCRATCH: usize = 100_000;
+/// Where slots of expressions begin that are evaluated beside a batch.
+const SCRATCH: usize = 1000;
 
 /// A run of this size must show everything often enough.
 const FULL: usize = 100_000;
@@ -42,6 +42,12 @@ pub(super) fn run(args: &Args) -> Result<Report, Error> {
             eprintln!("{} of {count}: {} differ", contest.n_done, contest.n_different);
         }
     }
+    for slot in (contest.first..contest.first + BATCH)
+        .chain(contest.first + SCRATCH..contest.first + SCRATCH + 64)
+    {
+        // Some slots were never used.
+        let _ = std::fs::remove_file(evaluation::path_of(slot));
+    }
     contest.census.calls = std::mem::take(&mut contest.judge.calls);
     let mut text = contest.census.table();
     let _ = writeln!(text, "\n{} expressions, seed {}", contest.n_done, contest.seed);
@@ -50,6 +56,9 @@ pub(super) fn run(args: &Args) -> Result<Report, Error> {
         let _ = writeln!(text, "  {n:6} {}", known.words());
     }
     let _ = writeln!(text, "{} differences without an explanation", contest.n_different);
+    for (start, n) in contest.census.others() {
+        let _ = writeln!(text, "other error, {n} times: {start}");
+    }
     let rare = contest.census.below(ENOUGH);
     if !rare.is_empty() {
         let _ = writeln!(text, "seen fewer than {ENOUGH} times: {}", rare.join(", "));
@@ -63,6 +72,8 @@ struct Contest {
     rng: fastrand::Rng,
     judge: Judge,
     seed: u64,
+    /// The first of this run's slots; another run may be under way.
+    first: usize,
     n_done: usize,
     n_different: usize,
     known: std::collections::BTreeMap<Known, usize>,
@@ -77,6 +88,7 @@ impl Contest {
             rng: fastrand::Rng::with_seed(seed),
             judge: Judge::new(args.path("nix")?)?,
             seed,
+            first: (1 + std::process::id() as usize) * 10_000,
             n_done: 0,
             n_different: 0,
             known: std::collections::BTreeMap::new(),
@@ -85,9 +97,8 @@ impl Contest {
     }
 
     fn batch(&mut self, n: usize) -> Result<(), Error> {
-        let texts: Vec<String> =
-            (0..n).map(|_| self.generator.expression(&mut self.rng)).collect();
-        let slots = evaluation::write(0, &texts)?;
+        let texts: Vec<String> = (0..n).map(|_| self.generator.expression(&mut self.rng)).collect();
+        let slots = evaluation::write(self.first, &texts)?;
         let theirs = self.judge.answers(&slots)?;
         let own = ours::answers(&slots)?;
         for (at, text) in texts.iter().enumerate() {
@@ -113,9 +124,10 @@ impl Contest {
         self.n_different += 1;
         let mut small = (text.to_owned(), nix.clone(), own.clone());
         if self.n_different <= MOST_SHRUNK {
-            let found = shrink(text.as_bytes(), SHRINK_BUDGET, |candidates| self.differ(candidates))?;
+            let found =
+                shrink(text.as_bytes(), SHRINK_BUDGET, |candidates| self.differ(candidates))?;
             let found = String::from_utf8_lossy(&found).into_owned();
-            let slots = evaluation::write(SCRATCH, &[&found])?;
+            let slots = evaluation::write(self.first + SCRATCH, &[&found])?;
             let nix = self.judge.answer_alone(slots[0])?;
             let own = ours::answers(&slots)?.remove(0);
             if compare(&found, &nix, &own) == Verdict::Different {
@@ -130,7 +142,7 @@ impl Contest {
     fn differ(&mut self, candidates: &[Vec<u8>]) -> Result<Vec<bool>, Error> {
         let texts: Vec<String> =
             candidates.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect();
-        let slots = evaluation::write(SCRATCH, &texts)?;
+        let slots = evaluation::write(self.first + SCRATCH, &texts)?;
         let calls = std::mem::take(&mut self.judge.calls);
         let theirs = self.judge.answers(&slots)?;
         self.judge.calls = calls;

@@ -46,6 +46,10 @@ impl Failure {
         let mut failure = Self { message: first.trim().to_owned(), place: None, hint: None };
         for line in &lines[start + 1..] {
             let line = line.strip_prefix(INDENT).unwrap_or(line.trim());
+            // What the command says to whoever used it wrongly.
+            if line.starts_with("Try 'nix") {
+                continue;
+            }
             if let Some(hint) = line.strip_prefix("Did you mean ") {
                 failure.hint = Some(hint.to_owned());
             } else if failure.place.is_some() {

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use cim_nix_semantics::builtins;
-use cim_nix_semantics::{
-    AttrKind, BinaryOp, Expr, Ir, Lowerer, PathElement, ScopeKind, Target,
-};
+use cim_nix_semantics::{AttrKind, BinaryOp, Expr, Ir, Lowerer, PathElement, ScopeKind, Target};
 use cim_nix_syntax::{NodeKind, Parser, Tree};
 
 use super::answer::{Answer, Outcome};
@@ -153,10 +151,17 @@ impl Census {
         all
     }
 
+    /// Messages of no known kind, shortened, with how many there were.
+    pub fn others(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.others.iter().map(|(start, count)| (start.as_str(), *count))
+    }
+
     /// The tables, in Markdown.
     #[must_use]
     pub fn table(&self) -> String {
-        let mut out = String::from("| builtin | in values | in failures | calls |\n| --- | --- | --- | --- |\n");
+        let mut out = String::from(
+            "| builtin | in values | in failures | calls |\n| --- | --- | --- | --- |\n",
+        );
         for (name, [ok, failed]) in &self.builtins {
             let calls = self.calls.get(*name).copied().unwrap_or(0);
             let _ = writeln!(out, "| `{name}` | {ok} | {failed} | {calls} |");
@@ -171,9 +176,8 @@ impl Census {
         for (name, count) in &self.errors {
             let _ = writeln!(out, "| {name} | {count} |");
         }
-        for (start, count) in &self.others {
-            let _ = writeln!(out, "| other: {} | {count} |", start.replace('|', "\\|"));
-        }
+        let others: u64 = self.others.values().sum();
+        let _ = writeln!(out, "| others | {others} |");
         out
     }
 }
@@ -203,7 +207,8 @@ fn content(tree: &Tree, ir: &Ir) -> (BTreeSet<&'static str>, BTreeSet<&'static s
             nodes.insert("function with a pattern");
             nodes.extend(lambda.has_ellipsis.then_some("pattern with ..."));
             nodes.extend(lambda.has_name.then_some("pattern with @"));
-            let has_default = |formal: &cim_nix_semantics::Formal| formal.default != Expr::NO_DEFAULT;
+            let has_default =
+                |formal: &cim_nix_semantics::Formal| formal.default != Expr::NO_DEFAULT;
             let formals = &ir.formals[lambda.formals.range()];
             nodes.extend(formals.iter().any(has_default).then_some("pattern with a default"));
         }

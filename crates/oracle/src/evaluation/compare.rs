@@ -113,9 +113,11 @@ fn reason(text: &str, nix: &Answer, ours: &Answer) -> Option<Known> {
 
 fn failures(text: &str, theirs: &Failure, own: &Failure) -> Option<Known> {
     let is_refusal = REFUSALS.iter().any(|start| theirs.message.starts_with(start))
-        || (theirs.message.starts_with("attribute '") && theirs.message.contains("already defined"));
+        || (theirs.message.starts_with("attribute '")
+            && theirs.message.contains("already defined"));
     if is_refusal && (own.message != theirs.message || own.place != theirs.place) {
-        let was_refused = !own.message.starts_with("undefined variable") || theirs.message == own.message;
+        let was_refused =
+            !own.message.starts_with("undefined variable") || theirs.message == own.message;
         return was_refused.then_some(Known::SyntaxWords);
     }
     if own.message == theirs.message && own.hint == theirs.hint {
@@ -128,12 +130,8 @@ fn failures(text: &str, theirs: &Failure, own: &Failure) -> Option<Known> {
         };
     }
     let starts = |start: &str| theirs.message.starts_with(start) && own.message.starts_with(start);
-    let library = [
-        "[json.exception.",
-        "while parsing TOML: ",
-        "invalid regular expression",
-        "error parsing",
-    ];
+    let library =
+        ["[json.exception.", "while parsing TOML: ", "invalid regular expression", "error parsing"];
     if library.iter().any(|start| starts(start)) {
         return Some(Known::LibraryWords);
     }
@@ -171,7 +169,9 @@ fn logged(nix: &str, ours: &str) -> Known {
 /// Whether two texts agree but for white space, and for values that only one side has looked at.
 fn say_the_same(nix: &str, ours: &str) -> bool {
     fn words(text: &str) -> Vec<&str> {
-        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect()
+        text.split(|c: char| c.is_whitespace() || c.is_control())
+            .filter(|w| !w.is_empty())
+            .collect()
     }
     agree(&words(nix), &words(ours))
 }
@@ -230,7 +230,10 @@ mod tests {
         let unevaluated = Verdict::Known(Known::Unevaluated);
         assert_eq!(say("no: [ «thunk» 1 ]", "no: [ { } 1 ]"), unevaluated);
         assert_eq!(say("no: { a = «thunk»; }", "no: { a = «lambda a @ /x:1:1»; }"), unevaluated);
-        assert_eq!(say("no: { a = «thunk»; b = 1; }", "no: { a = { c = 2; }; b = 1; }"), unevaluated);
+        assert_eq!(
+            say("no: { a = «thunk»; b = 1; }", "no: { a = { c = 2; }; b = 1; }"),
+            unevaluated
+        );
         assert_eq!(say("no: [ «thunk» ]", "no: [ 1 2 ]"), Verdict::Different);
         assert_eq!(say("no: { a = «thunk»; }", "yes: { a = 1; }"), Verdict::Different);
     }

@@ -77,8 +77,8 @@ struct Run<'r> {
 
 /// Types of values in general: what `any` stands for.
 const GROUND: &[&str] = &[
-    "int", "int", "int", "small", "float", "bool", "bool", "null", "str", "str", "text", "ctx", "path",
-    "file", "drv",
+    "int", "int", "int", "small", "float", "bool", "bool", "null", "str", "str", "text", "ctx",
+    "path", "file", "drv",
 ];
 
 /// Names of members of sets.
@@ -177,7 +177,8 @@ impl<'r> Run<'r> {
         if self.chance(18) {
             return self.form(wanted, depth);
         }
-        let is_literal = matches!(wanted, Type::List(_) | Type::Set(_) | Type::Record(_) | Type::Function(..));
+        let is_literal =
+            matches!(wanted, Type::List(_) | Type::Set(_) | Type::Record(_) | Type::Function(..));
         let of_any_type = self.chance(15);
         if is_literal && !of_any_type && self.chance(55) {
             return self.literal(wanted, depth);
@@ -199,11 +200,19 @@ impl<'r> Run<'r> {
 
     fn fail(&mut self, depth: u32) -> String {
         if self.chance(50) {
-            return self.word(&["(throw \"no\")", "(abort \"no\")", "(1 + \"a\")", "{ }.a", "(assert false; 1)"]).to_owned();
+            return self
+                .word(&[
+                    "(throw \"thrown\")",
+                    "(abort \"no\")",
+                    "(1 + \"a\")",
+                    "{ }.a",
+                    "(assert false; 1)",
+                ])
+                .to_owned();
         }
         match self.pick(&Type::Word("fail"), false, self.fuel == 0) {
             Some((rule, mut bound)) => self.fill(rule, &mut bound, depth.min(2)),
-            None => "(throw \"no\")".to_owned(),
+            None => "(throw \"thrown\")".to_owned(),
         }
     }
 
@@ -229,7 +238,9 @@ impl<'r> Run<'r> {
             Type::List(_) | Type::Set(_) | Type::Record(_) | Type::Function(..) => {
                 return self.literal(wanted, 0);
             }
-            Type::Word("any" | "lazy") => return self.word(&["1", "\"a\"", "null", "[ ]", "{ }"]).to_owned(),
+            Type::Word("any" | "lazy") => {
+                return self.word(&["1", "\"a\"", "null", "[ ]", "{ }"]).to_owned();
+            }
             _ => {}
         }
         match self.pick(wanted, false, true) {
@@ -247,7 +258,12 @@ impl<'r> Run<'r> {
 
     /// A rule for a type: one of those for every type, or one of its own; with `is_leaf` one
     /// without holes.
-    fn pick(&mut self, wanted: &Type, is_general: bool, is_leaf: bool) -> Option<(&'r Rule, Bound)> {
+    fn pick(
+        &mut self,
+        wanted: &Type,
+        is_general: bool,
+        is_leaf: bool,
+    ) -> Option<(&'r Rule, Bound)> {
         let grammar = self.grammar;
         let mut fitting = Vec::new();
         let mut total = 0;
@@ -291,7 +307,8 @@ impl<'r> Run<'r> {
         if !self.chance(25) {
             return text;
         }
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '\'').unwrap_or(rest.len());
+        let end =
+            rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '\'').unwrap_or(rest.len());
         let (name, behind) = rest.split_at(end);
         let Some(builtin) = cim_nix_semantics::builtins::builtin(name) else { return text };
         match self.rng.u32(0..4) {

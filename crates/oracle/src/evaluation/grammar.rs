@@ -26,10 +26,12 @@ impl Rule {
 
     /// Whether what the rule makes is one operand wherever it stands.
     pub(super) fn is_closed(&self) -> bool {
-        let texts = || self.parts.iter().filter_map(|part| match part {
-            Part::Text(text) => Some(*text),
-            _ => None,
-        });
+        let texts = || {
+            self.parts.iter().filter_map(|part| match part {
+                Part::Text(text) => Some(*text),
+                _ => None,
+            })
+        };
         match &self.parts[..] {
             [Part::Text(text)] if is_plain_string(text) => true,
             [Part::Text(text), ..] if text.starts_with(['-', '!']) => false,

@@ -83,8 +83,8 @@ impl Judge {
 
     /// Failures, and values that are not known yet, of the first or all of some slots.
     fn reports(&mut self, slots: &[usize]) -> Result<Vec<Answer>, Error> {
-        let input = Path::new(ROOT).join("input");
-        let said = Path::new(ROOT).join("said");
+        let own = |name: &str| Path::new(ROOT).join(format!("{name}-{}", std::process::id()));
+        let (input, said) = (own("input"), own("said"));
         let lines = slots.iter().map(|&slot| {
             let path = world::path_of(slot);
             let value = format!("builtins.deepSeq (import {}) 0", path.display());
@@ -114,7 +114,9 @@ impl Judge {
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
         };
-        let said = String::from_utf8_lossy(&fs::read(&said).map_err(failed)?).into_owned();
+        let bytes = fs::read(&said).map_err(failed)?;
+        fs::remove_file(&said).and_then(|()| fs::remove_file(&input)).map_err(failed)?;
+        let said = String::from_utf8_lossy(&bytes).into_owned();
         let mark = format!("trace: {MARK}");
         let mut blocks = said.split(mark.as_str()).skip(1);
         let mut answers = Vec::new();

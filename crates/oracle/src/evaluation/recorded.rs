@@ -29,15 +29,8 @@ pub fn render_line(text: &str, answer: &Answer, old_agrees: bool) -> String {
         Outcome::Lost(why) => ("lost", why.as_str(), None, None),
     };
     let old = if old_agrees { "old" } else { "-" };
-    let fields = [
-        text,
-        old,
-        kind,
-        what,
-        place.unwrap_or("-"),
-        hint.unwrap_or("-"),
-        answer.notes.as_str(),
-    ];
+    let fields =
+        [text, old, kind, what, place.unwrap_or("-"), hint.unwrap_or("-"), answer.notes.as_str()];
     let fields: Vec<String> = fields.iter().map(|field| escape(field.as_bytes())).collect();
     fields.join("\t") + "\n"
 }
@@ -79,11 +72,8 @@ mod tests {
 
     #[test]
     fn answers_survive_a_line() {
-        let failure = Failure {
-            message: "a\tb\nc".to_owned(),
-            place: Some("/x:1:2".to_owned()),
-            hint: None,
-        };
+        let failure =
+            Failure { message: "a\tb\nc".to_owned(), place: Some("/x:1:2".to_owned()), hint: None };
         let outcomes = [Outcome::Failure(failure), Outcome::Value("\"é\\n\"".to_owned())];
         for outcome in outcomes {
             let answer = Answer { outcome, notes: "trace: x\n".to_owned() };

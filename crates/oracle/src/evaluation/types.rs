@@ -57,7 +57,8 @@ impl Type {
             },
             (_, Self::Word("any" | "lazy")) => true,
             (Self::Word(own), Self::Word(wanted)) => {
-                let is_part = |(whole, parts): &(&str, &[&str])| whole == wanted && parts.contains(own);
+                let is_part =
+                    |(whole, parts): &(&str, &[&str])| whole == wanted && parts.contains(own);
                 own == wanted || PARTS.iter().any(is_part)
             }
             (Self::List(own), Self::List(wanted)) | (Self::Set(own), Self::Set(wanted)) => {

@@ -95,8 +95,9 @@ pub fn path_of(slot: usize) -> PathBuf {
 pub(super) fn write_expression(slot: usize, text: &str) -> Result<PathBuf, Error> {
     let path = path_of(slot);
     let written = put(&path, text.as_bytes());
-    written
-        .map_err(|error| Error::outside(format!("cannot write {}", path.display())).because(error))?;
+    written.map_err(|error| {
+        Error::outside(format!("cannot write {}", path.display())).because(error)
+    })?;
     Ok(path)
 }
 

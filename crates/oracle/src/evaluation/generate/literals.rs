@@ -16,7 +16,8 @@ impl Run<'_> {
             Type::Set(of) => {
                 let n = if depth == 0 { self.rng.usize(..2) } else { self.rng.usize(..4) };
                 let names = self.rng.choose_multiple(MEMBERS.iter().copied(), n);
-                let members: Vec<_> = names.into_iter().map(|name| (name, (**of).clone())).collect();
+                let members: Vec<_> =
+                    names.into_iter().map(|name| (name, (**of).clone())).collect();
                 self.set(&members, below)
             }
             Type::Record(members) => {
@@ -42,7 +43,9 @@ impl Run<'_> {
             1 => {
                 let pairs: Vec<String> = members
                     .iter()
-                    .map(|(name, of)| format!("{{ name = \"{name}\"; value = {}; }}", self.expr(of, depth)))
+                    .map(|(name, of)| {
+                        format!("{{ name = \"{name}\"; value = {}; }}", self.expr(of, depth))
+                    })
                     .collect();
                 format!("(builtins.listToAttrs [ {} ])", pairs.join(" "))
             }
