@@ -156,9 +156,7 @@ impl Evaluator {
             let value = self.force(value)?;
             let attr = match value.kind() {
                 Kind::String(value) => text(String::from_utf8_lossy(value.bytes())),
-                Kind::Path(path) if name == "url" || name == "path" => {
-                    text(String::from_utf8_lossy(path.bytes()))
-                }
+                Kind::Path(path) => text(String::from_utf8_lossy(path.bytes())),
                 Kind::Bool(value) => RefAttr::Bool(value),
                 Kind::Int(number) => match u64::try_from(number) {
                     Ok(number) => RefAttr::Number(number),

@@ -178,7 +178,7 @@ impl Evaluator {
         let message = format!(
             "the string '{shown}' is not allowed to refer to a store path (such as '{first}')"
         );
-        Err(self.fail(ErrorKind::Type, position, message))
+        Err(self.fail(ErrorKind::Type, 0, message))
     }
 
     pub(crate) fn int(&self, value: Value, position: Pos) -> Res<i64> {

@@ -59,7 +59,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("unsafeDiscardOutputDependency", 1, 1, |ev, a, position| {
         let mut text = Text::new();
         let why = "while evaluating the argument passed to builtins.unsafeDiscardOutputDependency";
-        ev.coerce(a[0], &mut text, Coercion::FIRST, position, why)?;
+        ev.coerce(a[0], &mut text, Coercion::INTERPOLATION, position, why)?;
         let shallow = |element: &Element| match element {
             Element::Deep(path) => Element::Path(path.clone()),
             other => other.clone(),
@@ -78,7 +78,7 @@ pub(super) const ENTRIES: &[Entry] = &[
 fn add_output_dependencies(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     let mut text = Text::new();
     let why = "while evaluating the argument passed to builtins.addDrvOutputDependencies";
-    ev.coerce(a[0], &mut text, Coercion::FIRST, position, why)?;
+    ev.coerce(a[0], &mut text, Coercion::INTERPOLATION, position, why)?;
     let context = ev.contexts.get(text.context());
     let error = |message: String| Err(ev.fail(ErrorKind::Other, position, message));
     let mut elements = context.iter();

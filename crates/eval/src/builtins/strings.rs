@@ -16,7 +16,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("stringLength", 1, 1, |ev, a, position| {
         let mut text = Text::new();
         let why = "while evaluating the argument passed to builtins.stringLength";
-        ev.coerce(a[0], &mut text, Coercion::FIRST, position, why)?;
+        ev.coerce(a[0], &mut text, Coercion::INTERPOLATION, position, why)?;
         Ok(ev.heap.int(text.bytes().len() as i64))
     }),
     Entry::new("substring", 3, 2, substring),
@@ -70,7 +70,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("unsafeDiscardStringContext", 1, 1, |ev, a, position| {
         let mut text = Text::new();
         let why = "while evaluating the argument passed to builtins.unsafeDiscardStringContext";
-        ev.coerce(a[0], &mut text, Coercion::FIRST, position, why)?;
+        ev.coerce(a[0], &mut text, Coercion::INTERPOLATION, position, why)?;
         Ok(ev.heap.string(text.bytes()))
     }),
     Entry::new("hasContext", 1, 1, |ev, a, position| {
@@ -100,7 +100,13 @@ fn substring(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         Some(text) => (text.bytes().to_vec(), text.context()),
         None => {
             let mut text = Text::new();
-            ev.coerce(value, &mut text, Coercion::FIRST, position, &at("third", "the string"))?;
+            ev.coerce(
+                value,
+                &mut text,
+                Coercion::INTERPOLATION,
+                position,
+                &at("third", "the string"),
+            )?;
             (text.bytes().to_vec(), text.context())
         }
     };

@@ -41,10 +41,19 @@ impl Evaluator {
         captures: Slots,
         call: impl FnOnce(Value, Value) -> Res,
     ) -> Res {
+        // `a > b` is `b < a`, in the order of evaluation, too.
+        let is_swapped = matches!(code.op, Op::Greater | Op::LessEqual);
+        let (first, second) = match is_swapped {
+            true => (&code.right, &code.left),
+            false => (&code.left, &code.right),
+        };
         let result = self
-            .eval(&code.left, frame, captures)
-            .and_then(|left| Ok((left, self.eval(&code.right, frame, captures)?)))
-            .and_then(|(left, right)| call(left, right));
+            .eval(first, frame, captures)
+            .and_then(|first| Ok((first, self.eval(second, frame, captures)?)))
+            .and_then(|(first, second)| match is_swapped {
+                true => call(second, first),
+                false => call(first, second),
+            });
         result.map_err(|failed| {
             let name = match code.op {
                 Op::Sub => "sub",
@@ -135,7 +144,9 @@ impl Evaluator {
                 self.no_set(value, code.position, text)
             })
         };
-        let (left, right) = (side(&code.left, "left")?, side(&code.right, "right")?);
+        // As in Nix, the right side comes first.
+        let right = side(&code.right, "right")?;
+        let left = side(&code.left, "left")?;
         Ok(self.layouts.update(&self.heap, left, right).value())
     }
 

@@ -283,7 +283,7 @@ impl Evaluator {
             let symbol = self.symbols.intern_string(&self.heap, text);
             if let Some(known) = all.iter().find(|known| known.0 == symbol) {
                 let place = self.place_text(known.1).unwrap_or_default();
-                let name = self.name(symbol);
+                let name = self.shown_name(symbol);
                 let message = format!("dynamic attribute '{name}' already defined at {place}");
                 return Err(self.fail(ErrorKind::Other, dynamic.position, message));
             }

@@ -16,6 +16,8 @@ pub enum Known {
     Logger,
     /// `nix-instantiate --eval` writes nothing, and then misses what it has not written.
     ReadOnly,
+    /// A list that was printed before is printed again, or the other way round.
+    Repeated,
     /// Which member of a circle is named.
     CirclePlace,
     /// Which call of a recursion is the one too many.
@@ -30,12 +32,13 @@ pub enum Known {
 
 impl Known {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::SyntaxWords,
         Self::LibraryWords,
         Self::Unevaluated,
         Self::Logger,
         Self::ReadOnly,
+        Self::Repeated,
         Self::CirclePlace,
         Self::DepthPlace,
         Self::Regex,
@@ -52,6 +55,7 @@ impl Known {
             Self::Unevaluated => "values in messages that nobody has looked at",
             Self::Logger => "tabs and control characters in messages",
             Self::ReadOnly => "what `--eval` has not written is missing to Nix",
+            Self::Repeated => "lists that are printed twice",
             Self::CirclePlace => "place of an infinite recursion",
             Self::DepthPlace => "place of a stack overflow",
             Self::Regex => "longest against first match",
@@ -105,6 +109,11 @@ fn reason(text: &str, nix: &Answer, ours: &Answer) -> Option<Known> {
         }
         (Outcome::Value(theirs), Outcome::Value(own)) if theirs == own && notes_agree => {
             Some(logged(&nix.notes, &ours.notes))
+        }
+        (Outcome::Value(theirs), Outcome::Value(own))
+            if notes_agree && agree(&words(theirs), &words(own), "«repeated»") =>
+        {
+            Some(Known::Repeated)
         }
         _ if has_regex(text) && has_alternatives(text) => Some(Known::Regex),
         _ => None,
@@ -168,27 +177,27 @@ fn logged(nix: &str, ours: &str) -> Known {
 
 /// Whether two texts agree but for white space, and for values that only one side has looked at.
 fn say_the_same(nix: &str, ours: &str) -> bool {
-    fn words(text: &str) -> Vec<&str> {
-        text.split(|c: char| c.is_whitespace() || c.is_control())
-            .filter(|w| !w.is_empty())
-            .collect()
-    }
-    agree(&words(nix), &words(ours))
+    agree(&words(nix), &words(ours), "«thunk»")
 }
 
-/// Words, of which `«thunk»` stands for any value.
-fn agree(nix: &[&str], ours: &[&str]) -> bool {
+fn words(text: &str) -> Vec<&str> {
+    let ends = |c: char| c.is_whitespace() || c.is_control();
+    text.split(ends).filter(|word| !word.is_empty()).collect()
+}
+
+/// Whether words agree, of which `wild` stands for any value.
+fn agree(nix: &[&str], ours: &[&str], wild: &str) -> bool {
     let (mut a, mut b) = (nix, ours);
     loop {
         match (a, b) {
             ([], []) => return true,
             ([x, rest_a @ ..], [y, rest_b @ ..]) if x == y => (a, b) = (rest_a, rest_b),
-            ([x, rest_a @ ..], _) if x.starts_with("«thunk»") => {
-                let Some(rest) = behind_value(b, x) else { return false };
+            ([x, rest_a @ ..], _) if x.starts_with(wild) => {
+                let Some(rest) = behind_value(b, x, wild) else { return false };
                 (a, b) = (rest_a, rest);
             }
-            (_, [y, rest_b @ ..]) if y.starts_with("«thunk»") => {
-                let Some(rest) = behind_value(a, y) else { return false };
+            (_, [y, rest_b @ ..]) if y.starts_with(wild) => {
+                let Some(rest) = behind_value(a, y, wild) else { return false };
                 (a, b) = (rest, rest_b);
             }
             _ => return false,
@@ -198,8 +207,8 @@ fn agree(nix: &[&str], ours: &[&str]) -> bool {
 
 /// What follows a value that a thunk stands for; what stands close behind the thunk must stand
 /// close behind the value, too.
-fn behind_value<'w, 't>(words: &'w [&'t str], thunk: &str) -> Option<&'w [&'t str]> {
-    let close = thunk.strip_prefix("«thunk»")?;
+fn behind_value<'w, 't>(words: &'w [&'t str], thunk: &str, wild: &str) -> Option<&'w [&'t str]> {
+    let close = thunk.strip_prefix(wild)?;
     let mut depth = 0_i32;
     for (at, word) in words.iter().enumerate() {
         let is_in_text = word.starts_with('"') && !word.trim_end_matches([';', ')']).ends_with('"');

@@ -164,6 +164,7 @@ impl<'r> Run<'r> {
                 return self.expr(&of, depth);
             }
             Type::Word("fail") => return self.fail(depth),
+            Type::Word("break") => return self.leaf(wanted),
             _ => {}
         }
         if self.chance(if depth == 0 { 60 } else { 15 })

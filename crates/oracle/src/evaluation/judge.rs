@@ -19,6 +19,10 @@ use super::world::{self, FEATURES, FOLDER, HOME, ROOT, VARIABLES};
 /// How often Nix has called each builtin.
 pub type Calls = BTreeMap<String, u64>;
 
+/// Settings with which nothing waits for the network.
+const NO_NETWORK: &str = "warn-dirty = false\nflake-registry =\nsubstitute = false\n\
+    download-attempts = 1\nconnect-timeout = 1\nfallback = false";
+
 /// How long a batch may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -54,7 +58,7 @@ impl Judge {
             .env("TERM", "dumb")
             .env("NIX_REMOTE", "dummy://?read-only=false")
             .env("NIX_PATH", format!("w={FOLDER}"))
-            .env("NIX_CONFIG", format!("experimental-features = {FEATURES}\nwarn-dirty = false"))
+            .env("NIX_CONFIG", format!("experimental-features = {FEATURES}\n{NO_NETWORK}"))
             .env("NIX_USER_CONF_FILES", "")
             .env("NIX_SHOW_STATS", "1")
             .env("NIX_COUNT_CALLS", "1")
