@@ -189,7 +189,18 @@ impl Linker<'_> {
                 }
                 _ => self.expr_position(id),
             },
-            Ir::Binary { operands, .. } => self.operator_position(id, operands.0.len as usize),
+            Ir::Binary { op, operands } => {
+                let ids = ir.list(operands);
+                let function = match op {
+                    BinaryOp::PipeInto => ids.last(),
+                    BinaryOp::PipeFrom => ids.first(),
+                    _ => None,
+                };
+                match function {
+                    Some(&function) if self.is_call(function) => self.call_position(function),
+                    _ => self.operator_position(id, ids.len()),
+                }
+            }
             _ => self.expr_position(id),
         }
     }

@@ -234,7 +234,7 @@ impl Evaluator {
         let (left, right) = (self.force(left)?, self.force(right)?);
         if left == right && matches!(left.kind(), Kind::Attrs(_) | Kind::List(_) | Kind::String(_))
         {
-            return Ok(true);
+            return self.equal_itself(left);
         }
         match (left.kind(), right.kind()) {
             (Kind::Null, Kind::Null) => Ok(true),
@@ -260,6 +260,30 @@ impl Evaluator {
             (Kind::Attrs(a), Kind::Attrs(b)) => self.equal_sets(a, b, position),
             _ => Ok(false),
         }
+    }
+
+    /// A set or list is equal to itself, but for members that fail.
+    fn equal_itself(&self, value: Value) -> Res<bool> {
+        match value.kind() {
+            Kind::List(list) => {
+                for element in list {
+                    self.force(element.get())?;
+                }
+            }
+            Kind::Attrs(attrs) => {
+                if self.is_derivation(attrs)?
+                    && let Some(path) = attrs.get(known::OUT_PATH)
+                {
+                    self.force(path)?;
+                    return Ok(true);
+                }
+                for member in self.layouts.flat(&self.heap, attrs).values {
+                    self.force(member.get())?;
+                }
+            }
+            _ => {}
+        }
+        Ok(true)
     }
 
     fn equal_sets(&self, a: Attrs, b: Attrs, position: Pos) -> Res<bool> {

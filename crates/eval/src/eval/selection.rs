@@ -2,7 +2,7 @@
 
 use crate::attrs::Attrs;
 use crate::builtins;
-use crate::code::{Code, Expr, HasCode, Pos, Select1, SelectCode, SetCode, Step, WithName};
+use crate::code::{Code, Expr, HasCode, Lambda, Pos, Select1, SelectCode, SetCode, Step, WithName};
 use crate::error::{ErrorKind, Failed, Res};
 use crate::evaluator::Evaluator;
 use crate::symbols::Symbol;
@@ -198,13 +198,10 @@ impl Evaluator {
     }
 
     pub(super) fn attribute_name(&self, value: Value, position: Pos) -> Res<Symbol> {
-        match value.as_string() {
-            Some(text) => Ok(self.symbols.intern_string(&self.heap, text)),
-            None => {
-                let failed = self.expected("a string", value, position);
-                Err(self.trace(failed, position, "while evaluating an attribute name"))
-            }
-        }
+        let text = self
+            .plain_string(value, position)
+            .map_err(|failed| self.trace(failed, position, "while evaluating an attribute name"))?;
+        Ok(self.symbols.intern_string(&self.heap, text))
     }
 
     pub(super) fn eval_has(&self, code: &'static HasCode, frame: Slots, captures: Slots) -> Res {
@@ -277,9 +274,7 @@ impl Evaluator {
                     "while evaluating the name of a dynamic attribute",
                 )
             };
-            let Some(text) = name.as_string() else {
-                return Err(failed(self.expected("a string", name, dynamic.position)));
-            };
+            let text = self.plain_string(name, dynamic.position).map_err(failed)?;
             let symbol = self.symbols.intern_string(&self.heap, text);
             if let Some(known) = all.iter().find(|known| known.0 == symbol) {
                 let place = self.place_text(known.1).unwrap_or_default();
@@ -287,7 +282,13 @@ impl Evaluator {
                 let message = format!("dynamic attribute '{name}' already defined at {place}");
                 return Err(self.fail(ErrorKind::Other, dynamic.position, message));
             }
-            let value = self.delay(&dynamic.value, frame, captures);
+            let value = match dynamic.value {
+                Expr::Lambda(lambda) => {
+                    let named = Lambda { name: Some(symbol), ..*lambda };
+                    self.closure(self.heap.keep_any(named), frame, captures).value()
+                }
+                ref value => self.delay(value, frame, captures),
+            };
             all.push((symbol, dynamic.position, value));
         }
         Ok(self.attrs(&mut all))

@@ -20,6 +20,8 @@ pub enum Known {
     Repeated,
     /// Which member of a circle is named.
     CirclePlace,
+    /// Where a call stands that a builtin makes.
+    CallPlace,
     /// Which call of a recursion is the one too many.
     DepthPlace,
     /// Where the longest and the first match of a regular expression differ.
@@ -32,7 +34,7 @@ pub enum Known {
 
 impl Known {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::SyntaxWords,
         Self::LibraryWords,
         Self::Unevaluated,
@@ -40,6 +42,7 @@ impl Known {
         Self::ReadOnly,
         Self::Repeated,
         Self::CirclePlace,
+        Self::CallPlace,
         Self::DepthPlace,
         Self::Regex,
         Self::Build,
@@ -57,6 +60,7 @@ impl Known {
             Self::ReadOnly => "what `--eval` has not written is missing to Nix",
             Self::Repeated => "lists that are printed twice",
             Self::CirclePlace => "place of an infinite recursion",
+            Self::CallPlace => "place of a call that a builtin makes",
             Self::DepthPlace => "place of a stack overflow",
             Self::Regex => "longest against first match",
             Self::Build => "needs something built",
@@ -100,7 +104,7 @@ fn reason(text: &str, nix: &Answer, ours: &Answer) -> Option<Known> {
     let notes_agree = say_the_same(&nix.notes, &ours.notes);
     match (&nix.outcome, &ours.outcome) {
         (Outcome::Lost(_), _) => Some(Known::NixLost),
-        (Outcome::Failure(theirs), Outcome::Failure(own)) if notes_agree => {
+        (Outcome::Failure(theirs), Outcome::Failure(own)) if notes_agree || is_refusal(theirs) => {
             failures(text, theirs, own)
         }
         (Outcome::Failure(theirs), _) if is_read_only(&theirs.message) => Some(Known::ReadOnly),
@@ -121,10 +125,7 @@ fn reason(text: &str, nix: &Answer, ours: &Answer) -> Option<Known> {
 }
 
 fn failures(text: &str, theirs: &Failure, own: &Failure) -> Option<Known> {
-    let is_refusal = REFUSALS.iter().any(|start| theirs.message.starts_with(start))
-        || (theirs.message.starts_with("attribute '")
-            && theirs.message.contains("already defined"));
-    if is_refusal && (own.message != theirs.message || own.place != theirs.place) {
+    if is_refusal(theirs) && (own.message != theirs.message || own.place != theirs.place) {
         let was_refused =
             !own.message.starts_with("undefined variable") || theirs.message == own.message;
         return was_refused.then_some(Known::SyntaxWords);
@@ -133,6 +134,9 @@ fn failures(text: &str, theirs: &Failure, own: &Failure) -> Option<Known> {
         return match &*own.message {
             "infinite recursion encountered" => Some(Known::CirclePlace),
             "stack overflow; max-call-depth exceeded" => Some(Known::DepthPlace),
+            message if message.starts_with("attempt to call") && own.place != theirs.place => {
+                Some(Known::CallPlace)
+            }
             // Only the notes differ.
             _ if own.place == theirs.place => Some(Known::Logger),
             _ => None,
@@ -154,6 +158,12 @@ fn failures(text: &str, theirs: &Failure, own: &Failure) -> Option<Known> {
         return Some(logged(&theirs.message, &own.message));
     }
     (has_regex(text) && has_alternatives(text)).then_some(Known::Regex)
+}
+
+fn is_refusal(failure: &Failure) -> bool {
+    let message = &failure.message;
+    REFUSALS.iter().any(|start| message.starts_with(start))
+        || (message.starts_with("attribute '") && message.contains("already defined"))
 }
 
 fn is_read_only(message: &str) -> bool {
@@ -191,7 +201,10 @@ fn agree(nix: &[&str], ours: &[&str], wild: &str) -> bool {
     loop {
         match (a, b) {
             ([], []) => return true,
-            ([x, rest_a @ ..], [y, rest_b @ ..]) if x == y => (a, b) = (rest_a, rest_b),
+            // Nix may cut a character in two.
+            ([x, rest_a @ ..], [y, rest_b @ ..]) if x == y || x.contains('\u{fffd}') => {
+                (a, b) = (rest_a, rest_b);
+            }
             ([x, rest_a @ ..], _) if x.starts_with(wild) => {
                 let Some(rest) = behind_value(b, x, wild) else { return false };
                 (a, b) = (rest_a, rest);

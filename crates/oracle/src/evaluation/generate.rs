@@ -153,6 +153,10 @@ impl<'r> Run<'r> {
 
     /// An expression of about this type, as one operand.
     fn expr(&mut self, wanted: &Type, depth: u32) -> String {
+        // What Nix's `break` gets it gives back unevaluated.
+        if *wanted == Type::Word("break") {
+            return self.leaf(wanted);
+        }
         if self.rng.u32(0..1000) < self.mistakes {
             return self.mistake(depth);
         }
@@ -164,7 +168,6 @@ impl<'r> Run<'r> {
                 return self.expr(&of, depth);
             }
             Type::Word("fail") => return self.fail(depth),
-            Type::Word("break") => return self.leaf(wanted),
             _ => {}
         }
         if self.chance(if depth == 0 { 60 } else { 15 })
