@@ -18,6 +18,10 @@ pub enum Known {
     ReadOnly,
     /// A list that was printed before is printed again, or the other way round.
     Repeated,
+    /// Nix's JSON library does not always find the shortest digits.
+    FloatDigits,
+    /// Which pair is named by a sort that meets two that have no order.
+    SortPair,
     /// Which member of a circle is named.
     CirclePlace,
     /// Where a call stands that a builtin makes.
@@ -34,13 +38,15 @@ pub enum Known {
 
 impl Known {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::SyntaxWords,
         Self::LibraryWords,
         Self::Unevaluated,
         Self::Logger,
         Self::ReadOnly,
         Self::Repeated,
+        Self::FloatDigits,
+        Self::SortPair,
         Self::CirclePlace,
         Self::CallPlace,
         Self::DepthPlace,
@@ -59,6 +65,8 @@ impl Known {
             Self::Logger => "tabs and control characters in messages",
             Self::ReadOnly => "what `--eval` has not written is missing to Nix",
             Self::Repeated => "lists that are printed twice",
+            Self::FloatDigits => "digits of floats in JSON",
+            Self::SortPair => "which pair of a sort has no order",
             Self::CirclePlace => "place of an infinite recursion",
             Self::CallPlace => "place of a call that a builtin makes",
             Self::DepthPlace => "place of a stack overflow",
@@ -119,6 +127,9 @@ fn reason(text: &str, nix: &Answer, ours: &Answer) -> Option<Known> {
         {
             Some(Known::Repeated)
         }
+        (Outcome::Value(theirs), Outcome::Value(own)) if have_same_numbers(theirs, own) => {
+            Some(Known::FloatDigits)
+        }
         _ if has_regex(text) && has_alternatives(text) => Some(Known::Regex),
         _ => None,
     }
@@ -148,6 +159,9 @@ fn failures(text: &str, theirs: &Failure, own: &Failure) -> Option<Known> {
     if library.iter().any(|start| starts(start)) {
         return Some(Known::LibraryWords);
     }
+    if text.contains("sort") && starts("cannot compare") {
+        return Some(Known::SortPair);
+    }
     if is_read_only(&theirs.message) {
         return Some(Known::ReadOnly);
     }
@@ -164,6 +178,21 @@ fn is_refusal(failure: &Failure) -> bool {
     let message = &failure.message;
     REFUSALS.iter().any(|start| message.starts_with(start))
         || (message.starts_with("attribute '") && message.contains("already defined"))
+}
+
+/// Whether two texts differ in nothing but the digits of equal numbers, of which Nix has more.
+fn have_same_numbers(nix: &str, ours: &str) -> bool {
+    fn parts(text: &str) -> Vec<&str> {
+        let is_part = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | '+' | '-');
+        text.split_inclusive(|c| !is_part(c)).collect()
+    }
+    let (nix, ours) = (parts(nix), parts(ours));
+    let number = |part: &str| part.trim_end_matches(|c: char| !c.is_ascii_digit()).parse::<f64>();
+    nix.len() == ours.len()
+        && nix.iter().zip(&ours).all(|(theirs, own)| {
+            let is_same = matches!((number(theirs), number(own)), (Ok(a), Ok(b)) if a == b);
+            theirs == own || (is_same && theirs.len() > own.len())
+        })
 }
 
 fn is_read_only(message: &str) -> bool {
@@ -265,6 +294,8 @@ mod tests {
         let say = |nix, ours| compare("", &failure(nix), &failure(ours));
         assert_eq!(say("a\tb", "a  b"), Verdict::Known(Known::Logger));
         assert_eq!(say("a", "b"), Verdict::Different);
+        assert!(have_same_numbers("[6.3050394783186944e+16,1]", "[6.305039478318694e+16,1]"));
+        assert!(!have_same_numbers("[1.5]", "[1.25]"));
         assert_eq!(say("syntax error, x", "expected y"), Verdict::Known(Known::SyntaxWords));
         assert_eq!(say("undefined variable 'a'", "undefined variable 'b'"), Verdict::Different);
     }

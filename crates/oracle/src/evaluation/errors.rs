@@ -14,6 +14,7 @@ const KINDS: &[Kind] = &[
     ("abort", &["evaluation aborted with"], ""),
     ("assertion failed", &["assertion '"], "failed"),
     ("assertion of equality failed", &[""], "is not equal to"),
+    ("assertion of equal sets failed", &["attribute name"], "attribute set"),
     ("assertion of equal functions", &["distinct functions"], ""),
     ("infinite recursion", &["infinite recursion"], ""),
     ("stack overflow", &["stack overflow"], ""),
@@ -71,7 +72,8 @@ const KINDS: &[Kind] = &[
         "",
     ),
     ("experimental feature off", &["experimental Nix feature"], ""),
-    ("argument not supported", &["unsupported argument"], ""),
+    ("argument not supported", &["unsupported argument", "argument 'nope'"], ""),
+    ("store path not there", &["path '"], "is required"),
     ("argument needed", &["'url' argument", "missing required", "argument 'type' is missing"], ""),
     (
         "flake reference",
