@@ -54,12 +54,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         // As in Nix, pieces have no context.
         let piece = |from: usize, to: usize| ev.heap.string(&bytes[from..to]);
         let mut parts = Vec::new();
-        let mut end = 0;
-        for found in regex.captures_iter(bytes) {
-            let Some(whole) = found.get(0) else { continue };
+        let (mut end, mut at) = (0, 0);
+        // As in Nix, a match of nothing may follow another match directly.
+        while at <= bytes.len()
+            && let Some(found) = regex.captures_at(bytes, at)
+            && let Some(whole) = found.get(0)
+        {
             parts.push(piece(end, whole.start()));
             parts.push(groups(ev, &found));
             end = whole.end();
+            at = if whole.is_empty() { end + 1 } else { end };
         }
         if parts.is_empty() {
             return Ok(ev.heap.list(&[text.value()]));
