@@ -2,18 +2,18 @@
 //! and how failures are told.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cim_nix_base::Error;
 use cim_nix_eval::{EvalError, Evaluation, Handle, Lint, Lints, Settings, Stop, with_stack};
-use cim_nix_fetch::Fetching;
+use cim_nix_fetch::{Building, Fetching, RegistryPlace};
 use cim_nix_vfs::DiskIo;
 use clap::Args;
 
 use crate::exit::Exit;
 use crate::nix_conf::{self, NixConf};
-use crate::terminal::{Out, note};
+use crate::terminal::{self, Out};
 
 /// Options that every command with an evaluation takes.
 #[derive(Args, Debug, Default)]
@@ -45,6 +45,9 @@ pub(crate) struct EvalArgs {
     /// Turn experimental features of the language on, separated by blanks
     #[arg(long, value_name = "NAMES", help_heading = "Evaluation")]
     pub(crate) extra_experimental_features: Vec<String>,
+    /// Turn on these experimental features of the language and no others, separated by blanks
+    #[arg(long, value_name = "NAMES", help_heading = "Evaluation")]
+    pub(crate) experimental_features: Option<String>,
     /// What becomes of URLs without quotes
     #[arg(long, value_enum, value_name = "WHAT", help_heading = "Evaluation")]
     pub(crate) lint_url_literals: Option<LintLevel>,
@@ -57,9 +60,25 @@ pub(crate) struct EvalArgs {
     /// Use no network: what is not in the cache is missing
     #[arg(long, help_heading = "Evaluation")]
     pub(crate) offline: bool,
+    /// Ask for what was downloaded without a known hash, however new it is
+    #[arg(long, conflicts_with = "offline", help_heading = "Evaluation")]
+    pub(crate) refresh: bool,
+    /// Look up names of flakes in the registry at PLACE, a file or URL; nowhere if it is empty
+    #[arg(long, value_name = "PLACE", help_heading = "Evaluation")]
+    pub(crate) flake_registry: Option<String>,
+    /// Accepted, as scripts for Nix give it: the settings of flakes concern building
+    #[arg(long, hide = true)]
+    pub(crate) accept_flake_config: bool,
+    /// Accepted, as scripts for Nix give it: nothing that was evaluated is cached here
+    #[arg(long, hide = true)]
+    pub(crate) no_eval_cache: bool,
     /// Let flakes use what depends on this machine: its files, environment and time
     #[arg(long, help_heading = "Evaluation")]
     pub(crate) impure: bool,
+    /// Build what evaluation has to read (import from derivation) with PROGRAM, which has to know
+    /// the options --import and --realise of nix-store [default: nothing is built]
+    #[arg(long, value_name = "PROGRAM", help_heading = "Evaluation")]
+    pub(crate) build_with: Option<String>,
     /// Set an option of nix.conf
     #[arg(long, num_args = 2, value_names = ["NAME", "VALUE"], help_heading = "Evaluation")]
     pub(crate) option: Vec<String>,
@@ -91,6 +110,7 @@ pub(crate) struct Surroundings {
     pub(crate) folder: PathBuf,
     /// Where derivations and sources are written, if they are.
     pub(crate) store_root: Option<PathBuf>,
+    build_with: Option<String>,
     arguments: Vec<(String, String, bool)>,
 }
 
@@ -101,6 +121,15 @@ impl EvalArgs {
             .map_err(|error| Error::outside("cannot find the working folder").because(error))?;
         let mut conf = NixConf::load();
         pairs(&self.option).for_each(|(name, value)| conf.add(name, value));
+        if let Some(place) = &self.flake_registry {
+            conf.add("flake-registry", place);
+        }
+        if self.refresh {
+            conf.add("tarball-ttl", "0");
+        }
+        if let Some(names) = &self.experimental_features {
+            conf.add("experimental-features", names);
+        }
         for names in &self.extra_experimental_features {
             conf.add("extra-experimental-features", names);
         }
@@ -152,6 +181,7 @@ impl EvalArgs {
             store_dir: env::var("NIX_STORE_DIR").unwrap_or(defaults.store_dir),
             is_pure: option("pure-eval") == Some("true") && !self.impure,
             current_time: now(),
+            parses: None,
         };
         let fetch = self.fetch_settings(&conf);
         let show_trace =
@@ -171,7 +201,11 @@ impl EvalArgs {
                 interrupt.set(Stop::Timeout);
             });
         }
-        Ok(Surroundings { settings, fetch, show_trace, folder, store_root: None, arguments })
+        let build_with = self.build_with.clone();
+        let is_allowed = option("allow-import-from-derivation") != Some("false");
+        let build_with = build_with.filter(|_| is_allowed);
+        let store_root = None;
+        Ok(Surroundings { settings, fetch, show_trace, folder, store_root, build_with, arguments })
     }
 }
 
@@ -179,14 +213,17 @@ impl EvalArgs {
     fn fetch_settings(&self, conf: &NixConf) -> cim_nix_fetch::Settings {
         let defaults = cim_nix_fetch::Settings::default();
         let mut registries = Vec::new();
+        let mut add = |place: String, is_common: bool| {
+            registries.push(RegistryPlace { place, is_common });
+        };
         if let Some(home) = nix_conf::config_home() {
-            registries.push(home.join("nix/registry.json").to_string_lossy().into_owned());
+            add(home.join("nix/registry.json").to_string_lossy().into_owned(), false);
         }
-        registries.push("/etc/nix/registry.json".to_owned());
+        add(nix_conf::system_folder().join("registry.json").to_string_lossy().into_owned(), false);
         let global = conf.get("flake-registry");
         let global = global.unwrap_or("https://channels.nixos.org/flake-registry.json");
         if !global.is_empty() {
-            registries.push(global.to_owned());
+            add(global.to_owned(), true);
         }
         let token = |pair: &String| {
             let (host, token) = pair.split_once('=')?;
@@ -208,7 +245,19 @@ impl EvalArgs {
                 .and_then(|seconds| seconds.parse().ok())
                 .unwrap_or(defaults.tarball_ttl),
             retries: defaults.retries,
+            certificates: Self::certificates(conf),
+            allows_dirty: conf.get("allow-dirty") != Some("false"),
+            tells_dirty: conf.get("warn-dirty") != Some("false"),
         }
+    }
+}
+
+impl EvalArgs {
+    /// The file with the certificates that HTTPS trusts, where one is named.
+    fn certificates(conf: &NixConf) -> Option<PathBuf> {
+        let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        let named = conf.get("ssl-cert-file").map(str::to_owned);
+        named.or_else(|| variable("NIX_SSL_CERT_FILE")).map(PathBuf::from)
     }
 }
 
@@ -222,6 +271,17 @@ impl Surroundings {
         }
     }
 
+    /// A new evaluation, for a thread that was made by [`with_stack`].
+    pub(crate) fn start(&self) -> (Evaluation, Around) {
+        let say = |text: &str| terminal::say(text);
+        let disk = self.store_root.clone().map_or_else(DiskIo::default, DiskIo::writing_to);
+        let building = Building::new(disk, self.build_with.clone(), Box::new(say));
+        let io = Fetching::new(building, self.fetch.clone(), Box::new(say));
+        let evaluation = Evaluation::new(self.settings.clone(), Box::new(io), Box::new(say));
+        let around = Around { folder: self.folder.clone(), arguments: self.arguments.clone() };
+        (evaluation, around)
+    }
+
     /// Runs `work` with a new evaluation, and reports what went wrong.
     ///
     /// Errors: the machine does not let us.
@@ -229,18 +289,13 @@ impl Surroundings {
         self,
         work: impl FnOnce(&Evaluation, &Around, &mut Out) -> Result<(), Box<EvalError>> + Send,
     ) -> Result<Exit, Error> {
-        let Self { settings, fetch, show_trace, folder, store_root, arguments } = self;
         let run = || {
             let mut out = Out::new();
-            let say = |text: &str| note(text);
-            let disk = store_root.map_or_else(DiskIo::default, DiskIo::writing_to);
-            let io = Fetching::new(disk, fetch, Box::new(say));
-            let evaluation = Evaluation::new(settings, Box::new(io), Box::new(say));
-            let around = Around { folder, arguments };
+            let (evaluation, around) = self.start();
             let result = work(&evaluation, &around, &mut out);
             let written = out.finish();
             if let Err(error) = result {
-                note(error.render(show_trace));
+                terminal::say(&error.render(self.show_trace));
                 return Ok(Exit::Findings);
             }
             written.map(|()| Exit::Clean)
@@ -273,7 +328,15 @@ impl Around {
 
     /// A path that somebody typed, as Nix has paths.
     pub(crate) fn path(&self, typed: &Path) -> PathBuf {
-        self.folder.join(typed)
+        let mut path = PathBuf::new();
+        for part in self.folder.join(typed).components() {
+            match part {
+                Component::ParentDir => drop(path.pop()),
+                Component::CurDir => {}
+                part => path.push(part),
+            }
+        }
+        path
     }
 }
 

@@ -4,7 +4,9 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use cim_nix_base::Error;
-use cim_nix_model::{FlakeRef, RefAttr};
+use cim_nix_model::{FlakeRef, RefAttr, dubious_query};
+
+use crate::terminal::note;
 
 /// A flake and an attribute of it.
 #[derive(Clone, Debug)]
@@ -18,6 +20,15 @@ impl Installable {
     ///
     /// Errors: it is no reference to a flake, or there is no flake.
     pub(crate) fn parse(typed: &str) -> Result<Self, Error> {
+        Self::parse_typed(typed, true)
+    }
+
+    fn parse_typed(typed: &str, must_exist: bool) -> Result<Self, Error> {
+        for part in dubious_query(typed) {
+            note(format!(
+                "warning: dubious URI query '{part}' is missing equal sign '=', ignoring"
+            ));
+        }
         let (reference, _) = typed.split_once('#').unwrap_or((typed, ""));
         let path = reference.split('?').next().unwrap_or_default();
         let is_path = path.is_empty()
@@ -30,7 +41,7 @@ impl Installable {
         let broken = |error: cim_nix_model::FlakeRefError| Error::user(error.to_string());
         if is_path {
             let (found, attr) = FlakeRef::of_path(typed).map_err(broken)?;
-            return Ok(Self { flake: of_folder(path, &found)?, attr });
+            return Ok(Self { flake: of_folder(path, &found, must_exist)?, attr });
         }
         let (flake, attr) = FlakeRef::parse_with_fragment(typed).map_err(broken)?;
         // A name such as `x/y` that is no flake's id is a path, too.
@@ -38,12 +49,24 @@ impl Installable {
             Some(inner) if flake.kind() == "path" && !inner.starts_with('/') => {
                 match typed.starts_with("path:") {
                     true => absolute(inner, &flake)?,
-                    false => of_folder(inner, &flake)?,
+                    false => of_folder(inner, &flake, must_exist)?,
                 }
             }
             _ => flake,
         };
         Ok(Self { flake, attr })
+    }
+}
+
+/// Reads a reference that somebody typed: without an attribute, and to a folder that may have no
+/// flake, for whoever uses it will say so.
+///
+/// Errors: it is no reference.
+pub(crate) fn reference(typed: &str) -> Result<FlakeRef, Error> {
+    let Installable { flake, attr } = Installable::parse_typed(typed, false)?;
+    match attr.as_str() {
+        "" => Ok(flake),
+        _ => Err(Error::user(format!("unexpected fragment '{attr}' in flake reference '{typed}'"))),
     }
 }
 
@@ -59,7 +82,7 @@ fn absolute(path: &str, typed: &FlakeRef) -> Result<FlakeRef, Error> {
 
 /// The flake of a folder, or of the nearest one above that has one; in a Git repository, the files
 /// that Git knows.
-fn of_folder(path: &str, typed: &FlakeRef) -> Result<FlakeRef, Error> {
+fn of_folder(path: &str, typed: &FlakeRef, is_searched: bool) -> Result<FlakeRef, Error> {
     let failed =
         |error: std::io::Error| Error::user(format!("cannot read `{path}`")).because(error);
     let path = match path.strip_prefix("~/") {
@@ -68,16 +91,28 @@ fn of_folder(path: &str, typed: &FlakeRef) -> Result<FlakeRef, Error> {
     };
     let mut folder = path.canonicalize().map_err(failed)?;
     if folder.file_name().is_some_and(|name| name == "flake.nix") {
+        let file = folder.display().to_string();
         folder.pop();
+        note(format!(
+            "warning: Path \"{file}\" should point at the directory containing the 'flake.nix' file, not the file itself. Pretending that you meant \"{}\"",
+            folder.display()
+        ));
     }
-    let start = folder.clone();
-    while !folder.join("flake.nix").exists() {
-        if folder.join(".git").exists() || !folder.pop() {
+    let start = folder.display().to_string();
+    if !folder.join("flake.nix").exists() && is_searched {
+        note(format!("path \"{start}\" does not contain a 'flake.nix', searching up"));
+    }
+    while is_searched && !folder.join("flake.nix").exists() {
+        let hint = "to evaluate a file or an expression, use `cim-nix eval FILE` or `-E EXPR`";
+        if folder.join(".git").exists() {
             return Err(Error::user(format!(
-                "there is no flake.nix in `{}` or above",
-                start.display()
+                "path \"{start}\" is not part of a flake (neither it nor its parent directories contain a 'flake.nix' file)"
             ))
-            .hint("to evaluate a file or an expression, use `cim-nix eval FILE` or `-E EXPR`"));
+            .hint(hint));
+        }
+        if !folder.pop() {
+            let message = format!("could not find a flake.nix file in \"{start}\" or above");
+            return Err(Error::user(message).hint(hint));
         }
     }
     let repository = folder.ancestors().find(|above| above.join(".git").exists());
@@ -90,6 +125,9 @@ fn of_folder(path: &str, typed: &FlakeRef) -> Result<FlakeRef, Error> {
     attrs.remove("path");
     attrs.insert("type".to_owned(), RefAttr::Text("git".to_owned()));
     attrs.insert("url".to_owned(), text(top));
+    if top.join(".git/shallow").exists() {
+        attrs.insert("shallow".to_owned(), RefAttr::Bool(true));
+    }
     let below = folder.strip_prefix(top).unwrap_or(Path::new(""));
     if below.as_os_str().is_empty() {
     } else if attrs.contains_key("dir") {

@@ -14,8 +14,7 @@ impl NixConf {
     /// What the machine, the user and the environment say.
     pub(crate) fn load() -> Self {
         let mut conf = Self::default();
-        let folder = env::var_os("NIX_CONF_DIR").map_or(PathBuf::from("/etc/nix"), PathBuf::from);
-        conf.add_file(&folder.join("nix.conf"), true, 0);
+        conf.add_file(&system_folder().join("nix.conf"), true, 0);
         if let Ok(files) = env::var("NIX_USER_CONF_FILES") {
             for file in files.split(':').rev() {
                 conf.add_file(Path::new(file), true, 0);
@@ -84,6 +83,11 @@ impl NixConf {
         }
         words
     }
+}
+
+/// The folder of the machine's settings.
+pub(crate) fn system_folder() -> PathBuf {
+    env::var_os("NIX_CONF_DIR").map_or(PathBuf::from("/etc/nix"), PathBuf::from)
 }
 
 /// The folder of the user's settings.

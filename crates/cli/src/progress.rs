@@ -23,14 +23,21 @@ pub(crate) struct Progress {
 struct Counts {
     done: AtomicUsize,
     total: AtomicUsize,
+    /// What is counted.
+    things: &'static str,
     is_over: Mutex<bool>,
     over: Condvar,
 }
 
 impl Progress {
-    /// Shows something if `wanted` and if somebody can see it.
+    /// Counts files; shows something if `wanted` and if somebody can see it.
     pub(crate) fn new(wanted: bool) -> Self {
-        let counts = Arc::new(Counts::default());
+        Self::of("files", wanted)
+    }
+
+    /// The same for other things.
+    pub(crate) fn of(things: &'static str, wanted: bool) -> Self {
+        let counts = Arc::new(Counts { things, ..Counts::default() });
         let ticker = (wanted && io::stderr().is_terminal()).then(|| {
             let counts = Arc::clone(&counts);
             thread::Builder::new().spawn(move || tick(&counts)).ok()
@@ -70,8 +77,8 @@ fn tick(counts: &Counts) {
         if !*is_over {
             let done = thousands(counts.done.load(Ordering::Relaxed));
             let line = match counts.total.load(Ordering::Relaxed) {
-                0 => "looking for files".to_owned(),
-                total => format!("{done} of {} files", thousands(total)),
+                0 => format!("looking for {}", counts.things),
+                total => format!("{done} of {} {}", thousands(total), counts.things),
             };
             let _ = write!(io::stderr(), "\r\x1b[K{line}");
             is_shown = true;

@@ -22,6 +22,8 @@ const MAX_PICKED: usize = 64;
 const LAYER_RATIO: usize = 4;
 /// Sets of fewer names are always merged.
 const MIN_LAYERED: usize = 32;
+/// When there are so many times more names, looking each one up is faster than walking them all.
+const SPARSE: usize = 8;
 /// How many sets may lie on each other.
 const MAX_LAYERS: u32 = 8;
 
@@ -309,8 +311,10 @@ impl Layouts {
         if let Some(merge) = self.merges.borrow().get(&key) {
             return merge;
         }
-        let (mut keys, mut positions, mut picks) = (vec![], vec![], vec![]);
         let n_left = left.keys.len();
+        let n = n_left + right.keys.len();
+        let (mut keys, mut positions) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        let mut picks = Vec::with_capacity(n);
         walk(left.keys, right.keys, |symbol, pick| {
             keys.push(symbol);
             let (at, position) = match pick {
@@ -373,17 +377,26 @@ fn merge_walk(layouts: &Layouts, heap: &Heap, left: Flat, right: Flat) -> Attrs 
         layouts.large_merges.borrow_mut().insert(pair, layout);
         layout
     });
+    let (keys, under, over) = (layout.keys, left.layout.keys, right.layout.keys);
+    let is_sparse = over.len() * SPARSE < keys.len();
     let (mut l, mut r) = (0, 0);
-    let value = |&key: &Symbol| {
-        let is_left = left.layout.keys.get(l) == Some(&key);
-        l += usize::from(is_left);
-        if right.layout.keys.get(r) == Some(&key) {
+    heap.attrs_with(layout, |values| {
+        // Between two names of the right set lies a run of the left one.
+        while let Some(&key) = over.get(r) {
+            let rest = &keys[values.filled..];
+            let n = if is_sparse {
+                rest.binary_search(&key).unwrap_or(0)
+            } else {
+                rest.iter().position(|&other| other == key).unwrap_or(0)
+            };
+            values.extend(&left.values[l..l + n]);
+            l += n;
+            l += usize::from(under.get(l) == Some(&key));
+            values.push(right.values[r].get());
             r += 1;
-            return right.values[r - 1].get();
         }
-        left.values[l - 1].get()
-    };
-    heap.attrs(layout, layout.keys.iter().map(value))
+        values.extend(&left.values[l..]);
+    })
 }
 
 /// Lays a set over another; together they have `total` names.
@@ -418,20 +431,61 @@ impl Heap {
         values: impl Iterator<Item = Value>,
     ) -> Attrs {
         let n = layout.keys.len();
+        self.attrs_with(layout, |filler| {
+            for value in values.take(n) {
+                filler.push(value);
+            }
+        })
+    }
+
+    /// A set of a layout whose values `fill` writes in the layout's order.
+    #[inline]
+    pub(crate) fn attrs_with(
+        &self,
+        layout: &'static Layout,
+        fill: impl FnOnce(&mut Filler),
+    ) -> Attrs {
+        let n = layout.keys.len();
         let at = self.words(1 + n);
-        let mut filled = 0;
         // SAFETY: the words are new and enough; what the values lack is filled up.
         unsafe {
             *at = std::ptr::from_ref(layout) as u64;
-            for value in values.take(n) {
-                filled += 1;
-                *at.add(filled) = value.word();
-            }
-            while filled < n {
-                filled += 1;
-                *at.add(filled) = Value::NULL.word();
+            let mut filler = Filler { at: at.add(1).cast(), filled: 0, n };
+            fill(&mut filler);
+            while filler.filled < n {
+                filler.push(Value::NULL);
             }
             Attrs(&*at.cast::<AttrsHead>())
         }
+    }
+}
+
+/// Writes the values of a new set.
+pub(crate) struct Filler {
+    at: *mut Value,
+    filled: usize,
+    n: usize,
+}
+
+impl Filler {
+    #[inline]
+    fn push(&mut self, value: Value) {
+        debug_assert!(self.filled < self.n);
+        if self.filled < self.n {
+            // SAFETY: the set has room for `n` values.
+            unsafe { *self.at.add(self.filled) = value };
+            self.filled += 1;
+        }
+    }
+
+    #[inline]
+    fn extend(&mut self, values: &[Cell<Value>]) {
+        let n = values.len().min(self.n - self.filled);
+        // SAFETY: the set has room for so many more, and nobody else has seen it yet; cells are
+        // laid out as what they hold.
+        unsafe {
+            std::ptr::copy_nonoverlapping(values.as_ptr().cast(), self.at.add(self.filled), n);
+        }
+        self.filled += n;
     }
 }

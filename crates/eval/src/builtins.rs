@@ -21,8 +21,7 @@ use crate::symbols::Symbol;
 use crate::value::Value;
 
 pub(crate) use crate::ops::{Coercion, Text, add_numbers, arithmetic};
-pub(crate) use json::{parse as parse_json, push_json};
-pub(crate) use strings::Regex;
+pub(crate) use json::{JsonStyle, parse as parse_json, push_json};
 pub(crate) use xml::to_xml;
 
 /// A builtin function.
@@ -51,7 +50,7 @@ impl Entry {
     }
 }
 
-const PARTS: [&[Entry]; 10] = [
+static PARTS: [&[Entry]; 10] = [
     control::ENTRIES,
     data::ENTRIES,
     derivations::ENTRIES,
@@ -64,18 +63,9 @@ const PARTS: [&[Entry]; 10] = [
     strings::ENTRIES,
 ];
 
-/// The builtin of a number.
-#[inline]
-pub(crate) fn get(number: u16) -> &'static Entry {
-    let (part, at) = (number >> 8, number & 0xff);
-    &PARTS[part as usize][at as usize]
-}
-
 pub(crate) fn function(name: &str) -> Option<Value> {
-    PARTS.iter().enumerate().find_map(|(part, entries)| {
-        let at = entries.iter().position(|entry| entry.name == name)?;
-        Some(Value::builtin((part as u16) << 8 | at as u16))
-    })
+    let mut all = PARTS.iter().flat_map(|entries| *entries);
+    all.find(|entry| entry.name == name).map(Value::builtin)
 }
 
 /// The value of a builtin by its plain name.
@@ -155,6 +145,11 @@ pub(crate) fn set_up(ev: &Evaluator) {
 
 /// Names that are like the one that was not found, at most three, the nearest first.
 pub(crate) fn suggestions(name: &str, known: Vec<String>) -> Vec<String> {
+    near_names(name, known).into_iter().map(|(_, name)| name).collect()
+}
+
+/// The same with how far each is away.
+pub(crate) fn near_names(name: &str, known: Vec<String>) -> Vec<(usize, String)> {
     let mut near: Vec<(usize, String)> = known
         .into_iter()
         .map(|known| (distance(name, &known), known))
@@ -162,7 +157,7 @@ pub(crate) fn suggestions(name: &str, known: Vec<String>) -> Vec<String> {
         .collect();
     near.sort();
     near.truncate(5);
-    near.into_iter().map(|(_, name)| name).collect()
+    near
 }
 
 /// Levenshtein's distance.

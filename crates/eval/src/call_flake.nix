@@ -1,10 +1,10 @@
 # What the outputs of a flake are, given its lock file.
 #
-# lock: the lock file; source: the flake's own source; dir: its folder in that; fetch: gives the
-# source of a locked node.
-{ lock, source, dir, fetch }:
+# lock: the lock file; known: of some of its nodes, the source that was fetched and the folder in
+# it, that of the flake itself among them; fetch: gives the source of any other node.
+{ lock, known, fetch }:
 let
-  inherit (builtins) head isList mapAttrs removeAttrs substring tail;
+  inherit (builtins) head isFunction isList mapAttrs removeAttrs substring tail;
 
   # The key of the node that an input stands for: a key, or a path of inputs from the root.
   resolve = input: if isList input then walk lock.root input else input;
@@ -13,18 +13,20 @@ let
 
   load = key: node:
     let
-      isRoot = key == lock.root;
-      isRelative = !isRoot && node.locked.type == "path" && substring 0 1 node.locked.path != "/";
-      parent = nodes.${walk lock.root (node.parent or [ ])};
+      isKnown = known ? ${key};
+      isRelative =
+        !isKnown && node.locked.type or null == "path" && substring 0 1 node.locked.path != "/";
+      parent = nodes.${walk lock.root node.parent};
       sourceInfo =
-        if isRoot then source
+        if isKnown then known.${key}.sourceInfo
         else if isRelative then parent.sourceInfo
         else fetch (removeAttrs ((node.info or { }) // node.locked) [ "dir" ]);
-      start = if isRelative then "${parent.outPath}/${node.locked.path}" else sourceInfo.outPath;
-      subdir = if isRoot then dir else node.locked.dir or "";
-      outPath = if subdir == "" then start else "${start}/${subdir}";
+      below = folder: path: if path == "" then folder else folder + "/" + path;
+      start = if isRelative then below parent.outPath node.locked.path else sourceInfo.outPath;
+      outPath = below start (known.${key}.dir or node.locked.dir or "");
       inputs = mapAttrs (_: input: nodes.${resolve input}.result) (node.inputs or { });
-      outputs = (import "${outPath}/flake.nix").outputs (inputs // { self = flake; });
+      file = import (outPath + "/flake.nix");
+      outputs = file.outputs (inputs // { self = flake; });
       flake = outputs // sourceInfo // {
         inherit inputs outPath outputs sourceInfo;
         _type = "flake";
@@ -32,7 +34,9 @@ let
     in
     {
       inherit outPath sourceInfo;
-      result = if node.flake or true then flake else sourceInfo // { inherit outPath sourceInfo; };
+      result =
+        if node.flake or true then assert isFunction file.outputs; flake
+        else sourceInfo // { inherit outPath sourceInfo; };
     };
 
   nodes = mapAttrs load lock.nodes;

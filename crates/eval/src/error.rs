@@ -124,16 +124,11 @@ impl EvalError {
         }
     }
 
-    /// The failure for a name that is not among the `known` ones.
+    /// The failure for a name that is not there, with those that may have been meant.
     #[must_use]
-    pub fn missing_attribute(message: String, name: &str, known: Vec<String>) -> Self {
-        Self {
-            kind: ErrorKind::MissingAttribute,
-            message,
-            place: None,
-            trace: Vec::new(),
-            suggestions: crate::builtins::suggestions(name, known),
-        }
+    pub fn missing_attribute(message: String, suggestions: Vec<String>) -> Self {
+        let (kind, place, trace) = (ErrorKind::MissingAttribute, None, Vec::new());
+        Self { kind, message, place, trace, suggestions }
     }
 
     /// The error as Nix prints it, with all of the trace or the more telling part of it.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use crate::attrs::Attrs;
 use crate::builtins;
-use crate::code::{CallCode, Code, Expr, Lambda, Op, Pattern, Pos, Source};
+use crate::code::{CallCode, Code, Expr, FailCode, Lambda, Op, Pattern, Pos, Source};
 use crate::error::{ErrorKind, Failed, Res};
 use crate::evaluator::{Evaluator, Stop};
 use crate::symbols::{Symbol, known};
@@ -15,6 +15,9 @@ const CALLS_BETWEEN_CHECKS: u32 = 1 << 12;
 
 /// Arguments that are gathered without taking memory for them.
 const FEW: usize = 6;
+
+/// From so many thunks on, code of their own takes less memory than a capture in each.
+const MANY_CALLS: usize = 16;
 
 mod operators;
 mod selection;
@@ -102,92 +105,119 @@ impl Evaluator {
         Err(self.fail(ErrorKind::Limit, position, message))
     }
 
-    /// The value of an expression.
+    /// The value of an expression. What needs no work is met here, without a call.
+    #[inline(always)]
     pub(crate) fn eval(&self, expr: &Expr, frame: Slots, captures: Slots) -> Res {
+        let value = match *expr {
+            Expr::Const(value) => return Ok(value),
+            Expr::Slot(at, _) => frame.get(at),
+            Expr::Capture(at, _) => captures.get(at),
+            _ => return self.eval_expr(expr, frame, captures),
+        };
+        if value.is_whnf() { Ok(value) } else { self.eval_expr(expr, frame, captures) }
+    }
+
+    /// Only tells the kinds apart: each is evaluated in a function of its own, which saves no more
+    /// registers and takes no more stack than it needs.
+    fn eval_expr(&self, expr: &Expr, frame: Slots, captures: Slots) -> Res {
         match *expr {
             Expr::Const(value) => Ok(value),
             Expr::Shared(value) => self.force(value),
             Expr::Failed => Err(Failed),
-            Expr::Slot(at, position) => {
-                let value = frame.get(at);
-                if value.is_whnf() {
-                    return Ok(value);
-                }
-                let value =
-                    self.force(value).map_err(|failed| self.at_recursion(failed, position))?;
-                frame.set(at, value);
-                Ok(value)
-            }
-            Expr::Capture(at, position) => {
-                let value = captures.get(at);
-                if value.is_whnf() {
-                    return Ok(value);
-                }
-                let value =
-                    self.force(value).map_err(|failed| self.at_recursion(failed, position))?;
-                captures.set(at, value);
-                Ok(value)
-            }
+            Expr::Slot(at, position) => self.eval_place(frame, at, position),
+            Expr::Capture(at, position) => self.eval_place(captures, at, position),
             Expr::Call(call) => self.eval_call(call, frame, captures),
             Expr::Select1(select) => self.eval_select1(select, frame, captures),
             Expr::Binary(binary) => self.eval_binary(binary, frame, captures),
-            Expr::If(code) => {
-                let condition = match self.eval(&code.condition, frame, captures) {
-                    Ok(value) if value.as_bool().is_some() => value == Value::TRUE,
-                    other => {
-                        let text = "while evaluating a branch condition";
-                        return Err(self.no_bool(other, code.position, text));
-                    }
-                };
-                let branch = if condition { &code.consequence } else { &code.alternative };
-                self.eval(branch, frame, captures)
-            }
-            Expr::Let(code) => {
-                self.bind(code.bindings, frame, captures);
-                self.eval(&code.body, frame, captures)
+            Expr::If(_) | Expr::Let(_) | Expr::With(_) | Expr::Assert(_) => {
+                self.eval_block(expr, frame, captures)
             }
             Expr::Lambda(lambda) => Ok(self.closure(lambda, frame, captures).value()),
             Expr::Attrs(code) => self.eval_set(code, frame, captures),
-            Expr::List(elements) => {
-                let values = elements.iter().map(|element| self.delay(element, frame, captures));
-                Ok(self.heap.list_from(elements.len(), values))
-            }
+            Expr::List(&elements) => self.eval_list(elements, frame, captures),
             Expr::Join(code) => self.eval_join(code, frame, captures),
             Expr::Add(code) => self.eval_add(code, frame, captures),
             Expr::WithName(name) => self.eval_with_name(name, frame, captures),
             Expr::Has(code) => self.eval_has(code, frame, captures),
             Expr::Select(code) => self.eval_select(code, frame, captures),
-            Expr::With(code) => {
-                frame.set(code.slot, self.delay(&code.namespace, frame, captures));
-                self.eval(&code.body, frame, captures)
-            }
-            Expr::Not(&(inner, position)) => {
-                let value = self.eval(&inner, frame, captures);
-                match value.ok().and_then(Value::as_bool) {
-                    Some(value) => Ok(Value::bool(!value)),
-                    None => {
-                        Err(self.no_bool(value, position, "in the argument of the not operator"))
-                    }
-                }
-            }
-            Expr::Negate(&(inner, position)) => {
-                let value = self.eval(&inner, frame, captures);
-                let zero = self.heap.int(0);
-                let result =
-                    value.and_then(|value| builtins::arithmetic(self, Op::Sub, zero, value));
-                result.map_err(|failed| {
-                    self.trace(failed, position, "while calling the 'sub' builtin")
-                })
-            }
-            Expr::Assert(code) => self.eval_assert(code, frame, captures),
+            Expr::Not(code) => self.eval_not(code, frame, captures),
+            Expr::Negate(code) => self.eval_negate(code, frame, captures),
             Expr::JoinPath(code) => self.eval_path(code, frame, captures),
             Expr::Position(position) => Ok(self.position_value(position)),
             Expr::Thunk(code) => self.eval_code(code, frame, captures),
-            Expr::Fail(code) => {
-                let message = String::from_utf8_lossy(code.message).into_owned();
-                Err(self.fail(ErrorKind::Other, code.position, message))
+            Expr::Fail(code) => Err(self.fail_as_told(code)),
+        }
+    }
+
+    /// What ends in an expression that is evaluated in the same frame.
+    #[inline(never)]
+    fn eval_block(&self, mut expr: &Expr, frame: Slots, captures: Slots) -> Res {
+        loop {
+            match *expr {
+                Expr::If(code) => {
+                    let condition = self.eval(&code.condition, frame, captures);
+                    expr = match condition {
+                        Ok(Value::TRUE) => &code.consequence,
+                        Ok(Value::FALSE) => &code.alternative,
+                        other => {
+                            let text = "while evaluating a branch condition";
+                            return Err(self.no_bool(other, code.position, text));
+                        }
+                    };
+                }
+                Expr::Let(code) => {
+                    self.bind(code.bindings, frame, captures);
+                    expr = &code.body;
+                }
+                Expr::With(code) => {
+                    frame.set(code.slot, self.delay(&code.namespace, frame, captures));
+                    expr = &code.body;
+                }
+                Expr::Assert(code) => {
+                    self.check_assertion(code, frame, captures)?;
+                    expr = &code.body;
+                }
+                _ => return self.eval(expr, frame, captures),
             }
         }
+    }
+
+    #[inline(never)]
+    fn eval_list(&self, elements: &'static [Expr], frame: Slots, captures: Slots) -> Res {
+        let values = elements.iter().map(|element| self.delay(element, frame, captures));
+        Ok(self.heap.list_from(elements.len(), values))
+    }
+
+    #[inline(never)]
+    fn eval_not(&self, code: &'static (Expr, Pos), frame: Slots, captures: Slots) -> Res {
+        match self.eval(&code.0, frame, captures) {
+            Ok(Value::TRUE) => Ok(Value::FALSE),
+            Ok(Value::FALSE) => Ok(Value::TRUE),
+            other => Err(self.no_bool(other, code.1, "in the argument of the not operator")),
+        }
+    }
+
+    #[inline(never)]
+    fn eval_negate(&self, code: &'static (Expr, Pos), frame: Slots, captures: Slots) -> Res {
+        let value = self.eval(&code.0, frame, captures);
+        let zero = self.heap.int(0);
+        let result = value.and_then(|value| builtins::arithmetic(self, Op::Sub, zero, value));
+        result.map_err(|failed| self.trace(failed, code.1, "while calling the 'sub' builtin"))
+    }
+
+    #[cold]
+    fn fail_as_told(&self, code: &FailCode) -> Failed {
+        let message = String::from_utf8_lossy(code.message).into_owned();
+        self.fail(ErrorKind::Other, code.position, message)
+    }
+
+    /// The value of a variable, which takes the place of its thunk.
+    #[inline(never)]
+    fn eval_place(&self, slots: Slots, at: u32, position: Pos) -> Res {
+        let value =
+            self.force(slots.get(at)).map_err(|failed| self.at_recursion(failed, position))?;
+        slots.set(at, value);
+        Ok(value)
     }
 
     /// Infinite recursion is reported at the variable that closed the circle.
@@ -273,6 +303,7 @@ impl Evaluator {
 
     // Calls.
 
+    #[inline(never)]
     fn eval_call(&self, call: &'static CallCode, frame: Slots, captures: Slots) -> Res {
         let function = self.eval(&call.function, frame, captures)?;
         let n = call.arguments.len();
@@ -288,12 +319,24 @@ impl Evaluator {
                 return self.enter(closure, lambda, own, call.position);
             }
         }
-        if let Some(number) = function.as_builtin() {
-            let builtin = builtins::get(number);
-            if builtin.arity == n {
-                return self.call_builtin_now(number, call, frame, captures);
-            }
+        if let Some(builtin) = function.as_builtin()
+            && builtin.arity == n
+        {
+            return self.call_builtin_now(builtin, call, frame, captures);
         }
+        self.call_anything(function, call, frame, captures)
+    }
+
+    /// Calls with more or fewer arguments than the function takes, and calls of sets.
+    #[inline(never)]
+    fn call_anything(
+        &self,
+        function: Value,
+        call: &'static CallCode,
+        frame: Slots,
+        captures: Slots,
+    ) -> Res {
+        let n = call.arguments.len();
         let mut few = [Value::NULL; FEW];
         if n <= FEW {
             for (place, argument) in few.iter_mut().zip(call.arguments) {
@@ -308,14 +351,14 @@ impl Evaluator {
 
     /// Calls a builtin; arguments that it needs anyway are evaluated without a thunk. What fails
     /// there fails again where the builtin asks for it, so that it can say what it was for.
+    #[inline(never)]
     fn call_builtin_now(
         &self,
-        number: u16,
+        builtin: &'static builtins::Entry,
         call: &'static CallCode,
         frame: Slots,
         captures: Slots,
     ) -> Res {
-        let builtin = builtins::get(number);
         let mut arguments = [Value::NULL; FEW];
         let mut has_failed = false;
         for (at, argument) in call.arguments.iter().enumerate() {
@@ -497,8 +540,7 @@ impl Evaluator {
                     function = self.enter(closure, lambda, own, position)?;
                     rest = &rest[n..];
                 }
-                Kind::Builtin(number) => {
-                    let builtin = builtins::get(number);
+                Kind::Builtin(builtin) => {
                     if rest.len() < builtin.arity {
                         return Ok(self.heap.partial(function, &[], rest));
                     }
@@ -539,9 +581,7 @@ impl Evaluator {
 
     /// The thunk of a call that is made when it is needed.
     pub(crate) fn lazy_apply(&self, function: Value, arguments: &[Value]) -> Value {
-        let Some(code) = self.apply_codes[arguments.len() - 1].get() else {
-            unreachable!("the code for one and two arguments is made with the evaluator")
-        };
+        let code = self.apply_code(arguments.len());
         let thunk = self.heap.thunk(code);
         let slots = thunk.captures();
         slots.set(0, function);
@@ -549,6 +589,47 @@ impl Evaluator {
             slots.set(at as u32 + 1, argument);
         }
         thunk.value()
+    }
+
+    fn apply_code(&self, n_arguments: usize) -> &'static Code {
+        let Some(code) = self.apply_codes[n_arguments - 1].get() else {
+            unreachable!("the code for one and two arguments is made with the evaluator")
+        };
+        code
+    }
+
+    /// Makes `n` thunks of calls of one function with so many arguments each. If they are many, the
+    /// function is part of their code instead of a capture of each.
+    pub(crate) fn lazy_calls<const N: usize>(
+        &self,
+        function: Value,
+        n: usize,
+    ) -> impl Fn([Value; N]) -> Value + '_ {
+        let own = (n >= MANY_CALLS).then(|| {
+            let shared = self.apply_code(N);
+            let Expr::Call(call) = shared.body else { unreachable!("the code of calls is a call") };
+            let function = match function.is_whnf() {
+                true => Expr::Const(function),
+                false => Expr::Shared(function),
+            };
+            // The arguments are captures 1 and up there, and 0 and up here.
+            let arguments = self.heap.keep_with(N, |at| Expr::Capture(at as u32, 0));
+            let call =
+                self.heap.keep_any(CallCode { function, arguments, position: call.position });
+            let captures = &shared.captures[..N];
+            self.heap.keep_any(Code { captures, n_slots: 0, body: Expr::Call(call) })
+        });
+        move |arguments| match own {
+            Some(code) => {
+                let thunk = self.heap.thunk(code);
+                let slots = thunk.captures();
+                for (at, argument) in arguments.into_iter().enumerate() {
+                    slots.set(at as u32, argument);
+                }
+                thunk.value()
+            }
+            None => self.lazy_apply(function, &arguments),
+        }
     }
 
     // Attributes.

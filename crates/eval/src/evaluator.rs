@@ -1,6 +1,6 @@
 //! The evaluator: everything that one evaluation has in common.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,7 +20,9 @@ use crate::error::{ErrorKind, EvalError, Failed, Failure, Frame, Place, Res, Ste
 use crate::heap::Heap;
 use crate::io::{FileKind, Io};
 use crate::load::Lints;
+use crate::parses::{Parsed, SharedParses};
 use crate::paths;
+use crate::regex::Regex;
 use crate::stack::Stack;
 use crate::store::Known;
 use crate::symbols::{Symbol, Symbols, known};
@@ -59,6 +61,8 @@ pub struct Settings {
     pub is_pure: bool,
     /// Seconds since 1970 for `builtins.currentTime`.
     pub current_time: i64,
+    /// Parsed files that other evaluations use, too.
+    pub parses: Option<SharedParses>,
 }
 
 /// A flag that another thread sets to stop an evaluation.
@@ -110,6 +114,7 @@ impl Default for Settings {
             store_dir: "/nix/store".to_owned(),
             is_pure: false,
             current_time: 0,
+            parses: None,
         }
     }
 }
@@ -120,7 +125,38 @@ pub(crate) struct SourceText {
     pub(crate) origin: Rc<str>,
     /// The file, if it is one; `origin` is how people know it.
     pub(crate) file: Option<Rc<[u8]>>,
-    pub(crate) text: Box<str>,
+    pub(crate) text: Kept,
+    /// Where its lines begin, once somebody asked.
+    pub(crate) lines: OnceCell<LineIndex>,
+}
+
+/// Where something stands in a text.
+pub(crate) struct Spot {
+    /// The file, if the text is one.
+    pub(crate) file: Option<Rc<[u8]>>,
+    /// From 1 on.
+    pub(crate) line: u32,
+    /// From 1 on.
+    pub(crate) column: u32,
+}
+
+/// A text that is one's own, or one of a file that others use, too.
+pub(crate) enum Kept {
+    Own(Box<str>),
+    Shared(Arc<Parsed>),
+}
+
+impl SourceText {
+    fn text(&self) -> &str {
+        match &self.text {
+            Kept::Own(text) => text,
+            Kept::Shared(parsed) => parsed.parse.tree.text(),
+        }
+    }
+
+    fn lines(&self) -> &LineIndex {
+        self.lines.get_or_init(|| LineIndex::new(self.text()))
+    }
 }
 
 /// One evaluation: its values, its code and what it has read.
@@ -138,6 +174,7 @@ pub(crate) struct Evaluator {
     pub(crate) missing_entries: RefCell<std::collections::BTreeSet<String>>,
     pub(crate) warnings: Box<dyn Fn(&str)>,
     pub(crate) parser: RefCell<Parser>,
+    pub(crate) lowerer: RefCell<Lowerer>,
     pub(crate) sources: RefCell<Vec<SourceText>>,
     pub(crate) next_position: Cell<Pos>,
     failure: RefCell<Option<Box<Failure>>>,
@@ -156,9 +193,11 @@ pub(crate) struct Evaluator {
     /// Paths that were copied to the store.
     pub(crate) copied: RefCell<FxHashMap<Vec<u8>, Str>>,
     derivation_function: Cell<Option<Value>>,
+    /// What names stand for in this evaluation alone.
+    pub(crate) registry: RefCell<cim_nix_model::Registry>,
     /// Sources that were fetched.
     pub(crate) fetched: RefCell<FxHashMap<String, Rc<crate::fetching::Tree>>>,
-    pub(crate) regexes: RefCell<FxHashMap<Vec<u8>, Rc<builtins::Regex>>>,
+    pub(crate) regexes: RefCell<FxHashMap<Vec<u8>, Rc<Regex>>>,
 }
 
 impl Evaluator {
@@ -180,6 +219,7 @@ impl Evaluator {
             missing_entries: RefCell::default(),
             warnings: warn,
             parser: RefCell::default(),
+            lowerer: RefCell::default(),
             sources: RefCell::default(),
             next_position: Cell::new(1),
             failure: RefCell::default(),
@@ -193,6 +233,7 @@ impl Evaluator {
             derivations: RefCell::default(),
             copied: RefCell::default(),
             derivation_function: Cell::new(None),
+            registry: RefCell::default(),
             fetched: RefCell::default(),
             regexes: RefCell::default(),
         };
@@ -238,13 +279,32 @@ impl Evaluator {
     /// Evaluates a file once.
     pub(crate) fn import(&self, path: &[u8], position: Pos) -> Res {
         let path = self.resolve_file(path);
-        if let Some(&value) = self.imports.borrow().get(&path) {
-            return self.force(value);
-        }
-        let code = self.load_file(&path, None, position)?;
-        let value = self.heap.thunk(code).value();
-        self.imports.borrow_mut().insert(path, value);
+        let value = self.imported(&path, position)?;
+        self.force(value).map_err(|failed| self.in_file(failed, &path))
+    }
+
+    /// The same without a word about the file if it fails.
+    pub(crate) fn import_silently(&self, path: &[u8], position: Pos) -> Res {
+        let path = self.resolve_file(path);
+        let value = self.imported(&path, position)?;
         self.force(value)
+    }
+
+    fn imported(&self, path: &[u8], position: Pos) -> Res {
+        if let Some(&value) = self.imports.borrow().get(path) {
+            return Ok(value);
+        }
+        let code = self.load_file(path, None, position)?;
+        let value = self.heap.thunk(code).value();
+        self.imports.borrow_mut().insert(path.to_vec(), value);
+        Ok(value)
+    }
+
+    #[cold]
+    pub(crate) fn in_file(&self, failed: Failed, path: &[u8]) -> Failed {
+        let shown = self.world.shown(path);
+        let shown = String::from_utf8_lossy(shown.as_deref().unwrap_or(path));
+        self.trace(failed, 0, format!("while evaluating the file '{shown}':"))
     }
 
     /// Forgets files, copies and sources.
@@ -313,7 +373,16 @@ impl Evaluator {
             // What the evaluation itself refuses says all there is to say.
             _ if error.get_ref().is_some() => error.to_string(),
             std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
-                format!("path '{name}' does not exist")
+                match self.world.shown(path) {
+                    // Trees of commits are no paths.
+                    Some(shown) if shown.starts_with("«".as_bytes()) => {
+                        format!("'{}' does not exist", String::from_utf8_lossy(&shown))
+                    }
+                    Some(shown) => {
+                        format!("path '{}' does not exist", String::from_utf8_lossy(&shown))
+                    }
+                    None => format!("path '{name}' does not exist"),
+                }
             }
             // Where Nix notices it.
             std::io::ErrorKind::IsADirectory => "read of 4096 bytes: Is a directory".to_owned(),
@@ -328,7 +397,7 @@ impl Evaluator {
             return Ok(function);
         }
         let text = include_str!("derivation.nix");
-        let code = self.load(text.into(), "«nix-internal»/derivation-internal.nix", None, None)?;
+        let code = self.load_internal(text, "derivation-internal.nix")?;
         let function = self.force(self.heap.thunk(code).value())?;
         self.derivation_function.set(Some(function));
         Ok(function)
@@ -464,11 +533,11 @@ impl Evaluator {
 
     pub(crate) fn place(&self, position: Pos) -> Option<Place> {
         self.source_at(position, |source| {
-            let lines = LineIndex::new(&source.text);
-            let at = lines.position(&source.text, position - source.base);
+            let lines = source.lines();
+            let at = lines.position(source.text(), position - source.base);
             let line = |number: u32| {
-                let range = lines.line_range(&source.text, number)?;
-                let text = source.text[range.as_usize()].trim_end_matches(['\n', '\r']);
+                let range = lines.line_range(source.text(), number)?;
+                let text = source.text()[range.as_usize()].trim_end_matches(['\n', '\r']);
                 Some(Arc::from(text))
             };
             let before = at.line.checked_sub(1).and_then(line);
@@ -481,6 +550,13 @@ impl Evaluator {
         })
     }
 
+    pub(crate) fn spot(&self, position: Pos) -> Option<Spot> {
+        self.source_at(position, |source| {
+            let at = source.lines().position(source.text(), position - source.base);
+            Spot { file: source.file.clone(), line: at.line + 1, column: at.column + 1 }
+        })
+    }
+
     /// `file:line:column`, for messages.
     pub(crate) fn place_text(&self, position: Pos) -> Option<String> {
         let place = self.place(position)?;
@@ -489,12 +565,13 @@ impl Evaluator {
 
     /// The set that `unsafeGetAttrPos` gives.
     pub(crate) fn position_value(&self, position: Pos) -> Value {
-        let file = self.source_at(position, |source| source.file.clone()).flatten();
-        let (Some(file), Some(place)) = (file, self.place(position)) else { return Value::NULL };
+        let Some(Spot { file: Some(file), line, column }) = self.spot(position) else {
+            return Value::NULL;
+        };
         self.attrs(&mut [
             (known::FILE, 0, self.heap.string(&file)),
-            (known::LINE, 0, self.heap.int(i64::from(place.line))),
-            (known::COLUMN, 0, self.heap.int(i64::from(place.column))),
+            (known::LINE, 0, self.heap.int(i64::from(line))),
+            (known::COLUMN, 0, self.heap.int(i64::from(column))),
         ])
     }
 
@@ -503,7 +580,7 @@ impl Evaluator {
         use cim_nix_semantics::{Expr, ExprId, print};
 
         let (text, base, origin) = self.source_at(position, |source| {
-            (source.text.clone(), source.base, source.origin.clone())
+            (Box::<str>::from(source.text()), source.base, source.origin.clone())
         })?;
         let parse = Parser::default().parse(text);
         let ir = Lowerer::default().lower(&parse.tree);
@@ -547,13 +624,12 @@ impl Evaluator {
             Kind::List(_) => "a list",
             Kind::Attrs(_) => "a set",
             Kind::Closure(_) => "a function",
-            Kind::Builtin(number) => {
-                let name = builtins::get(number).name;
-                return format!("the built-in function '{name}'").into();
+            Kind::Builtin(builtin) => {
+                return format!("the built-in function '{}'", builtin.name).into();
             }
             Kind::Partial(partial) => match partial.function().as_builtin() {
-                Some(number) => {
-                    let name = builtins::get(number).name;
+                Some(builtin) => {
+                    let name = builtin.name;
                     return format!("the partially applied built-in function '{name}'").into();
                 }
                 None => "a function",

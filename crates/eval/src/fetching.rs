@@ -1,20 +1,24 @@
-//! Sources from elsewhere: `fetchTree` and its kin, and the outputs of flakes.
+//! Sources from elsewhere: `fetchTree` and its kin.
 
 use std::rc::Rc;
 
 use cim_nix_model::{
-    FlakeRef, Hash, HashFormat, HashKind, Method, RefAttr, RefAttrs, References, date_digits,
+    FlakeRef, Hash, HashFormat, HashKind, Method, RefAttr, RefAttrs, References, Registries,
+    date_digits,
 };
 
 use crate::code::Pos;
 use crate::error::{ErrorKind, Failed, Res};
 use crate::evaluator::Evaluator;
+use crate::io::Fetched;
 use crate::symbols::Symbol;
 use crate::value::{Kind, Value};
 
 /// A source that was fetched and stands in the store.
 pub(crate) struct Tree {
     pub(crate) store_path: String,
+    /// The reference with names looked up in registries.
+    pub(crate) resolved: FlakeRef,
     pub(crate) source: FlakeRef,
 }
 
@@ -49,21 +53,29 @@ impl Evaluator {
     pub(crate) fn fetch_source(
         &self,
         source: &FlakeRef,
+        registries: Registries,
         shows_store: bool,
         position: Pos,
     ) -> Res<Rc<Tree>> {
         let name = source.text("name").unwrap_or("source");
-        let key = format!("{source} {name} {shows_store}");
+        // Not the URL: that of a file and that of the archive in it are the same.
+        let key = format!("{} {shows_store}", source.to_json());
         if let Some(known) = self.fetched.borrow().get(&key) {
             return Ok(known.clone());
         }
         let mut resolved = source.clone();
         if source.kind() == "indirect" {
-            let found = self.world.io().resolve(source);
+            let found = self.resolve_reference(source, registries);
             resolved = found.map_err(|message| self.fail(ErrorKind::Io, position, message))?;
         }
-        let fetched = self.world.io().fetch(&resolved);
-        let fetched = fetched.map_err(|message| self.fail(ErrorKind::Io, position, message))?;
+        let fetched = match self.fetched_before(&resolved) {
+            Some(fetched) => Ok(fetched),
+            None => self.world.io().fetch(&resolved.clone().with_dir("")),
+        };
+        let fetched = fetched.map_err(|message| {
+            let failed = self.fail(ErrorKind::Io, position, message);
+            self.trace(failed, 0, format!("while fetching the input '{resolved}'"))
+        })?;
         let nowhere = self.world.nowhere();
         let (real, shown) = (fetched.path, fetched.shown);
         self.world.mount(&nowhere, real.clone(), shown.clone(), fetched.tracked.as_ref());
@@ -94,15 +106,37 @@ impl Evaluator {
         let shown = if shows_store { store_path.clone() } else { shown };
         self.world.mount(&store_path, real, shown, fetched.tracked.as_ref());
         self.keep_source(nowhere.as_bytes(), &store_path, position)?;
-        let tree = Rc::new(Tree { store_path, source: locked });
+        let tree = Rc::new(Tree { store_path, resolved, source: locked });
         self.fetched.borrow_mut().insert(key, tree.clone());
         Ok(tree)
     }
 
+    /// A path in the store that is that of a source which was fetched, but need not be there.
+    fn fetched_before(&self, source: &FlakeRef) -> Option<Fetched> {
+        let path = source.text("path").filter(|_| source.kind() == "path")?;
+        let (path, shown, tracked) = self.world.fetched(path.as_bytes())?;
+        let mut source = source.clone().with_dir("");
+        source.remove("narHash");
+        if source.number("lastModified").is_none() {
+            source.set("lastModified", RefAttr::Number(0));
+        }
+        Some(Fetched { path, shown, source, tracked })
+    }
+
     /// The set that stands for a fetched source.
     fn tree_value(&self, tree: &Tree, is_git: bool) -> Value {
+        self.source_value(&tree.store_path, &tree.source, is_git, false)
+    }
+
+    /// The same of a source at a store path; what is changed has no revision.
+    pub(crate) fn source_value(
+        &self,
+        store_path: &str,
+        source: &FlakeRef,
+        is_git: bool,
+        is_changed: bool,
+    ) -> Value {
         let mut attrs = RefAttrs::new();
-        let source = &tree.source;
         let mut add = |name: &str, value: RefAttr| {
             attrs.insert(name.to_owned(), value);
         };
@@ -112,7 +146,8 @@ impl Evaluator {
         if source.kind() == "git" || is_git {
             add("submodules", RefAttr::Bool(source.is_set("submodules")));
         }
-        if let Some(rev) = source.text("rev") {
+        if is_changed {
+        } else if let Some(rev) = source.text("rev") {
             add("rev", text(rev));
             add("shortRev", text(&rev[..rev.len().min(7)]));
         } else if is_git {
@@ -125,6 +160,7 @@ impl Evaluator {
             }
         }
         match source.number("revCount") {
+            _ if is_changed => {}
             Some(count) => add("revCount", RefAttr::Number(count)),
             None if is_git => add("revCount", RefAttr::Number(0)),
             None => {}
@@ -138,7 +174,7 @@ impl Evaluator {
             .into_iter()
             .map(|(name, value)| (self.symbol(name.as_bytes()), 0, value))
             .collect();
-        let path = self.store_string(&tree.store_path).value();
+        let path = self.store_string(store_path).value();
         members.push((self.symbol(b"outPath"), 0, path));
         self.attrs(&mut members)
     }
@@ -186,9 +222,11 @@ impl Evaluator {
             if let Some(path) = url.strip_prefix("file:")
                 && !path.starts_with('/')
             {
-                return Err(self.refuse(format!(
+                let failed = self.refuse(format!(
                     "tarball '{url}' must use an absolute path. The 'file' scheme does not support relative paths."
-                )));
+                ));
+                let what = format!("while fetching the input '{source}'");
+                return Err(self.trace(failed, 0, what));
             }
         }
         if self.world.is_pure() && !source.is_locked() {
@@ -212,7 +250,7 @@ impl Evaluator {
         let source = source.map_err(|error| self.refuse(error.to_string()))?;
         source.to_url().map_err(|error| self.refuse(error.to_string()))?;
         let source = self.checked_source(source, builtin, position)?;
-        let tree = self.fetch_source(&source, false, position)?;
+        let tree = self.fetch_source(&source, Registries::Common, false, position)?;
         Ok(self.tree_value(&tree, false))
     }
 
@@ -276,10 +314,12 @@ impl Evaluator {
             attrs.remove("rev");
         }
         // As in Nix, the older builtin leaves out what `export-ignore` says.
-        attrs.entry("exportIgnore".to_owned()).or_insert(RefAttr::Bool(true));
+        if attrs.get("submodules") != Some(&RefAttr::Bool(true)) {
+            attrs.entry("exportIgnore".to_owned()).or_insert(RefAttr::Bool(true));
+        }
         let source = FlakeRef::from_attrs(attrs).map_err(|e| self.refuse(e.to_string()))?;
         let source = self.checked_source(source, "fetchGit", position)?;
-        let tree = self.fetch_source(&source, false, position)?;
+        let tree = self.fetch_source(&source, Registries::Common, false, position)?;
         Ok(self.tree_value(&tree, true))
     }
 
@@ -418,7 +458,7 @@ impl Evaluator {
             attrs.insert("name".to_owned(), text(name));
             let source = FlakeRef::from_attrs(attrs).map_err(|e| self.refuse(e.to_string()))?;
             let source = self.checked_source(source, "fetchTarball", position)?;
-            let tree = self.fetch_source(&source, true, position)?;
+            let tree = self.fetch_source(&source, Registries::None, true, position)?;
             return Ok(self.store_string(&tree.store_path).value());
         }
         let no_references = References::new();
@@ -451,140 +491,5 @@ impl Evaluator {
         self.refuse(format!(
             "hash mismatch in file downloaded from '{url}':\n  specified: sha256:{wanted}\n  got:       sha256:{got}"
         ))
-    }
-
-    /// The outputs of a flake, with its inputs and source, as `builtins.getFlake` gives them.
-    pub(crate) fn flake_value(&self, reference: &FlakeRef, position: Pos) -> Res {
-        let tree = self.fetch_source(reference, false, position)?;
-        let dir = reference.dir();
-        let folder = match dir {
-            "" => tree.store_path.clone(),
-            dir => format!("{}/{dir}", tree.store_path),
-        };
-        let shown = self.world.shown(folder.as_bytes()).unwrap_or_default();
-        let shown = String::from_utf8_lossy(&shown).trim_end_matches('/').to_owned();
-        let file = format!("{folder}/flake.nix");
-        if self
-            .world
-            .link_kind(file.as_bytes())
-            .is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
-        {
-            let message = format!(
-                "path '{shown}' is not a flake (because it doesn't contain a 'flake.nix' file)"
-            );
-            return Err(self.fail(ErrorKind::Io, position, message));
-        }
-        let flake = self.import(file.as_bytes(), position)?;
-        let lock_path = format!("{folder}/flake.lock");
-        let lock = match self.world.read(lock_path.as_bytes()) {
-            Ok(bytes) => crate::builtins::parse_json(self, &bytes, position).map_err(|failed| {
-                self.trace(failed, 0, format!("while parsing the lock file '{shown}/flake.lock'"))
-            })?,
-            Err(_) => {
-                let text = "{ nodes.root = { }; root = \"root\"; version = 7; }";
-                let code = self.load(text.into(), "«no lock file»", Some(b"/"), None)?;
-                self.force(self.heap.thunk(code).value())?
-            }
-        };
-        self.check_flake(flake, lock, &shown, reference, position)?;
-        let code = self.load(
-            include_str!("call_flake.nix").into(),
-            "«nix-internal»/call-flake.nix",
-            Some(b"/"),
-            None,
-        )?;
-        let function = self.force(self.heap.thunk(code).value())?;
-        let fetch = crate::builtins::function("fetchFinalTree").unwrap_or(Value::NULL);
-        let argument = self.attrs(&mut [
-            (self.symbol(b"lock"), 0, lock),
-            (self.symbol(b"source"), 0, self.tree_value(&tree, false)),
-            (self.symbol(b"dir"), 0, self.heap.string(dir.as_bytes())),
-            (self.symbol(b"fetch"), 0, fetch),
-        ]);
-        self.apply(function, &[argument], 0)
-    }
-
-    /// Refuses a flake with unknown attributes, without outputs, or with inputs that its lock file
-    /// does not have.
-    fn check_flake(
-        &self,
-        flake: Value,
-        lock: Value,
-        shown: &str,
-        reference: &FlakeRef,
-        position: Pos,
-    ) -> Res<()> {
-        let Some(set) = flake.as_attrs() else {
-            let message = format!("file '{shown}/flake.nix' must be an attribute set");
-            return Err(self.fail(ErrorKind::Type, position, message));
-        };
-        for (name, _) in self.members(set) {
-            if !matches!(
-                name.as_str(),
-                "description" | "inputs" | "outputs" | "nixConfig" | "edition"
-            ) {
-                let at = set.find(self.symbol(name.as_bytes())).map_or(0, |found| found.position);
-                let place = self.place_text(at).unwrap_or_default();
-                let message = format!(
-                    "flake '{reference}' has an unsupported attribute '{name}', at {place}"
-                );
-                return Err(self.fail(ErrorKind::Other, 0, message));
-            }
-        }
-        let member = |name: &[u8]| set.get(self.symbol(name));
-        let Some(outputs) = member(b"outputs") else {
-            let message = format!("flake '{reference}' lacks attribute 'outputs'");
-            return Err(self.fail(ErrorKind::MissingAttribute, 0, message));
-        };
-        let outputs = self.force(outputs)?;
-        let Some(closure) = outputs.as_closure() else {
-            return Err(self.expected("a function", outputs, position));
-        };
-        let mut wanted: Vec<String> = Vec::new();
-        if let Some(inputs) = member(b"inputs") {
-            wanted.extend(self.members(self.set(inputs, position)?).into_iter().map(|m| m.0));
-        }
-        if let Some(pattern) = closure.lambda().pattern {
-            let formals = pattern.formals.iter().filter(|formal| formal.default.is_none());
-            wanted.extend(formals.map(|formal| self.name(formal.symbol)));
-        }
-        let known = self.locked_inputs(lock, position)?;
-        match wanted.iter().find(|name| *name != "self" && !known.contains(name)) {
-            None => Ok(()),
-            Some(name) => {
-                let message = format!(
-                    "input '{name}' of flake '{reference}' is not in its lock file\nLock it first, with `nix flake lock {shown}`."
-                );
-                Err(self.fail(ErrorKind::Other, 0, message))
-            }
-        }
-    }
-
-    /// The names of the inputs of the lock file's root.
-    fn locked_inputs(&self, lock: Value, position: Pos) -> Res<Vec<String>> {
-        let lock = self.set(lock, position)?;
-        let version = lock.get(self.symbol(b"version"));
-        if let Some(version) = version
-            && !matches!(self.force(version)?.as_small_int(), Some(5..=7))
-        {
-            let message = "the lock file has an unsupported version; versions 5 to 7 are known";
-            return Err(self.fail(ErrorKind::Other, position, message));
-        }
-        let missing = |what: &str| {
-            self.fail(ErrorKind::Other, position, format!("the lock file has no '{what}'"))
-        };
-        let part = |set: crate::attrs::Attrs, name: &[u8]| set.get(self.symbol(name));
-        let nodes = part(lock, b"nodes").ok_or_else(|| missing("nodes"))?;
-        let nodes = self.set(nodes, position)?;
-        let root = part(lock, b"root").ok_or_else(|| missing("root"))?;
-        let root = self.plain_string(root, position)?;
-        let root = part(nodes, root.bytes()).ok_or_else(|| missing("root node"))?;
-        match part(self.set(root, position)?, b"inputs") {
-            None => Ok(Vec::new()),
-            Some(inputs) => {
-                let inputs = self.set(inputs, position)?;
-                Ok(self.members(inputs).into_iter().map(|member| member.0).collect())
-            }
-        }
     }
 }

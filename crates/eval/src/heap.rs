@@ -156,6 +156,22 @@ impl Heap {
         unsafe { std::slice::from_raw_parts(place, n) }
     }
 
+    /// The same for `n` values that are made one by one; making them may take memory, too.
+    pub(crate) fn keep_with<T>(&self, n: usize, mut make: impl FnMut(usize) -> T) -> &'static [T] {
+        const { assert!(align_of::<T>() <= 8 && !std::mem::needs_drop::<T>()) };
+        if n == 0 {
+            return &[];
+        }
+        let place = self.words((n * size_of::<T>()).div_ceil(8)).cast::<T>();
+        for at in 0..n {
+            let value = make(at);
+            // SAFETY: the place is new and has room for all of them.
+            unsafe { place.add(at).write(value) };
+        }
+        // SAFETY: they were all written, and live as long as the heap.
+        unsafe { std::slice::from_raw_parts(place, n) }
+    }
+
     /// Keeps a slice for the life of the heap.
     pub(crate) fn keep_slice<T: Copy>(&self, values: &[T]) -> &'static [T] {
         const { assert!(align_of::<T>() <= 8) };

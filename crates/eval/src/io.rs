@@ -1,6 +1,6 @@
 //! What an evaluation sees of the world.
 
-use cim_nix_model::{FlakeRef, References, TreeWriter};
+use cim_nix_model::{FlakeRef, References, Registries, Registry, TreeWriter};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -59,11 +59,12 @@ pub struct Tracked {
 pub trait Io {
     /// The bytes of a file, links followed.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
-    /// Puts the bytes of a file into `bytes`, links not followed, and says whether its owner may
-    /// run it.
-    fn read_for_archive(&self, path: &Path, bytes: &mut Vec<u8>) -> io::Result<bool> {
-        *bytes = self.read(path)?;
-        self.is_executable(path)
+    /// Reads a file, links not followed: whether its owner may run it, and how many bytes it has.
+    /// These are the first ones of `buffer`, which may be longer, so that it can be used again and
+    /// again without being cleared.
+    fn read_for_archive(&self, path: &Path, buffer: &mut Vec<u8>) -> io::Result<(bool, usize)> {
+        *buffer = self.read(path)?;
+        Ok((self.is_executable(path)?, buffer.len()))
     }
     /// The names in a folder with their kinds, sorted by name; links are not followed.
     fn list(&self, path: &Path) -> io::Result<Vec<(Vec<u8>, FileKind)>>;
@@ -88,13 +89,23 @@ pub trait Io {
     ) -> io::Result<()> {
         Ok(())
     }
+    /// Builds an output of a derivation, of which all that was instantiated so far is known from
+    /// [`add_text`](Self::add_text) and [`add_tree`](Self::add_tree); gives the output's path.
+    fn build(&self, _derivation: &str, _output: &str) -> Result<String, String> {
+        Err("import from derivation is not possible here".to_owned())
+    }
     /// Brings a source to this machine, or finds it where it is.
     fn fetch(&self, source: &FlakeRef) -> Result<Fetched, String> {
         Err(format!("cannot fetch '{source}': fetching is not possible here"))
     }
-    /// The reference that a registry has for an indirect one such as `nixpkgs`.
-    fn resolve(&self, reference: &FlakeRef) -> Result<FlakeRef, String> {
-        Err(format!("cannot find flake '{reference}' in the flake registries"))
+    /// The registry at a place in the order in which they are asked, counted from 0, if there are
+    /// so many; those that are not among `registries` are left out.
+    fn registry(
+        &self,
+        _number: usize,
+        _registries: Registries,
+    ) -> Option<Result<Registry, String>> {
+        None
     }
     /// A variable of the environment.
     fn variable(&self, name: &str) -> Option<String>;

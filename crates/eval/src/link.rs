@@ -6,7 +6,6 @@ use cim_nix_semantics::{
 };
 use cim_nix_syntax::literal::{self, StrPart};
 use cim_nix_syntax::{NodeId, NodeKind, Tree};
-use rustc_hash::FxHashMap;
 
 use crate::attrs::Attrs;
 use crate::code::{
@@ -20,13 +19,9 @@ use crate::paths;
 use crate::symbols::{Symbol, known};
 use crate::value::Value;
 
-/// What a slot can hold.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Key {
-    Binding(BindingId),
-    With(WithId),
-    Source(SourceId),
-}
+/// What a slot can hold: the number of a binding, a `with` or an inherited-from set, in this order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Key(u32);
 
 /// A frame while its code is linked: that of the file, of a function or of a thunk.
 #[derive(Default)]
@@ -54,9 +49,19 @@ struct Linker<'a> {
     input: Input<'a>,
     symbols: Vec<Symbol>,
     frames: Vec<Frame>,
+    /// Buffers of frames that were closed.
+    spare: Vec<Vec<Key>>,
     /// The frame and slot that each key lives in.
-    homes: FxHashMap<Key, (usize, u32)>,
+    homes: Vec<(u32, u32)>,
+    /// Attributes of the sets that are being linked, those of inner ones behind those of outer ones.
+    attrs: Vec<(Symbol, Pos, Expr)>,
+    /// Names and positions of one set.
+    keys: Vec<Symbol>,
+    positions: Vec<Pos>,
 }
+
+/// In [`Linker::homes`]: not bound yet.
+const NOWHERE: (u32, u32) = (u32::MAX, 0);
 
 /// Links a whole file.
 pub(crate) fn link(ev: &Evaluator, input: Input<'_>) -> &'static Code {
@@ -69,14 +74,24 @@ pub(crate) fn link(ev: &Evaluator, input: Input<'_>) -> &'static Code {
         symbols[name.index()] = symbol(input.ir.symbol(name));
     }
     let root = input.ir.root();
-    let mut linker =
-        Linker { ev, input, symbols, frames: vec![Frame::default()], homes: FxHashMap::default() };
+    let n_keys = input.ir.bindings.len() + input.ir.withs.len() + input.ir.sources.len();
+    let mut linker = Linker {
+        ev,
+        input,
+        symbols,
+        frames: vec![Frame::default()],
+        spare: Vec::new(),
+        homes: vec![NOWHERE; n_keys],
+        attrs: Vec::new(),
+        keys: Vec::new(),
+        positions: Vec::new(),
+    };
     let body = linker.expr(root);
     let (captures, n_slots) = linker.close();
     ev.heap.keep_any(Code { captures, n_slots, body })
 }
 
-impl Linker<'_> {
+impl<'a> Linker<'a> {
     fn keep<T>(&self, code: T) -> &'static T {
         self.ev.heap.keep_any(code)
     }
@@ -89,8 +104,25 @@ impl Linker<'_> {
         self.symbols[name.index()]
     }
 
+    fn binding_key(binding: BindingId) -> Key {
+        Key(binding.0)
+    }
+
+    fn with_key(&self, with: WithId) -> Key {
+        Key(self.input.ir.bindings.len() as u32 + with.0)
+    }
+
+    fn source_key(&self, source: SourceId) -> Key {
+        Key((self.input.ir.bindings.len() + self.input.ir.withs.len()) as u32 + source.0)
+    }
+
     fn level(&self) -> usize {
         self.frames.len() - 1
+    }
+
+    fn open(&mut self) {
+        let captures = self.spare.pop().unwrap_or_default();
+        self.frames.push(Frame { captures, n_slots: 0 });
     }
 
     fn frame(&mut self) -> &mut Frame {
@@ -106,15 +138,14 @@ impl Linker<'_> {
 
     fn bind(&mut self, key: Key) -> u32 {
         let slot = self.slot();
-        self.homes.insert(key, (self.level(), slot));
+        self.homes[key.0 as usize] = (self.level() as u32, slot);
         slot
     }
 
     fn source_at(&mut self, key: Key, level: usize) -> Source {
-        let Some(&(home, slot)) = self.homes.get(&key) else {
-            unreachable!("names are bound before what is in their scope is linked")
-        };
-        if home == level {
+        let (home, slot) = self.homes[key.0 as usize];
+        debug_assert!(home != NOWHERE.0, "names are bound before their scope is linked");
+        if home as usize == level {
             return Source::Slot(slot);
         }
         let captures = &mut self.frames[level].captures;
@@ -138,16 +169,18 @@ impl Linker<'_> {
 
     /// Ends the innermost frame: where its captures lie in the frame around it.
     fn close(&mut self) -> (&'static [Source], u32) {
-        let frame = self.frames.pop().unwrap_or_default();
-        let captures = match self.frames.is_empty() {
-            true => Vec::new(),
-            false => frame.captures.iter().map(|&key| self.source(key)).collect(),
-        };
-        (self.keep_all(captures), frame.n_slots)
+        let Frame { mut captures, n_slots } = self.frames.pop().unwrap_or_default();
+        if self.frames.is_empty() {
+            captures.clear();
+        }
+        let place = self.ev.heap.keep_with(captures.len(), |at| self.source(captures[at]));
+        captures.clear();
+        self.spare.push(captures);
+        (place, n_slots)
     }
 
     fn thunk(&mut self, link: impl FnOnce(&mut Self) -> Expr) -> Expr {
-        self.frames.push(Frame::default());
+        self.open();
         let body = link(self);
         let (captures, n_slots) = self.close();
         Expr::Thunk(self.keep(Code { captures, n_slots, body }))
@@ -315,12 +348,11 @@ impl Linker<'_> {
     }
 
     fn lazies(&mut self, ids: &[ExprId]) -> &'static [Expr] {
-        let all = ids.iter().map(|&id| self.lazy(id)).collect();
-        self.keep_all(all)
+        self.ev.heap.keep_with(ids.len(), |at| self.lazy(ids[at]))
     }
 
-    fn ids(&self, list: List) -> Vec<ExprId> {
-        self.input.ir.list(list).to_vec()
+    fn ids(&self, list: List) -> &'a [ExprId] {
+        self.input.ir.list(list)
     }
 
     fn expr(&mut self, id: ExprId) -> Expr {
@@ -343,15 +375,15 @@ impl Linker<'_> {
             }
             Ir::CurPos => Expr::Position(position),
             Ir::Var { target: Target::Local(binding), .. } => {
-                self.variable(Key::Binding(binding), position)
+                self.variable(Self::binding_key(binding), position)
             }
             Ir::Var { symbol, target: Target::Free(with) } => self.free(symbol, with, position),
             Ir::InheritFrom { source, symbol } => {
-                let base = self.variable(Key::Source(source), position);
+                let base = self.variable(self.source_key(source), position);
                 self.select1(base, self.symbol(symbol), position)
             }
             Ir::List(list) => {
-                let elements = self.lazies(&self.ids(list));
+                let elements = self.lazies(self.ids(list));
                 if elements.is_empty() {
                     return Expr::Const(self.ev.heap.list(&[]));
                 }
@@ -367,8 +399,8 @@ impl Linker<'_> {
             Ir::Select { base, path, default } => self.select(base, path, default, position),
             Ir::HasAttr { base, path } => {
                 let base = self.expr(base);
-                let path = self.path(path);
-                let path = self.keep_all(path);
+                let elements = self.input.ir.path(path);
+                let path = self.ev.heap.keep_with(elements.len(), |at| self.step(elements[at]));
                 Expr::Has(self.keep(HasCode { base, path }))
             }
             Ir::Lambda(lambda) => self.lambda(lambda),
@@ -384,7 +416,7 @@ impl Linker<'_> {
             }
             Ir::With(with) => {
                 let namespace = self.lazy(ir.with(with).namespace);
-                let slot = self.bind(Key::With(with));
+                let slot = self.bind(self.with_key(with));
                 let body = self.expr(ir.with(with).body);
                 Expr::With(self.keep(WithCode { slot, namespace, body }))
             }
@@ -442,7 +474,7 @@ impl Linker<'_> {
         let mut at = with;
         while let Some(with) = at {
             let code = *self.input.ir.with(with);
-            sets.push((self.source(Key::With(with)), self.position(code.node)));
+            sets.push((self.source(self.with_key(with)), self.position(code.node)));
             at = code.outer;
         }
         if sets.is_empty() {
@@ -455,62 +487,65 @@ impl Linker<'_> {
 
     fn interpolated(&mut self, id: ExprId, list: List) -> Expr {
         let node = self.input.tree.node(self.input.ir.node(id));
+        if let Some(text) = literal::static_string(node) {
+            return Expr::Const(self.string(&text));
+        }
         let parts = self.parts(literal::string_parts(node), list);
-        match &parts[..] {
+        match parts {
             [] => Expr::Const(self.string("")),
             [(only @ Expr::Const(value), _)] if value.as_string().is_some() => *only,
             _ => {
                 let position = self.input.base + node.range().start;
-                let parts = self.keep_all(parts);
                 Expr::Join(self.keep(JoinCode { parts, position }))
             }
         }
     }
 
-    fn parts(&mut self, parts: Vec<StrPart<'_>>, list: List) -> Vec<(Expr, Pos)> {
-        let mut inner = self.ids(list).into_iter();
-        let mut linked = Vec::with_capacity(parts.len());
-        for part in parts {
-            match part {
-                StrPart::Text(text) => linked.push((Expr::Const(self.string(&text)), 0)),
-                StrPart::Interpol(node) => {
-                    let position = self.input.base + node.range().start;
-                    if let Some(id) = inner.next() {
-                        linked.push((self.expr(id), position));
-                    }
-                }
+    fn parts(&mut self, parts: Vec<StrPart<'_>>, list: List) -> &'static [(Expr, Pos)] {
+        let mut inner = self.ids(list).iter();
+        self.ev.heap.keep_with(parts.len(), |at| match &parts[at] {
+            StrPart::Text(text) => (Expr::Const(self.string(text)), 0),
+            StrPart::Interpol(node) => {
+                let position = self.input.base + node.range().start;
+                let expr = match inner.next() {
+                    Some(&id) => self.expr(id),
+                    None => self.fail("this code is incomplete", position),
+                };
+                (expr, position)
             }
-        }
-        linked
+        })
     }
 
     fn path_literal(&mut self, id: ExprId, list: List) -> Expr {
         let node = self.input.tree.node(self.input.ir.node(id));
         let position = self.input.base + node.range().start;
         let mut parts = literal::path_parts(node);
-        if let Some(StrPart::Text(text)) = parts.first_mut() {
-            let start = match text.as_bytes() {
-                [b'/', ..] => None,
-                [b'~', ..] => Some(self.ev.home()),
-                _ => Some(self.input.folder.to_vec()),
-            };
-            if let Some(start) = start {
-                let rest = text.strip_prefix('~').unwrap_or(text);
-                let start = String::from_utf8_lossy(&start);
-                *text = format!("{start}/{rest}").into();
-            }
+        let text = match parts.first() {
+            Some(StrPart::Text(text)) => text,
+            _ => "",
+        };
+        let mut start = match text.as_bytes() {
+            [b'/', ..] => Vec::new(),
+            [b'~', ..] => self.ev.home(),
+            _ => self.input.folder.to_vec(),
+        };
+        start.push(b'/');
+        let rest = text.strip_prefix('~').unwrap_or(text);
+        match self.input.has_stand_ins {
+            true => start.extend(encode(rest)),
+            false => start.extend_from_slice(rest.as_bytes()),
         }
-        let parts = self.parts(parts, list);
-        match &parts[..] {
-            [(Expr::Const(value), _)] => {
-                let text = value.as_string().map_or(&b""[..], |text| text.bytes());
-                Expr::Const(self.ev.path(&paths::canonical(text)))
-            }
-            _ => {
-                let parts = self.keep_all(parts);
-                Expr::JoinPath(self.keep(JoinCode { parts, position }))
-            }
+        if parts.len() <= 1 {
+            return Expr::Const(self.ev.path(&paths::canonical(&start)));
         }
+        parts.remove(0);
+        let first = (Expr::Const(self.ev.heap.string(&start)), 0);
+        let rest = self.parts(parts, list);
+        let parts = self.ev.heap.keep_with(1 + rest.len(), |at| match at {
+            0 => first,
+            at => rest[at - 1],
+        });
+        Expr::JoinPath(self.keep(JoinCode { parts, position }))
     }
 
     fn search_path(&mut self, text: &str, position: Pos) -> Expr {
@@ -526,15 +561,13 @@ impl Linker<'_> {
 
     fn select(&mut self, base: ExprId, path: PathId, default: ExprId, position: Pos) -> Expr {
         let base = self.expr(base);
-        let path = self.path(path);
-        let default = (default != Ir::NO_DEFAULT).then(|| self.expr(default));
-        match (&path[..], default) {
-            (&[(Step::Name(symbol), _)], None) => self.select1(base, symbol, position),
-            _ => {
-                let path = self.keep_all(path);
-                Expr::Select(self.keep(SelectCode { base, path, default, position }))
-            }
+        let elements = self.input.ir.path(path);
+        if let ([PathElement::Name(name)], Ir::NO_DEFAULT) = (elements, default) {
+            return self.select1(base, self.symbol(*name), position);
         }
+        let path = self.ev.heap.keep_with(elements.len(), |at| self.step(elements[at]));
+        let default = (default != Ir::NO_DEFAULT).then(|| self.expr(default));
+        Expr::Select(self.keep(SelectCode { base, path, default, position }))
     }
 
     fn select1(&self, base: Expr, symbol: Symbol, position: Pos) -> Expr {
@@ -542,54 +575,51 @@ impl Linker<'_> {
         Expr::Select1(self.keep(Select1 { base, symbol, position, cache }))
     }
 
-    fn path(&mut self, id: PathId) -> Vec<(Step, Pos)> {
-        let elements = self.input.ir.path(id).to_vec();
-        let step = |element| match element {
+    fn step(&mut self, element: PathElement) -> (Step, Pos) {
+        match element {
             PathElement::Name(name) => (Step::Name(self.symbol(name)), 0),
             PathElement::Dynamic(id) => {
                 let position = self.own_position(id);
                 (Step::Computed(self.expr(id)), position)
             }
-        };
-        elements.into_iter().map(step).collect()
+        }
     }
 
     /// The names that a set or `let` makes, as slots and what they begin with.
-    fn declare(&mut self, id: SetId) -> Vec<(u32, Expr)> {
+    fn declare(&mut self, id: SetId) -> &'static [(u32, Expr)] {
         let ir = self.input.ir;
         let set = *ir.set(id);
-        let bindings: Vec<BindingId> = ir.set_bindings(id).collect();
-        let slots: Vec<u32> =
-            bindings.iter().map(|&binding| self.bind(Key::Binding(binding))).collect();
-        let sources: Vec<(SourceId, u32)> = set
-            .sources
-            .range()
-            .map(|at| SourceId(at as u32))
-            .map(|source| (source, self.bind(Key::Source(source))))
-            .collect();
-        let mut values = Vec::with_capacity(slots.len() + sources.len());
-        for (source, slot) in sources {
-            let value = self.lazy_in(ir.source(source).expr, set.scope, None);
-            values.push((slot, value));
+        let first_source = set.sources.start;
+        // Bound one after the other, so their slots follow each other.
+        let first_slot = self.frame().n_slots;
+        for binding in ir.set_bindings(id) {
+            self.bind(Self::binding_key(binding));
         }
-        if set.scope.is_some() {
-            let attrs = ir.set_attrs(id);
-            let has_overrides =
-                attrs.iter().any(|attr| self.symbol(attr.symbol) == known::OVERRIDES);
-            // In the order of Nix, in which a name that is made may be passed on.
-            let mut attrs: Vec<_> = attrs.iter().zip(slots).collect();
-            attrs.sort_by_key(|(attr, _)| self.symbol(attr.symbol));
-            for (attr, slot) in attrs {
-                let value = if has_overrides {
-                    // What is overridden must be a cell that others refer to.
-                    self.thunk(|linker| linker.expr(attr.value))
-                } else {
-                    self.attr_value(attr, set.scope)
-                };
-                values.push((slot, value));
-            }
+        let first_source_slot = self.frame().n_slots;
+        for source in set.sources.range() {
+            self.bind(self.source_key(SourceId(source as u32)));
         }
-        values
+        let n_sources = set.sources.len as usize;
+        let attrs = if set.scope.is_some() { ir.set_attrs(id) } else { &[] };
+        let has_overrides = attrs.iter().any(|attr| self.symbol(attr.symbol) == known::OVERRIDES);
+        // In the order of Nix, in which a name that is made may be passed on.
+        let mut order: Vec<usize> = (0..attrs.len()).collect();
+        order.sort_unstable_by_key(|&at| self.symbol(attrs[at].symbol));
+        self.ev.heap.keep_with(n_sources + attrs.len(), |at| {
+            let Some(at) = at.checked_sub(n_sources) else {
+                let source = ir.source(SourceId(first_source + at as u32)).expr;
+                return (first_source_slot + at as u32, self.lazy_in(source, set.scope, None));
+            };
+            let at = order[at];
+            let attr = attrs[at];
+            let value = if has_overrides {
+                // What is overridden must be a cell that others refer to.
+                self.thunk(|linker| linker.expr(attr.value))
+            } else {
+                self.attr_value(&attr, set.scope)
+            };
+            (first_slot + at as u32, value)
+        })
     }
 
     fn attr_value(&mut self, attr: &cim_nix_semantics::Attr, scope: Option<ScopeId>) -> Expr {
@@ -608,29 +638,27 @@ impl Linker<'_> {
         Expr::Lambda(self.keep(Lambda { name, ..*lambda }))
     }
 
-    fn let_in(&self, bindings: Vec<(u32, Expr)>, body: Expr) -> Expr {
+    fn let_in(&self, bindings: &'static [(u32, Expr)], body: Expr) -> Expr {
         if bindings.is_empty() {
             return body;
         }
-        let bindings = self.keep_all(bindings);
         Expr::Let(self.keep(LetCode { bindings, body }))
     }
 
     fn set(&mut self, id: SetId) -> Expr {
         let ir = self.input.ir;
-        let set = *ir.set(id);
         if self.is_empty_set(id) {
             return Expr::Const(self.ev.empty_attrs());
         }
         let bindings = self.declare(id);
-        let names: Vec<BindingId> = ir.set_bindings(id).collect();
-        let mut attrs: Vec<(Symbol, Pos, Expr)> = Vec::with_capacity(set.attrs.len as usize);
+        let mut names = ir.set_bindings(id);
+        let start = self.attrs.len();
         let mut overrides = None;
-        for (at, attr) in ir.set_attrs(id).iter().enumerate() {
+        for attr in ir.set_attrs(id) {
             let symbol = self.symbol(attr.symbol);
-            let value = match names.get(at) {
-                Some(&binding) => {
-                    let variable = self.variable(Key::Binding(binding), 0);
+            let value = match names.next() {
+                Some(binding) => {
+                    let variable = self.variable(Self::binding_key(binding), 0);
                     if let (known::OVERRIDES, Expr::Slot(slot, _)) = (symbol, variable) {
                         overrides = Some(slot);
                     }
@@ -638,21 +666,27 @@ impl Linker<'_> {
                 }
                 None => self.attr_value(attr, None),
             };
-            attrs.push((symbol, self.attr_position(attr.name), value));
+            let position = self.attr_position(attr.name);
+            self.attrs.push((symbol, position, value));
         }
+        let heap = &self.ev.heap;
+        let attrs = &mut self.attrs[start..];
         attrs.sort_unstable_by_key(|attr| attr.0);
-        let keys: Vec<Symbol> = attrs.iter().map(|attr| attr.0).collect();
-        let positions: Vec<Pos> = attrs.iter().map(|attr| attr.1).collect();
-        let layout = self.ev.layouts.layout(&self.ev.heap, &keys, &positions);
-        let values = self.keep_all(attrs.iter().map(|attr| attr.2).collect());
-        let mut dynamics = Vec::new();
-        for dynamic in ir.set_dynamics(id) {
+        self.keys.clear();
+        self.keys.extend(attrs.iter().map(|attr| attr.0));
+        self.positions.clear();
+        self.positions.extend(attrs.iter().map(|attr| attr.1));
+        let layout = self.ev.layouts.layout(heap, &self.keys, &self.positions);
+        let values = heap.keep_with(attrs.len(), |at| attrs[at].2);
+        self.attrs.truncate(start);
+        let dynamics = ir.set_dynamics(id);
+        let dynamics = heap.keep_with(dynamics.len(), |at| {
+            let dynamic = &dynamics[at];
             let position = self.attr_position(dynamic.node);
             let name = self.expr(dynamic.name);
             let value = self.lazy(dynamic.value);
-            dynamics.push(Dynamic { name, position, value });
-        }
-        let dynamics = self.keep_all(dynamics);
+            Dynamic { name, position, value }
+        });
         let code = SetCode { layout, values, dynamics, overrides };
         let body = Expr::Attrs(self.keep(code));
         self.let_in(bindings, body)
@@ -660,9 +694,10 @@ impl Linker<'_> {
 
     fn lambda(&mut self, id: LambdaId) -> Expr {
         let ir = self.input.ir;
-        self.frames.push(Frame::default());
+        self.open();
         let mut lambda = *ir.lambda(id);
-        let mut positions = vec![self.position(lambda.node)];
+        let outer = lambda;
+        let mut arity = 1;
         let named = |lambda: &cim_nix_semantics::Lambda| {
             let binding = ir.scope_bindings(lambda.scope).next().filter(|_| lambda.has_name);
             binding.map(|binding| ir.binding(binding).symbol)
@@ -674,7 +709,7 @@ impl Linker<'_> {
             match ir.expr(lambda.body) {
                 Ir::Lambda(inner) => {
                     lambda = *ir.lambda(inner);
-                    positions.push(self.position(lambda.node));
+                    arity += 1;
                     parameters.push(named(&lambda).map(|name| self.symbol(name)));
                 }
                 _ => break,
@@ -684,11 +719,19 @@ impl Linker<'_> {
         let parameter = named(&lambda).map(|name| self.symbol(name));
         let body = self.expr(lambda.body);
         let (captures, n_slots) = self.close();
-        let positions = self.keep_all(positions);
+        // The functions that were joined, once more.
+        let mut next = outer;
+        let positions = self.ev.heap.keep_with(arity, |_| {
+            let position = self.position(next.node);
+            if let Ir::Lambda(inner) = ir.expr(next.body) {
+                next = *ir.lambda(inner);
+            }
+            position
+        });
         Expr::Lambda(self.keep(Lambda {
             captures,
             n_slots,
-            arity: positions.len() as u32,
+            arity: arity as u32,
             pattern,
             body,
             position: positions[positions.len() - 1],
@@ -703,7 +746,7 @@ impl Linker<'_> {
     fn parameter(&mut self, lambda: &cim_nix_semantics::Lambda) -> u32 {
         let binding = self.input.ir.scope_bindings(lambda.scope).next();
         match binding.filter(|_| lambda.has_name) {
-            Some(binding) => self.bind(Key::Binding(binding)),
+            Some(binding) => self.bind(Self::binding_key(binding)),
             None => self.slot(),
         }
     }
@@ -712,15 +755,17 @@ impl Linker<'_> {
         let ir = self.input.ir;
         self.parameter(lambda);
         let formals = &ir.formals[lambda.formals.range()];
-        let slots: Vec<u32> =
-            formals.iter().map(|formal| self.bind(Key::Binding(formal.binding))).collect();
+        for formal in formals {
+            self.bind(Self::binding_key(formal.binding));
+        }
         let mut linked = Vec::with_capacity(formals.len());
-        for (formal, slot) in formals.iter().zip(slots) {
+        for formal in formals {
             let binding = *ir.binding(formal.binding);
             let default = (formal.default != Ir::NO_DEFAULT)
                 .then(|| self.lazy_in(formal.default, Some(binding.scope), None));
             let default = default.map(|default| self.keep(default));
             let position = self.position(binding.name);
+            let (_, slot) = self.homes[formal.binding.index()];
             linked.push(Formal { symbol: self.symbol(binding.symbol), position, slot, default });
         }
         linked.sort_unstable_by_key(|formal| formal.symbol);
@@ -732,8 +777,8 @@ impl Linker<'_> {
         let ids = self.ids(operands);
         let positions = self.operator_positions(id, ids.len());
         let linked = match op {
-            BinaryOp::Add => return self.add(&ids, &positions),
-            BinaryOp::PipeInto => return self.pipe(&ids, &positions[..ids.len() - 1]),
+            BinaryOp::Add => return self.add(ids, &positions),
+            BinaryOp::PipeInto => return self.pipe(ids, &positions[..ids.len() - 1]),
             BinaryOp::PipeFrom => {
                 let ids: Vec<ExprId> = ids.iter().rev().copied().collect();
                 let positions: Vec<Pos> =
@@ -755,7 +800,7 @@ impl Linker<'_> {
             BinaryOp::Or => Op::Or,
             BinaryOp::Implies => Op::Implies,
         };
-        if let Some(expr) = self.scoped_operator(linked, &ids, &positions) {
+        if let Some(expr) = self.scoped_operator(linked, ids, &positions) {
             return expr;
         }
         let exprs: Vec<Expr> = ids.iter().map(|&id| self.expr(id)).collect();
@@ -783,11 +828,10 @@ impl Linker<'_> {
     }
 
     fn add(&mut self, ids: &[ExprId], positions: &[Pos]) -> Expr {
-        let mut parts = Vec::with_capacity(ids.len());
-        for &id in ids {
-            parts.push((self.expr(id), self.outer_position(id)));
-        }
-        let parts = self.keep_all(parts);
+        let parts = self
+            .ev
+            .heap
+            .keep_with(ids.len(), |at| (self.expr(ids[at]), self.outer_position(ids[at])));
         Expr::Add(self.keep(JoinCode { parts, position: positions[0] }))
     }
 

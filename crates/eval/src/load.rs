@@ -1,16 +1,18 @@
 //! From the text of a file to linked code.
 
+use std::cell::OnceCell;
 use std::path::Path;
 
 use cim_nix_base::{Diagnostic, Severity};
-use cim_nix_semantics::{Ir, Lowerer, codes as names, print};
+use cim_nix_semantics::{Ir, codes as names, print};
 use cim_nix_syntax::{NodeKind, Parse, TokenKind, TokenRef, Tree, codes};
 
 use crate::attrs::Attrs;
 use crate::code::{Code, Pos};
 use crate::error::{ErrorKind, EvalError, Failed, Res};
-use crate::evaluator::{Evaluator, SourceText};
+use crate::evaluator::{Evaluator, Kept, SourceText};
 use crate::link::{Input, link};
+use crate::parses::Parsed;
 use crate::paths;
 
 /// What becomes of a literal that is legal, but discouraged.
@@ -75,18 +77,21 @@ pub(crate) fn encode(text: &str) -> Vec<u8> {
 }
 
 impl Evaluator {
-    /// Parses, lowers and links a text.
+    /// Parses, lowers and links a text that is no file.
     pub(crate) fn load(
         &self,
         text: Box<str>,
         origin: &str,
-        folder: Option<&[u8]>,
+        folder: &[u8],
         scope: Option<Attrs>,
     ) -> Res<&'static Code> {
-        let own = paths::parent(origin.as_bytes());
-        let file = folder.is_none().then_some(origin.as_bytes());
-        let folder = (folder.unwrap_or(own), file);
-        self.load_text(text, false, origin, folder, scope)
+        self.load_text(text, false, origin, (folder, None), scope)
+    }
+
+    /// The same for a text of this program, which counts as a file at the top.
+    pub(crate) fn load_internal(&self, text: &str, name: &str) -> Res<&'static Code> {
+        let (origin, path) = (format!("«nix-internal»/{name}"), format!("/{name}"));
+        self.load_text(text.into(), false, &origin, (b"/", Some(path.as_bytes())), None)
     }
 
     fn load_text(
@@ -97,40 +102,50 @@ impl Evaluator {
         (folder, file): (&[u8], Option<&[u8]>),
         scope: Option<Attrs>,
     ) -> Res<&'static Code> {
-        self.parsed(text, origin, file, |parse, base| {
-            let ir = self.lowered(parse, scope.is_some())?;
-            let tree = &parse.tree;
-            Ok(link(self, Input { ir: &ir, tree, folder, base, scope, has_stand_ins }))
+        self.parsed(text, origin, file, |Parsed { parse, ir }, base| {
+            self.check(parse, ir, scope.is_some())?;
+            Ok(link(self, Input { ir, tree: &parse.tree, folder, base, scope, has_stand_ins }))
         })
     }
 
     /// Prints a text as it was understood.
     pub(crate) fn print_text(&self, text: &str, origin: &str, folder: &Path) -> Res<String> {
-        self.parsed(text.into(), origin, None, |parse, _| {
-            let ir = self.lowered(parse, false)?;
+        self.parsed(text.into(), origin, None, |Parsed { parse, ir }, _| {
+            self.check(parse, ir, false)?;
             let places = print::Places { folder, home: &self.settings.home };
-            Ok(print::print(&ir, &parse.tree, places))
+            Ok(print::print(ir, &parse.tree, places))
         })
     }
 
-    /// Parses a text and uses the tree.
+    /// Parses and lowers a text, and uses what it is.
     fn parsed<T>(
         &self,
         text: Box<str>,
         origin: &str,
         file: Option<&[u8]>,
-        work: impl FnOnce(&Parse, Pos) -> Result<T, (u32, String)>,
+        work: impl FnOnce(&Parsed, Pos) -> Result<T, (u32, String)>,
     ) -> Res<T> {
         let base = self.next_position.get();
         self.next_position.set(base.saturating_add(text.len() as u32).saturating_add(1));
-        let parse = self.parser.borrow_mut().parse(text);
-        let lints = literal_lints(&parse.tree, self.settings.lints);
-        let result = work(&parse, base);
+        let parse =
+            |text| Parsed::of(text, &mut self.parser.borrow_mut(), &mut self.lowerer.borrow_mut());
+        let lints = |parsed: &Parsed| literal_lints(&parsed.parse.tree, self.settings.lints);
+        let (result, lints, text) = match self.settings.parses.as_ref().filter(|_| file.is_some()) {
+            Some(shared) => {
+                let parsed = shared.get(text, parse);
+                (work(&parsed, base), lints(&parsed), Kept::Shared(parsed))
+            }
+            None => {
+                let parsed = parse(text);
+                (work(&parsed, base), lints(&parsed), Kept::Own(parsed.parse.tree.into_text()))
+            }
+        };
         self.sources.borrow_mut().push(SourceText {
             base,
             origin: origin.into(),
             file: file.map(Into::into),
-            text: parse.tree.into_text(),
+            text,
+            lines: OnceCell::new(),
         });
         for (at, lint, message) in lints {
             // What stands behind a fault, Nix does not get to.
@@ -158,12 +173,11 @@ impl Evaluator {
     }
 
     /// Errors: the first fault of the text and where it is.
-    fn lowered(&self, parse: &Parse, has_scope: bool) -> Result<Ir, (u32, String)> {
+    fn check(&self, parse: &Parse, ir: &Ir, has_scope: bool) -> Result<(), (u32, String)> {
         let is_error = |p: &&Diagnostic| p.severity == Severity::Error;
         if let Some(problem) = parse.problems.iter().find(is_error) {
             return Err(fault(&parse.tree, problem));
         }
-        let ir = Lowerer::default().lower(&parse.tree);
         if let Some(problem) = ir.problems.first() {
             return Err(fault(&parse.tree, problem));
         }
@@ -174,7 +188,7 @@ impl Evaluator {
                 return Err((node.range().start, format!("undefined variable '{name}'")));
             }
         }
-        Ok(ir)
+        Ok(())
     }
 
     /// Reads, parses, lowers and links a file.

@@ -7,44 +7,73 @@ use crate::evaluator::Evaluator;
 use crate::symbols::known;
 use crate::value::{Kind, List, Str, Value};
 
-/// A string that is being put together.
-#[derive(Default)]
+/// A string that is being put together. Most are short, and need no memory of their own until they
+/// are whole.
 pub(crate) struct Text {
-    bytes: Vec<u8>,
+    /// The bytes, as long as they fit.
+    short: [u8; SHORT_TEXT],
+    n_short: usize,
+    /// All bytes, once they do not.
+    long: Vec<u8>,
     context: u32,
     is_too_long: bool,
 }
 
+const SHORT_TEXT: usize = 120;
 /// Strings have their length in 32 bits.
 const MAX_TEXT: usize = u32::MAX as usize;
 
 impl Text {
-    pub(crate) fn new() -> Self {
-        Self::default()
+    #[inline]
+    pub(crate) const fn new() -> Self {
+        Self {
+            short: [0; SHORT_TEXT],
+            n_short: 0,
+            long: Vec::new(),
+            context: 0,
+            is_too_long: false,
+        }
     }
 
     pub(crate) fn push(&mut self, ev: &Evaluator, text: Str) {
-        if ev.heap.lacks((self.bytes.len() + text.bytes().len()) / 8) {
+        let bytes = text.bytes();
+        if bytes.len() > SHORT_TEXT && ev.heap.lacks((self.bytes().len() + bytes.len()) / 8) {
             self.is_too_long = true;
         }
-        self.push_bytes(text.bytes());
+        self.push_bytes(bytes);
         self.context = ev.contexts.union(self.context, text.context());
     }
 
+    #[inline]
     pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
-        if self.is_too_long || self.bytes.len() + bytes.len() > MAX_TEXT {
+        let end = self.n_short + bytes.len();
+        if self.long.is_empty() && end <= SHORT_TEXT {
+            self.short[self.n_short..end].copy_from_slice(bytes);
+            self.n_short = end;
+            return;
+        }
+        self.push_long(bytes);
+    }
+
+    fn push_long(&mut self, bytes: &[u8]) {
+        if self.is_too_long || self.bytes().len() + bytes.len() > MAX_TEXT {
             self.is_too_long = true;
             return;
         }
-        self.bytes.extend_from_slice(bytes);
+        if self.long.is_empty() {
+            self.long.reserve((self.n_short + bytes.len()) * 2);
+            self.long.extend_from_slice(&self.short[..self.n_short]);
+        }
+        self.long.extend_from_slice(bytes);
     }
 
     pub(crate) fn add_context(&mut self, ev: &Evaluator, context: u32) {
         self.context = ev.contexts.union(self.context, context);
     }
 
+    #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
+        if self.long.is_empty() { &self.short[..self.n_short] } else { &self.long }
     }
 
     pub(crate) fn context(&self) -> u32 {
@@ -56,7 +85,7 @@ impl Text {
         if self.is_too_long {
             return Err(ev.fail(ErrorKind::Limit, 0, "out of memory: a string is too long"));
         }
-        Ok(ev.heap.string_with(&self.bytes, self.context).value())
+        Ok(ev.heap.string_with(self.bytes(), self.context).value())
     }
 }
 
@@ -103,7 +132,9 @@ impl Evaluator {
             Kind::Attrs(attrs) => return self.coerce_set(value, attrs, out, how, position, why),
             Kind::Bool(true) if how.more => out.push_bytes(b"1"),
             Kind::Bool(false) | Kind::Null if how.more => {}
-            Kind::Int(number) if how.more => out.push_bytes(number.to_string().as_bytes()),
+            Kind::Int(number) if how.more => {
+                out.push_bytes(itoa::Buffer::new().format(number).as_bytes());
+            }
             Kind::Float(number) if how.more && number.is_finite() => {
                 out.push_bytes(format!("{number:.6}").as_bytes());
             }
@@ -232,6 +263,9 @@ impl Evaluator {
     /// `==`.
     pub(crate) fn equal(&self, left: Value, right: Value, position: Pos) -> Res<bool> {
         let (left, right) = (self.force(left)?, self.force(right)?);
+        if let (Some(a), Some(b)) = (left.as_string(), right.as_string()) {
+            return Ok(a.bytes() == b.bytes());
+        }
         if left == right && matches!(left.kind(), Kind::Attrs(_) | Kind::List(_) | Kind::String(_))
         {
             return self.equal_itself(left);

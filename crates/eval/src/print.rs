@@ -178,8 +178,8 @@ impl<'e> Printer<'e> {
                 let position = lambda.positions.first().copied().unwrap_or(lambda.position);
                 self.function(lambda.name, position);
             }
-            Kind::Builtin(number) => {
-                let name = crate::builtins::get(number).name;
+            Kind::Builtin(builtin) => {
+                let name = builtin.name;
                 if self.limits.is_for_people {
                     self.push(&format!("«primop {name}»"));
                 } else {
@@ -193,8 +193,8 @@ impl<'e> Printer<'e> {
                     let position = lambda.positions.get(at).copied().unwrap_or(lambda.position);
                     self.function(lambda.name, position);
                 }
-                Kind::Builtin(number) if self.limits.is_for_people => {
-                    let name = crate::builtins::get(number).name;
+                Kind::Builtin(builtin) if self.limits.is_for_people => {
+                    let name = builtin.name;
                     self.push(&format!("«partially applied primop {name}»"));
                 }
                 _ => self.push("<PRIMOP-APP>"),

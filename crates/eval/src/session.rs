@@ -9,6 +9,7 @@ use crate::builtins::{self, Text};
 use crate::error::{ErrorKind, EvalError, Failed};
 use crate::evaluator::{Evaluator, Settings};
 use crate::io::Io;
+use crate::locking::{FlakeOptions, LockedFlake};
 use crate::value::{Kind, Value};
 
 /// Bytes of stack that evaluation runs on.
@@ -48,10 +49,14 @@ pub enum Format {
     Display,
     /// The same of the value and what it directly holds; deeper sets and lists are left out.
     Surface,
-    /// JSON.
+    /// JSON; paths are copied to the store.
     Json,
+    /// JSON in which paths stay as they are.
+    PlainJson,
     /// XML.
     Xml,
+    /// XML in which attributes and functions tell where they are defined.
+    PlacedXml,
     /// A string as it is.
     Raw,
 }
@@ -78,7 +83,7 @@ impl Evaluation {
     /// Errors: the text is broken.
     pub fn text(&self, text: &str, folder: &Path) -> Result<Handle<'_>, Box<EvalError>> {
         let folder = folder.as_os_str().as_encoded_bytes();
-        let code = self.ev.load(text.into(), "«string»", Some(folder), None);
+        let code = self.ev.load(text.into(), "«string»", folder, None);
         let code = self.owned(code)?;
         Ok(self.handle(self.ev.heap.thunk(code).value()))
     }
@@ -98,7 +103,7 @@ impl Evaluation {
             .collect();
         let scope = self.ev.attrs(&mut names);
         let folder = folder.as_os_str().as_encoded_bytes();
-        let code = self.ev.load(text.into(), "«string»", Some(folder), scope.as_attrs());
+        let code = self.ev.load(text.into(), "«string»", folder, scope.as_attrs());
         let code = self.owned(code)?;
         Ok(self.handle(self.ev.heap.thunk(code).value()))
     }
@@ -120,6 +125,14 @@ impl Evaluation {
     ///
     /// Errors: the file cannot be read, is broken, or its evaluation fails.
     pub fn file(&self, path: &Path) -> Result<Handle<'_>, Box<EvalError>> {
+        let value = self.ev.import_silently(path.as_os_str().as_encoded_bytes(), 0);
+        Ok(self.handle(self.owned(value)?))
+    }
+
+    /// The same; failures tell the file.
+    ///
+    /// Errors: as [`Evaluation::file`].
+    pub fn import(&self, path: &Path) -> Result<Handle<'_>, Box<EvalError>> {
         let value = self.ev.import(path.as_os_str().as_encoded_bytes(), 0);
         Ok(self.handle(self.owned(value)?))
     }
@@ -221,11 +234,28 @@ impl Evaluation {
         Ok(self.handle(value))
     }
 
+    /// Fetches a flake and locks its inputs.
+    ///
+    /// Errors: it or an input cannot be fetched, is no flake, or the lock file would have to be
+    /// changed although that is not wanted.
+    pub fn lock(
+        &self,
+        reference: &FlakeRef,
+        options: &FlakeOptions,
+    ) -> Result<LockedFlake, Box<EvalError>> {
+        self.owned(self.ev.lock_flake(reference, options))
+    }
+
     /// The outputs of a flake, with its inputs and its source beside them.
     ///
-    /// Errors: it cannot be fetched, is no flake, or its evaluation fails.
-    pub fn flake(&self, reference: &FlakeRef) -> Result<Handle<'_>, Box<EvalError>> {
-        self.owned(self.ev.flake_value(reference, 0)).map(|value| self.handle(value))
+    /// Errors: its evaluation fails.
+    pub fn flake(&self, flake: &LockedFlake) -> Result<Handle<'_>, Box<EvalError>> {
+        self.owned(self.ev.flake_value(flake)).map(|value| self.handle(value))
+    }
+
+    /// Lets a name stand for a reference in this evaluation, whatever registries say.
+    pub fn add_to_registry(&self, from: FlakeRef, to: FlakeRef) {
+        self.ev.registry.borrow_mut().add(from, to);
     }
 
     /// Forgets what was read: files are read and evaluated anew where they are asked for again.
@@ -234,42 +264,46 @@ impl Evaluation {
         self.ev.forget_files();
     }
 
-    /// Fetches a source: the reference with all that is known now, and its store path.
+    /// The first of several attribute paths that a value has; none has it: the names that may
+    /// have been meant.
     ///
-    /// Errors: it cannot be fetched.
-    pub fn source(&self, reference: &FlakeRef) -> Result<(FlakeRef, String), Box<EvalError>> {
-        let tree = self.owned(self.ev.fetch_source(reference, false, 0))?;
-        Ok((tree.source.clone(), tree.store_path.clone()))
-    }
-
-    /// The bytes of a file as evaluation sees it.
-    ///
-    /// Errors: it cannot be read.
-    pub fn read(&self, path: &str) -> Result<Vec<u8>, Box<EvalError>> {
-        self.owned(self.ev.read_file(path.as_bytes(), 0))
-    }
-
-    /// The first of several attribute paths that a value has, as the names on the way.
-    ///
-    /// Errors: evaluation fails on the way.
+    /// Errors: evaluation fails on the way, or there is something else than a set.
     pub fn first_of<'e>(
         &'e self,
         root: Handle<'e>,
         paths: &[String],
-    ) -> Result<Option<Handle<'e>>, Box<EvalError>> {
+    ) -> Result<Result<Handle<'e>, Vec<String>>, Box<EvalError>> {
+        let mut near: Vec<(usize, String)> = Vec::new();
         for path in paths {
-            let mut at = Some(root.value);
-            for name in split_path(path) {
-                let Some(value) = at else { break };
-                let value = self.owned(self.ev.force(value))?;
-                let symbol = self.ev.symbols.find(name.as_bytes());
-                at = value.as_attrs().zip(symbol).and_then(|(set, symbol)| set.get(symbol));
-            }
-            if let Some(value) = at {
-                return Ok(Some(self.handle(value)));
+            match self.owned(self.walk(root.value, path))? {
+                Ok(value) => return Ok(Ok(self.handle(value))),
+                Err(names) => near.extend(names),
             }
         }
-        Ok(None)
+        near.sort();
+        near.dedup();
+        Ok(Err(near.into_iter().map(|(_, name)| name).collect()))
+    }
+
+    /// What a path leads to, or names near the first one that is not there.
+    fn walk(&self, root: Value, path: &str) -> Result<Result<Value, Vec<(usize, String)>>, Failed> {
+        let ev = &self.ev;
+        let mut value = ev.force(root)?;
+        let names = split_path(path);
+        for (at, name) in names.iter().enumerate() {
+            let Some(set) = value.as_attrs() else {
+                let message = format!("'{}' is not an attribute set", names[..at].join("."));
+                return Err(ev.fail(ErrorKind::Type, 0, message));
+            };
+            match ev.symbols.find(name.as_bytes()).and_then(|symbol| set.get(symbol)) {
+                Some(found) => value = if at + 1 < names.len() { ev.force(found)? } else { found },
+                None => {
+                    let known = ev.members(set).into_iter().map(|member| member.0).collect();
+                    return Ok(Err(builtins::near_names(name, known)));
+                }
+            }
+        }
+        Ok(Ok(value))
     }
 
     /// The names of a set's attributes, sorted; none for other values.
@@ -363,8 +397,15 @@ impl Evaluation {
             Format::Nix => return self.owned(ev.printed(handle.value)),
             Format::Surface => return self.owned(ev.surface(handle.value)),
             Format::Display => return self.owned(ev.displayed(handle.value, is_strict)),
-            Format::Json => builtins::push_json(ev, handle.value, &mut text, is_strict, 0),
-            Format::Xml => builtins::to_xml(ev, handle.value, &mut text, is_strict, 0),
+            Format::Json | Format::PlainJson => {
+                let keeps_paths = format == Format::PlainJson;
+                let style = builtins::JsonStyle { forces: is_strict, keeps_paths };
+                builtins::push_json(ev, handle.value, &mut text, style, 0)
+            }
+            Format::Xml | Format::PlacedXml => {
+                let has_places = format == Format::PlacedXml;
+                builtins::to_xml(ev, handle.value, &mut text, is_strict, has_places, 0)
+            }
             Format::Raw => ev.coerce(
                 handle.value,
                 &mut text,
@@ -386,7 +427,7 @@ impl Evaluation {
     /// The builtin that a value is, if it is one.
     #[must_use]
     pub fn builtin_name(&self, handle: Handle<'_>) -> Option<&'static str> {
-        handle.value.as_builtin().map(|number| builtins::get(number).name)
+        handle.value.as_builtin().map(|builtin| builtin.name)
     }
 
     /// The word of `builtins.typeOf`.

@@ -1,7 +1,8 @@
 //! What evaluation gives to the store: derivations and copied files. The paths follow from the
 //! contents, so no store needs to be there.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::rc::Rc;
 
@@ -26,7 +27,13 @@ pub(crate) struct Known {
     pub(crate) derivations: Vec<Rc<str>>,
     /// The other paths it needs.
     pub(crate) sources: Vec<Rc<str>>,
-    pub(crate) outputs: Vec<String>,
+    /// Its outputs with their paths, as far as these are known before it is built.
+    pub(crate) outputs: BTreeMap<String, Option<Box<str>>>,
+}
+
+fn outputs_of(derivation: &Derivation) -> BTreeMap<String, Option<Box<str>>> {
+    let outputs = derivation.outputs.iter();
+    outputs.map(|(name, output)| (name.clone(), output.path().map(Into::into))).collect()
 }
 
 /// Which files of a tree count: path and kind.
@@ -66,7 +73,7 @@ impl Evaluator {
         filter: Option<Filter<'_>>,
         position: Pos,
     ) -> Res<String> {
-        let tree = Tree { ev: self, filter, buffer: std::cell::RefCell::default() };
+        let tree = Tree::new(self, filter);
         let mut hasher = Hasher::new(HashKind::Sha256);
         self.tree_result(tree.archive(path, &mut hasher), path, position)?;
         let hash = hasher.finish();
@@ -89,7 +96,7 @@ impl Evaluator {
 
     /// Adds a file tree to the store whose store path is known.
     pub(crate) fn keep_source(&self, path: &[u8], store_path: &str, position: Pos) -> Res<()> {
-        let tree = Tree { ev: self, filter: None, buffer: std::cell::RefCell::default() };
+        let tree = Tree::new(self, None);
         self.keep_tree(&tree, path, store_path, position)
     }
 
@@ -100,7 +107,7 @@ impl Evaluator {
         filter: Option<Filter<'_>>,
         position: Pos,
     ) -> Res<Hash> {
-        let tree = Tree { ev: self, filter, buffer: std::cell::RefCell::default() };
+        let tree = Tree::new(self, filter);
         let mut hasher = Hasher::new(HashKind::Sha256);
         self.tree_result(tree.archive(path, &mut hasher), path, position)?;
         Ok(hasher.finish())
@@ -168,7 +175,7 @@ impl Evaluator {
                 .map(|path| path.as_str().into())
                 .collect(),
             sources: derivation.input_sources.iter().map(|path| path.as_str().into()).collect(),
-            outputs: derivation.outputs.keys().cloned().collect(),
+            outputs: outputs_of(derivation),
         };
         self.derivations.borrow_mut().insert(path.clone(), Rc::new(known));
         Ok(path)
@@ -208,7 +215,7 @@ impl Evaluator {
                 .map(|path| path.as_str().into())
                 .collect(),
             sources: derivation.input_sources.iter().map(|path| path.as_str().into()).collect(),
-            outputs: derivation.outputs.keys().cloned().collect(),
+            outputs: outputs_of(&derivation),
         });
         self.derivations.borrow_mut().insert(path.into(), known.clone());
         Ok(known)
@@ -244,7 +251,7 @@ impl Evaluator {
             let known = self.known_derivation(&path, position)?;
             derivation.input_sources.insert(path.to_string());
             derivation.input_sources.extend(known.sources.iter().map(|source| source.to_string()));
-            let outputs = known.outputs.iter().cloned().collect();
+            let outputs = known.outputs.keys().cloned().collect();
             derivation.input_derivations.insert(path.to_string(), outputs);
             for input in &known.derivations {
                 if seen.insert(input.clone()) {
@@ -273,21 +280,51 @@ struct Tree<'t> {
     ev: &'t Evaluator,
     filter: Option<Filter<'t>>,
     /// For the bytes of one file after the other.
-    buffer: std::cell::RefCell<Vec<u8>>,
+    buffer: RefCell<Vec<u8>>,
+    /// What the filter has said, in the order in which it was asked: a tree that is hashed first and
+    /// then written must not ask twice.
+    verdicts: RefCell<Vec<bool>>,
+    /// How many of them were used again.
+    n_reused: Cell<usize>,
 }
 
-impl Tree<'_> {
+impl<'t> Tree<'t> {
+    fn new(ev: &'t Evaluator, filter: Option<Filter<'t>>) -> Self {
+        Self {
+            ev,
+            filter,
+            buffer: RefCell::default(),
+            verdicts: RefCell::default(),
+            n_reused: Cell::new(0),
+        }
+    }
+
     fn archive(&self, path: &[u8], out: impl io::Write) -> Result<(), TreeFailure> {
         let mut nar = NarWriter::new(out).map_err(|error| TreeFailure::Io(path.to_vec(), error))?;
         self.write(path, &mut nar)
     }
 
     fn write(&self, path: &[u8], out: &mut dyn TreeWriter) -> Result<(), TreeFailure> {
+        self.n_reused.set(0);
         self.node(path, None, out, 0)
     }
 
     fn world(&self) -> &World {
         &self.ev.world
+    }
+
+    /// Whether a file or folder is part of the tree.
+    fn counts(&self, path: &[u8], kind: FileKind) -> Result<bool, TreeFailure> {
+        let Some(filter) = self.filter else { return Ok(true) };
+        let n = self.n_reused.get();
+        if let Some(&known) = self.verdicts.borrow().get(n) {
+            self.n_reused.set(n + 1);
+            return Ok(known);
+        }
+        let verdict = filter(path, kind).map_err(|Failed| TreeFailure::Evaluation)?;
+        self.verdicts.borrow_mut().push(verdict);
+        self.n_reused.set(n + 1);
+        Ok(verdict)
     }
 
     fn node(
@@ -307,10 +344,10 @@ impl Tree<'_> {
         };
         match kind {
             FileKind::Regular => {
-                let mut bytes = self.buffer.borrow_mut();
-                let is_executable =
-                    self.world().read_for_archive(path, &mut bytes).map_err(failed)?;
-                nar.file(is_executable, &bytes).map_err(failed)
+                let mut buffer = self.buffer.borrow_mut();
+                let (is_executable, n) =
+                    self.world().read_for_archive(path, &mut buffer).map_err(failed)?;
+                nar.file(is_executable, &buffer[..n]).map_err(failed)
             }
             FileKind::Symlink => {
                 let target = self.world().link_target(path).map_err(failed)?;
@@ -318,15 +355,13 @@ impl Tree<'_> {
             }
             FileKind::Directory => {
                 nar.open().map_err(failed)?;
-                for (name, kind) in self.world().list(path).map_err(failed)? {
-                    let path = [path, b"/", &name].concat();
-                    if let Some(filter) = self.filter
-                        && !filter(&path, kind).map_err(|Failed| TreeFailure::Evaluation)?
-                    {
+                for (name, kind) in &*self.world().list(path).map_err(failed)? {
+                    let path = [path, b"/", name].concat();
+                    if !self.counts(&path, *kind)? {
                         continue;
                     }
-                    nar.entry(&name).map_err(failed)?;
-                    self.node(&path, Some(kind), nar, depth + 1)?;
+                    nar.entry(name).map_err(failed)?;
+                    self.node(&path, Some(*kind), nar, depth + 1)?;
                     nar.end_entry().map_err(failed)?;
                 }
                 nar.close().map_err(failed)

@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::num::NonZeroU64;
 
 use crate::attrs::{Attrs, AttrsHead};
+use crate::builtins::Entry;
 use crate::code::{Code, Lambda};
 use crate::heap::Heap;
 
@@ -27,7 +28,7 @@ const CLOSURE: u64 = 5;
 const IMMEDIATE: u64 = 6;
 const BOXED: u64 = 7;
 
-/// Immediates from this number on are builtins.
+/// Immediates from this number on are addresses of builtins, which lie nowhere near zero.
 const FIRST_BUILTIN: u64 = 16;
 /// Stands in a thunk's header while it is evaluated. No code has this address.
 const BLACK_HOLE: u64 = 8;
@@ -45,7 +46,7 @@ pub(crate) enum Kind {
     List(List),
     Attrs(Attrs),
     Closure(Closure),
-    Builtin(u16),
+    Builtin(&'static Entry),
     Partial(Partial),
 }
 
@@ -77,8 +78,8 @@ impl Value {
     }
 
     #[inline]
-    pub(crate) fn builtin(number: u16) -> Self {
-        Self::immediate(FIRST_BUILTIN + u64::from(number))
+    pub(crate) fn builtin(entry: &'static Entry) -> Self {
+        Self::tagged(std::ptr::from_ref(entry) as usize, IMMEDIATE)
     }
 
     /// An integer that fits 61 bits.
@@ -159,10 +160,11 @@ impl Value {
     }
 
     #[inline]
-    pub(crate) fn as_builtin(self) -> Option<u16> {
+    pub(crate) fn as_builtin(self) -> Option<&'static Entry> {
         let number = self.0.get() >> 3;
+        // SAFETY: immediates that are no constants are addresses of builtins.
         (self.tag() == IMMEDIATE && number >= FIRST_BUILTIN)
-            .then(|| (number - FIRST_BUILTIN) as u16)
+            .then(|| unsafe { &*self.address().cast::<Entry>() })
     }
 
     /// What the word is, in full.
@@ -179,7 +181,8 @@ impl Value {
                 0 => Kind::Null,
                 1 => Kind::Bool(false),
                 2 => Kind::Bool(true),
-                number => Kind::Builtin((number - FIRST_BUILTIN) as u16),
+                // SAFETY: as in `as_builtin`.
+                _ => Kind::Builtin(unsafe { &*self.address().cast::<Entry>() }),
             },
             _ => self.boxed_kind(),
         }

@@ -7,6 +7,8 @@ use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use rustc_hash::FxHashMap;
+
 use crate::evaluator::to_path;
 use crate::io::{FileKind, Io, Tracked};
 
@@ -25,10 +27,15 @@ struct TrackedFiles {
     paths: HashSet<Vec<u8>>,
 }
 
+/// The names in a folder with their kinds.
+pub(crate) type Listing = Rc<[(Vec<u8>, FileKind)]>;
+
 /// The files of one evaluation.
 pub(crate) struct World {
     io: Box<dyn Io>,
     mounts: RefCell<Vec<Rc<Mount>>>,
+    /// Folders that were listed.
+    listings: RefCell<FxHashMap<Vec<u8>, Listing>>,
     store_dir: Vec<u8>,
     is_pure: bool,
 }
@@ -49,7 +56,13 @@ fn below<'p>(path: &'p [u8], folder: &[u8]) -> Option<&'p [u8]> {
 
 impl World {
     pub(crate) fn new(io: Box<dyn Io>, store_dir: &str, is_pure: bool) -> Self {
-        Self { io, mounts: RefCell::default(), store_dir: store_dir.as_bytes().to_vec(), is_pure }
+        Self {
+            io,
+            mounts: RefCell::default(),
+            listings: RefCell::default(),
+            store_dir: store_dir.as_bytes().to_vec(),
+            is_pure,
+        }
     }
 
     /// The outside itself, for what are no files of the evaluation.
@@ -98,9 +111,35 @@ impl World {
     /// A path as people know it; the top of a source ends in a slash, as Nix shows it.
     pub(crate) fn shown(&self, path: &[u8]) -> Option<Vec<u8>> {
         let mounts = self.mounts.borrow();
+        // The folder of all sources is the top of their file system.
+        if path == self.store_dir && !mounts.is_empty() {
+            return Some([path, b"/"].concat());
+        }
         mounts.iter().find_map(|mount| {
             let rest = below(path, &mount.store_path)?;
             Some([&mount.shown, &b"/"[..], rest].concat())
+        })
+    }
+
+    /// What stands for a path in a source that was fetched: where it really lies, how it is shown,
+    /// and its files that count.
+    pub(crate) fn fetched(&self, path: &[u8]) -> Option<(PathBuf, String, Option<Tracked>)> {
+        let mounts = self.mounts.borrow();
+        mounts.iter().find_map(|mount| {
+            let rest = below(path, &mount.store_path)?;
+            let real =
+                if rest.is_empty() { mount.real.clone() } else { mount.real.join(to_path(rest)) };
+            let inside = |file: &Vec<u8>| match rest {
+                [] => Some(file.clone()),
+                rest => below(file, rest).map(<[u8]>::to_vec),
+            };
+            let tracked = mount.tracked.as_ref().map(|tracked| Tracked {
+                repository: tracked.repository.clone(),
+                files: tracked.paths.iter().filter_map(inside).collect(),
+            });
+            let shown = String::from_utf8_lossy(&mount.shown).into_owned();
+            let rest = String::from_utf8_lossy(rest);
+            Some((real, if rest.is_empty() { shown } else { format!("{shown}/{rest}") }, tracked))
         })
     }
 
@@ -159,11 +198,25 @@ impl World {
         self.io.read(&self.real(path)?)
     }
 
-    pub(crate) fn read_for_archive(&self, path: &[u8], bytes: &mut Vec<u8>) -> io::Result<bool> {
-        self.io.read_for_archive(&self.real(path)?, bytes)
+    pub(crate) fn read_for_archive(
+        &self,
+        path: &[u8],
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<(bool, usize)> {
+        self.io.read_for_archive(&self.real(path)?, buffer)
     }
 
-    pub(crate) fn list(&self, path: &[u8]) -> io::Result<Vec<(Vec<u8>, FileKind)>> {
+    /// What is in a folder; the same for the whole evaluation.
+    pub(crate) fn list(&self, path: &[u8]) -> io::Result<Listing> {
+        if let Some(known) = self.listings.borrow().get(path) {
+            return Ok(known.clone());
+        }
+        let listing = Listing::from(self.read_folder(path)?);
+        self.listings.borrow_mut().insert(path.to_vec(), listing.clone());
+        Ok(listing)
+    }
+
+    fn read_folder(&self, path: &[u8]) -> io::Result<Vec<(Vec<u8>, FileKind)>> {
         let real = self.real(path)?;
         let mut entries = self.io.list(&real)?;
         if let Way::Mounted { mount, rest, .. } = self.way(path)?

@@ -1,53 +1,100 @@
 //! Git repositories, through the `git` program: whoever has one has the other, with all of their
 //! settings for keys and proxies.
 
+mod program;
+mod submodules;
+mod tree;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use cim_nix_eval::{Fetched, Io, Tracked};
 use cim_nix_model::{FlakeRef, RefAttr, Url};
 
+use self::program::{git, line};
 use crate::{Fetching, Res};
 
-/// Runs `git` in a repository and gives what it printed.
-fn git(repository: &Path, arguments: &[&str]) -> Res<Vec<u8>> {
-    run(Command::new("git").arg("-C").arg(repository).args(arguments), arguments)
+/// The commit of a repository that has none.
+const NO_REV: &str = "0000000000000000000000000000000000000000";
+
+fn text(value: impl Into<String>) -> RefAttr {
+    RefAttr::Text(value.into())
 }
 
-fn run(command: &mut Command, arguments: &[&str]) -> Res<Vec<u8>> {
-    let command = command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").stdin(Stdio::null());
-    let output = command
-        .output()
-        .map_err(|error| format!("cannot run 'git', which sources of type 'git' need: {error}"))?;
-    if output.status.success() {
-        return Ok(output.stdout);
+/// Where a repository is.
+enum Place {
+    /// A folder with a working tree.
+    Local(PathBuf),
+    /// Anywhere else, a folder without a working tree included.
+    Remote(String),
+}
+
+impl Place {
+    /// `warn` gets what is worth a warning.
+    fn of(source: &FlakeRef, warn: &dyn Fn(&str)) -> Res<Self> {
+        let written = source.text("url").unwrap_or_default();
+        let mut url = Url::parse(written).map_err(|error| error.to_string())?;
+        // Older lock files leave the folder of the flake in the URL.
+        url.query.remove("dir");
+        if url.scheme != "file" {
+            return Ok(Self::Remote(url.to_string()));
+        }
+        let mut folder = PathBuf::from(url.path_text());
+        if folder.is_relative() {
+            warn(&format!(
+                "warning: Fetching Git repository '{url}', which uses a path relative to the current directory. This is not supported and will stop working in a future release. See https://github.com/NixOS/nix/issues/12281 for details."
+            ));
+            folder = std::path::absolute(&folder).unwrap_or(folder);
+        }
+        if !folder.exists() {
+            return Err(format!("Git repository \"{}\" does not exist.", folder.display()));
+        }
+        match folder.join(".git").exists() {
+            true => Ok(Self::Local(folder)),
+            // Such URLs have no query; Git would take it for a part of the name.
+            false => Ok(Self::Remote(format!("file://{}", folder.display()))),
+        }
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let what = arguments.first().copied().unwrap_or_default();
-    Err(format!("'git {what}' failed: {}", said.trim()))
 }
 
-fn line(repository: &Path, arguments: &[&str]) -> Res<String> {
-    Ok(String::from_utf8_lossy(&git(repository, arguments)?).trim().to_owned())
+/// The branch that a working tree is on.
+fn branch(folder: &Path) -> Option<String> {
+    line(folder, &["symbolic-ref", "-q", "HEAD"]).ok()
+}
+
+/// Adds what can be told of a commit and is not told yet.
+fn describe(locked: &mut FlakeRef, repository: &Path, rev: &str) -> Res<()> {
+    if locked.number("lastModified").is_none() {
+        let seconds = line(repository, &["log", "-1", "--format=%ct", rev])?;
+        locked.set("lastModified", RefAttr::Number(seconds.parse().unwrap_or(0)));
+    }
+    if locked.is_set("shallow") || locked.number("revCount").is_some() {
+        return Ok(());
+    }
+    let count = line(repository, &["rev-list", "--count", rev])?;
+    locked.set("revCount", RefAttr::Number(count.parse().unwrap_or(0)));
+    Ok(())
 }
 
 impl<I: Io> Fetching<I> {
     pub(crate) fn fetch_git(&self, source: &FlakeRef) -> Res<Fetched> {
-        let url_text = source.text("url").unwrap_or_default();
-        let url = Url::parse(url_text).map_err(|error| error.to_string())?;
-        let local = (url.scheme == "file").then(|| PathBuf::from(url.path_text()));
-        if let Some(folder) = &local
-            && source.text("ref").is_none()
-            && source.text("rev").is_none()
-            && folder.join(".git").exists()
-        {
-            return self.working_tree(source, folder);
+        if source.is_set("exportIgnore") && source.is_set("submodules") {
+            return Err("exportIgnore and submodules are not supported together yet".to_owned());
         }
-        let repository = match local {
-            Some(folder) => folder,
-            None => self.mirror(source, url_text)?,
-        };
-        self.commit(source, &repository, url_text)
+        // Who asks for a check must not get what nobody has checked.
+        let wants_check = source.is_set("verifyCommit")
+            || ["publicKey", "publicKeys"].iter().any(|name| source.text(name).is_some());
+        if wants_check {
+            return Err(format!(
+                "cannot fetch '{source}': signatures of commits are not verified here; remove 'verifyCommit' and the keys to fetch it without"
+            ));
+        }
+        let (name, rev) = (source.text("ref"), source.text("rev"));
+        match Place::of(source, &self.say)? {
+            Place::Local(folder) if name.is_none() && rev.is_none() => {
+                self.working_tree(source, &folder)
+            }
+            place => self.commit(source, &place),
+        }
     }
 
     /// The files that Git knows, as they are now.
@@ -55,148 +102,223 @@ impl<I: Io> Fetching<I> {
         let shown = folder.to_string_lossy().into_owned();
         let mut locked = source.clone();
         locked.remove("narHash");
-        let listed = git(folder, &["ls-files", "-z"])?;
-        let files: Vec<Vec<u8>> = listed
-            .split(|&byte| byte == 0)
-            .filter(|name| !name.is_empty())
-            .map(<[u8]>::to_vec)
-            .collect();
-        let changes = git(folder, &["status", "--porcelain", "-z", "--untracked-files=no"])?;
+        let found = submodules::working_tree(
+            folder,
+            source.is_set("submodules"),
+            source.is_set("exportIgnore"),
+        )?;
         let head = line(folder, &["rev-parse", "--verify", "-q", "HEAD"]).ok();
-        let is_dirty = !changes.is_empty() || head.is_none();
-        let set_number = |locked: &mut FlakeRef, name: &str, text: Res<String>| {
-            if let Some(number) = text.ok().and_then(|text| text.parse().ok()) {
-                locked.set(name, RefAttr::Number(number));
-            }
-        };
-        if let Some(head) = &head {
-            if is_dirty {
-                locked.set("dirtyRev", RefAttr::Text(format!("{head}-dirty")));
-                locked.set("dirtyShortRev", RefAttr::Text(format!("{}-dirty", &head[..7])));
-            } else {
-                locked.set("rev", RefAttr::Text(head.clone()));
-                if let Ok(name) = line(folder, &["symbolic-ref", "-q", "HEAD"]) {
-                    locked.set("ref", RefAttr::Text(name));
-                }
-                set_number(&mut locked, "revCount", line(folder, &["rev-list", "--count", "HEAD"]));
-            }
-            set_number(&mut locked, "lastModified", line(folder, &["log", "-1", "--format=%ct"]));
-        } else {
-            locked.set("lastModified", RefAttr::Number(0));
-        }
+        let is_dirty = !found.dirty.is_empty();
         if is_dirty {
-            (self.say)(&format!("warning: Git tree '{shown}' is dirty"));
+            if let Some(head) = &head {
+                let short = head.get(..7).unwrap_or(head);
+                locked.set("dirtyRev", text(format!("{head}-dirty")));
+                locked.set("dirtyShortRev", text(format!("{short}-dirty")));
+            }
+            for folder in &found.dirty {
+                if !self.settings.allows_dirty {
+                    return Err(format!("Git tree '{folder}' is dirty"));
+                }
+                if self.settings.tells_dirty {
+                    (self.say)(&format!("warning: Git tree '{folder}' is dirty"));
+                }
+            }
+        } else {
+            locked.set("rev", text(head.as_deref().unwrap_or(NO_REV)));
+            if let Some(name) = branch(folder) {
+                locked.set("ref", text(name));
+            }
         }
-        let existing = files.into_iter().filter(|name| {
-            let path = folder.join(String::from_utf8_lossy(name).as_ref());
-            path.symlink_metadata().is_ok()
-        });
-        let tracked = Tracked { repository: shown.clone(), files: existing.collect() };
+        match &head {
+            None => {
+                locked.set("lastModified", RefAttr::Number(0));
+                if !is_dirty && !locked.is_set("shallow") {
+                    locked.set("revCount", RefAttr::Number(0));
+                }
+            }
+            Some(head) => {
+                locked.remove("lastModified");
+                let mut known = locked.clone();
+                if is_dirty {
+                    known.set("shallow", RefAttr::Bool(true));
+                }
+                describe(&mut known, folder, head)?;
+                for name in ["lastModified", "revCount"] {
+                    if let Some(number) = known.number(name) {
+                        locked.set(name, RefAttr::Number(number));
+                    }
+                }
+            }
+        }
+        let tracked = Tracked { repository: shown.clone(), files: found.files };
         Ok(Fetched { path: folder.to_owned(), shown, source: locked, tracked: Some(tracked) })
     }
 
-    /// A repository in the cache that has what is wanted.
+    /// The branch that counts where none is named.
+    fn default_branch(&self, place: &Place, mirror: &Path) -> String {
+        let (found, name) = match place {
+            Place::Local(folder) => (branch(folder), folder.display().to_string()),
+            Place::Remote(url) => {
+                let note = mirror.join("cim-nix-head");
+                let known = std::fs::read_to_string(&note).ok();
+                let found = known.clone().filter(|_| self.is_fresh(&note)).or_else(|| {
+                    if self.settings.is_offline {
+                        return None;
+                    }
+                    let listed =
+                        line(mirror, &["ls-remote", "--symref", "--", url, "HEAD"]).ok()?;
+                    let first = listed.lines().next()?;
+                    let (target, name) = first.split_once('\t')?;
+                    let head = target.strip_prefix("ref: ").unwrap_or(target).trim().to_owned();
+                    (name == "HEAD" && self.keep(&note, head.as_bytes()).is_ok()).then_some(head)
+                });
+                (found.or(known), url.clone())
+            }
+        };
+        found.unwrap_or_else(|| {
+            (self.say)(&format!(
+                "warning: could not read HEAD ref from repo at '{name}', using 'master'"
+            ));
+            "master".to_owned()
+        })
+    }
+
+    /// The folder in the cache for a repository.
     fn mirror(&self, source: &FlakeRef, url: &str) -> Res<PathBuf> {
-        let place = self.cached("git", &crate::key_of(url));
+        // What was fetched without its history must not stand for what has it.
+        let kind = if source.is_set("shallow") { "git-shallow" } else { "git" };
+        let place = self.cached(kind, &crate::key_of(url));
         if !place.join("HEAD").exists() {
             std::fs::create_dir_all(&place)
                 .map_err(|error| format!("cannot write to the cache: {error}"))?;
             git(&place, &["init", "--quiet", "--bare", "."])?;
         }
-        if let Some(rev) = source.text("rev")
-            && git(&place, &["cat-file", "-e", &format!("{rev}^{{commit}}")]).is_ok()
-        {
-            return Ok(place);
+        // Submodules and LFS files are looked for from there.
+        git(&place, &["config", "remote.origin.url", url])?;
+        Ok(place)
+    }
+
+    /// Brings what is wanted to the folder in the cache, unless it is there.
+    fn update(&self, source: &FlakeRef, url: &str, mirror: &Path, name: &str) -> Res<()> {
+        let full = full_name(name);
+        let note = mirror.join("cim-nix-fetched").join(crate::key_of(&full));
+        let is_all = source.is_set("allRefs");
+        let is_there = match source.text("rev") {
+            Some(rev) => has_commit(mirror, rev),
+            None => !is_all && self.is_fresh(&note) && has_commit(mirror, &full),
+        };
+        if is_there {
+            return Ok(());
         }
         if self.settings.is_offline {
-            let has_any = git(&place, &["rev-parse", "--verify", "-q", "FETCH_HEAD"]).is_ok();
-            return match has_any && source.text("rev").is_none() {
-                true => Ok(place),
+            return match source.text("rev").is_none() && has_commit(mirror, &full) {
+                true => Ok(()),
                 false => Err(format!(
                     "cannot fetch '{source}' because of '--offline', and it is not in the cache"
                 )),
             };
         }
-        let name = source.text("ref").unwrap_or("HEAD");
-        let fetched = if source.is_set("allRefs") {
-            git(&place, &["fetch", "--quiet", "--force", "--", url, "refs/*:refs/*"])
-        } else {
-            let depth = source.is_set("shallow").then_some("--depth=1");
-            let mut arguments = vec!["fetch", "--quiet", "--force"];
-            arguments.extend(depth);
-            let wanted = match (source.text("rev"), source.text("ref")) {
-                (Some(rev), None) => rev,
-                _ => name,
-            };
-            arguments.extend(["--", url, wanted]);
-            git(&place, &arguments)
+        let wanted = match source.text("rev") {
+            _ if is_all => "refs/*:refs/*".to_owned(),
+            Some(rev) => rev.to_owned(),
+            None => format!("{full}:{full}"),
         };
-        fetched.map_err(|error| format!("cannot fetch '{source}': {error}"))?;
-        Ok(place)
+        let mut arguments = vec!["fetch", "--quiet", "--force"];
+        if source.is_set("shallow") {
+            arguments.push("--depth=1");
+        }
+        arguments.extend(["--", url, &wanted]);
+        match git(mirror, &arguments) {
+            Ok(_) if source.text("rev").is_none() => self.keep(&note, b""),
+            Ok(_) => Ok(()),
+            Err(why) if has_commit(mirror, &full) => {
+                (self.say)(&format!("warning: {why}"));
+                (self.say)(&format!(
+                    "warning: could not update local clone of Git repository '{url}'; continuing with the most recent version"
+                ));
+                Ok(())
+            }
+            Err(why) => Err(format!("Failed to fetch git repository '{url}'\n{why}")),
+        }
     }
 
     /// The files of a commit.
-    fn commit(&self, source: &FlakeRef, repository: &Path, url: &str) -> Res<Fetched> {
-        let is_mirror = repository.starts_with(&self.settings.cache);
-        let name = match (source.text("rev"), source.text("ref")) {
-            (Some(rev), _) => rev.to_owned(),
-            (None, _) if is_mirror => "FETCH_HEAD".to_owned(),
-            (None, Some(name)) => name.to_owned(),
-            (None, None) => "HEAD".to_owned(),
+    fn commit(&self, source: &FlakeRef, place: &Place) -> Res<Fetched> {
+        let (repository, shown) = match place {
+            Place::Local(folder) => (folder.clone(), folder.display().to_string()),
+            Place::Remote(url) => (self.mirror(source, url)?, url.clone()),
         };
-        let rev = line(repository, &["rev-parse", "--verify", &format!("{name}^{{commit}}")]);
-        let rev = rev.map_err(|error| format!("cannot find '{name}' in '{url}': {error}"))?;
-        let is_exported = source.is_set("exportIgnore");
-        let key = if is_exported { format!("{rev}-exported") } else { rev.clone() };
-        let place = self.cached("commits", &key);
-        if !place.exists() {
-            self.unpack_into(&place, |tree| match is_exported {
-                true => export(repository, &rev, tree),
-                false => check_out(repository, &rev, tree),
+        let name = match source.text("ref") {
+            Some(name) => name.to_owned(),
+            None => self.default_branch(place, &repository),
+        };
+        let mut locked = source.clone();
+        locked.set("ref", text(name.as_str()));
+        if let Place::Remote(url) = place {
+            self.update(source, url, &repository, &name)?;
+        }
+        let rev = match source.text("rev") {
+            Some(rev) if has_commit(&repository, rev) => rev.to_owned(),
+            Some(rev) => {
+                return Err(format!(
+                    "Cannot find Git revision '{rev}' in ref '{name}' of repository '{shown}'! Please make sure that the rev exists on the ref you've specified or add allRefs = true; to fetchGit."
+                ));
+            }
+            None => {
+                let commit = |name: &str| {
+                    let name = format!("{name}^{{commit}}");
+                    line(&repository, &["rev-parse", "--verify", "-q", &name])
+                };
+                commit(&full_name(&name)).or_else(|_| commit(&name)).map_err(|_| {
+                    format!("resolving Git reference '{name}': there is none in '{shown}'")
+                })?
+            }
+        };
+        if !source.is_set("shallow")
+            && line(&repository, &["rev-parse", "--is-shallow-repository"])? == "true"
+        {
+            return Err(format!(
+                "'{shown}' is a shallow Git repository, but shallow repositories are only allowed when `shallow = true;` is specified"
+            ));
+        }
+        locked.set("rev", text(rev.as_str()));
+        let mut key = rev.clone();
+        for (name, mark) in
+            [("exportIgnore", "-exported"), ("submodules", "-whole"), ("lfs", "-lfs")]
+        {
+            if source.is_set(name) {
+                key.push_str(mark);
+            }
+        }
+        let cached = self.cached("commits", &key);
+        if !cached.exists() {
+            let wanted = submodules::Wanted {
+                has_submodules: source.is_set("submodules"),
+                has_lfs: source.is_set("lfs"),
+                is_exported: source.is_set("exportIgnore"),
+            };
+            self.unpack_into(&cached, |tree| {
+                self.write_commit(&repository, &rev, &name, tree, wanted, 0)
             })?;
         }
-        let mut locked = source.clone();
-        let hash = std::fs::read_to_string(place.join("hash")).map_err(|e| e.to_string())?;
-        locked.set("narHash", RefAttr::Text(hash));
-        locked.set("rev", RefAttr::Text(rev.clone()));
-        let is_shallow =
-            repository.join("shallow").exists() || repository.join(".git/shallow").exists();
-        if !is_shallow
-            && let Ok(count) = line(repository, &["rev-list", "--count", &rev])
-            && let Ok(count) = count.parse()
-        {
-            locked.set("revCount", RefAttr::Number(count));
-        }
-        if let Ok(seconds) = line(repository, &["log", "-1", "--format=%ct", &rev])?.parse() {
-            locked.set("lastModified", RefAttr::Number(seconds));
-        }
-        let shown = format!("«{url}?rev={rev}»");
-        Ok(Fetched { path: place.join("tree"), shown, source: locked, tracked: None })
+        let hash = std::fs::read_to_string(cached.join("hash")).map_err(|e| e.to_string())?;
+        locked.set("narHash", text(hash));
+        describe(&mut locked, &repository, &rev)?;
+        let mut named = locked.clone();
+        named.remove("narHash");
+        let shown = format!("«{named}»");
+        Ok(Fetched { path: cached.join("tree"), shown, source: locked, tracked: None })
     }
 }
 
-/// Writes the files of a commit as they are in the repository.
-fn check_out(repository: &Path, rev: &str, tree: &Path) -> Res<()> {
-    std::fs::create_dir_all(tree).map_err(|error| error.to_string())?;
-    let index = tempfile::NamedTempFile::new().map_err(|error| error.to_string())?;
-    let index_path = index.path().with_extension("index");
-    let step = |arguments: &[&str]| {
-        let mut command = Command::new("git");
-        command.arg("-C").arg(repository).args(["-c", "core.autocrlf=false", "-c", "core.eol=lf"]);
-        command.env("GIT_INDEX_FILE", &index_path).env("GIT_WORK_TREE", tree);
-        let git_dir = line(repository, &["rev-parse", "--absolute-git-dir"])?;
-        run(command.env("GIT_DIR", git_dir).args(arguments), arguments)
-    };
-    step(&["read-tree", rev])?;
-    let prefix = format!("--prefix={}/", tree.display());
-    let result = step(&["checkout-index", "--all", "--force", &prefix]);
-    let _ = std::fs::remove_file(&index_path);
-    result.map(|_| ())
+/// A branch's whole name.
+fn full_name(name: &str) -> String {
+    match name.starts_with("refs/") || name == "HEAD" {
+        true => name.to_owned(),
+        false => format!("refs/heads/{name}"),
+    }
 }
 
-/// Writes what `git archive` has of a commit, which leaves out what `export-ignore` says.
-fn export(repository: &Path, rev: &str, tree: &Path) -> Res<()> {
-    std::fs::create_dir_all(tree).map_err(|error| error.to_string())?;
-    let bytes = git(repository, &["archive", "--format=tar", rev])?;
-    crate::archive::unpack_tar(&bytes[..], tree).map_err(|error| error.to_string())
+fn has_commit(repository: &Path, name: &str) -> bool {
+    git(repository, &["cat-file", "-e", &format!("{name}^{{commit}}")]).is_ok()
 }

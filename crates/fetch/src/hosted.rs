@@ -89,8 +89,9 @@ impl<I: Io> Fetching<I> {
             ),
             _ => format!("{base}/{owner}/{repo}/info/refs"),
         };
-        let file = self.get(&url, headers)?;
-        let text = std::fs::read_to_string(file.path()).map_err(|error| error.to_string())?;
+        // Kept for a while, as Nix does, so that several runs see the same and one may be offline.
+        let file = self.download_file(&url, None, headers)?;
+        let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
         let unknown = || format!("cannot find '{name}' of '{source}'");
         if source.kind() == "sourcehut" {
             let wanted =

@@ -30,8 +30,9 @@ pub(crate) fn get(
     headers.extend(credentials(settings, parsed));
     let mut pause = Duration::from_millis(250);
     let mut attempt = 0;
+    let agent = agent(settings)?;
     loop {
-        match fetch_rest(url, &headers, &mut file) {
+        match fetch_rest(&agent, url, &headers, &mut file) {
             Ok(()) => return Ok(file),
             Err(Failure::Final(why)) => return Err(format!("unable to download '{url}': {why}")),
             Err(Failure::Passing(why)) if attempt >= settings.retries => {
@@ -51,26 +52,44 @@ pub(crate) fn get(
     }
 }
 
+/// What speaks HTTP.
+fn agent(settings: &Settings) -> Res<ureq::Agent> {
+    use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+
+    let roots = match &settings.certificates {
+        None => RootCerts::PlatformVerifier,
+        Some(path) => {
+            let failed =
+                |why: String| format!("cannot read certificates from '{}': {why}", path.display());
+            let text = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+            let mut found = Vec::new();
+            for item in parse_pem(&text) {
+                if let PemItem::Certificate(one) = item.map_err(|e| failed(e.to_string()))? {
+                    found.push(one);
+                }
+            }
+            RootCerts::from(found)
+        }
+    };
+    Ok(ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .tls_config(TlsConfig::builder().root_certs(roots).build())
+        .timeout_connect(Some(Duration::from_secs(15)))
+        .timeout_recv_response(Some(Duration::from_secs(300)))
+        .user_agent(concat!("cim-nix/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .into())
+}
+
 /// Gets what the file does not have yet.
 fn fetch_rest(
+    agent: &ureq::Agent,
     url: &str,
     headers: &[(String, String)],
     file: &mut NamedTempFile,
 ) -> Result<(), Failure> {
     let disk = |error: io::Error| Failure::Final(error.to_string());
     let have = file.as_file().metadata().map_err(disk)?.len();
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .tls_config(
-            ureq::tls::TlsConfig::builder()
-                .root_certs(ureq::tls::RootCerts::PlatformVerifier)
-                .build(),
-        )
-        .timeout_connect(Some(Duration::from_secs(15)))
-        .timeout_recv_response(Some(Duration::from_secs(300)))
-        .user_agent(concat!("cim-nix/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .into();
     // The bytes are wanted as they are: a packed tar must not be unpacked on the way.
     let mut request = agent.get(url).header("accept-encoding", "identity");
     for (name, value) in headers {
@@ -81,6 +100,10 @@ fn fetch_rest(
     }
     let mut response = request.call().map_err(|error| match error {
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => Failure::Final(error.to_string()),
+        // Whom we do not trust now, we do not trust in a second.
+        ureq::Error::Io(why) if why.kind() == io::ErrorKind::InvalidData => Failure::Final(
+            format!("{why}; is the authority behind its certificate missing in ssl-cert-file?"),
+        ),
         _ => Failure::Passing(error.to_string()),
     })?;
     let status = response.status().as_u16();

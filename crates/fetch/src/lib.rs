@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "the edge: files, processes and the network")]
 
 mod archive;
+mod building;
 mod git;
 mod hosted;
 mod http;
@@ -17,8 +18,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use cim_nix_eval::{Fetched, FileKind, Io};
 use cim_nix_model::{
-    FlakeRef, Hash, HashFormat, HashKind, Hasher, NarWriter, RefAttr, References, TreeWriter, Url,
+    FlakeRef, Hash, HashFormat, HashKind, Hasher, NarWriter, RefAttr, References, Registries,
+    Registry, TreeWriter, Url,
 };
+
+pub use building::Building;
+pub use registry::RegistryPlace;
 
 /// Where and how sources are fetched.
 #[derive(Clone, Debug)]
@@ -31,14 +36,20 @@ pub struct Settings {
     pub access_tokens: Vec<(String, String)>,
     /// The file with user names and passwords for hosts.
     pub netrc: Option<PathBuf>,
-    /// Files and URLs of registries, the first that knows a name wins.
-    pub registries: Vec<String>,
+    /// The registries, the first that knows a name wins.
+    pub registries: Vec<RegistryPlace>,
     /// Other places for the hosted kinds, such as `github` at `http://localhost:3000`.
     pub base_urls: Vec<(String, String)>,
     /// Seconds that a download without a known hash counts as current.
     pub tarball_ttl: u64,
     /// How often a download that broke is tried again.
     pub retries: u32,
+    /// A file with the certificates to trust instead of the system's.
+    pub certificates: Option<PathBuf>,
+    /// Whether working trees count that differ from their commit.
+    pub allows_dirty: bool,
+    /// Whether it is told that they do.
+    pub tells_dirty: bool,
 }
 
 impl Default for Settings {
@@ -52,6 +63,9 @@ impl Default for Settings {
             base_urls: Vec::new(),
             tarball_ttl: 3600,
             retries: 4,
+            certificates: None,
+            allows_dirty: true,
+            tells_dirty: true,
         }
     }
 }
@@ -108,7 +122,9 @@ impl<I: Io> Fetching<I> {
         let mut locked = source.clone();
         let path = match is_tree {
             true => {
-                let (place, hash) = self.download_tree(url, wanted, headers)?;
+                // The URL of a commit's archive leads to the same for ever.
+                let is_fixed = matches!(source.kind(), "github" | "gitlab" | "sourcehut");
+                let (place, hash) = self.download_tree(url, wanted, is_fixed, headers)?;
                 locked.set("narHash", RefAttr::Text(hash.format(HashFormat::Sri)));
                 place.join("tree")
             }
@@ -134,12 +150,14 @@ impl<I: Io> Fetching<I> {
         &self,
         url: &str,
         wanted: Option<Hash>,
+        is_fixed: bool,
         headers: &[(String, String)],
     ) -> Res<(PathBuf, Hash)> {
         let of_hash = |hash: &Hash| self.cached("trees", &hash.format(HashFormat::Nix32));
         let note = self.cached("urls", &key_of(url));
         let known = wanted.filter(|hash| of_hash(hash).exists()).or_else(|| {
-            let text = std::fs::read_to_string(&note).ok().filter(|_| self.is_fresh(&note))?;
+            let text = std::fs::read_to_string(&note).ok();
+            let text = text.filter(|_| is_fixed || self.is_fresh(&note))?;
             let hash = Hash::parse(text.trim(), Some(HashKind::Sha256)).ok()?;
             (of_hash(&hash).exists() && wanted.is_none_or(|wanted| wanted == hash)).then_some(hash)
         });
@@ -176,6 +194,11 @@ impl<I: Io> Fetching<I> {
         let bytes = std::fs::read(file.path()).map_err(|error| format!("{url}: {error}"))?;
         self.keep(&place, &bytes)?;
         Ok(place)
+    }
+
+    /// The file of a registry that has a URL; what is in the cache is used until it is old.
+    pub(crate) fn registry_file(&self, url: &str) -> Res<PathBuf> {
+        self.download_file(url, None, &[])
     }
 
     fn cached(&self, kind: &str, key: &str) -> PathBuf {
@@ -310,8 +333,8 @@ impl<I: Io> Io for Fetching<I> {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.files.read(path)
     }
-    fn read_for_archive(&self, path: &Path, bytes: &mut Vec<u8>) -> io::Result<bool> {
-        self.files.read_for_archive(path, bytes)
+    fn read_for_archive(&self, path: &Path, buffer: &mut Vec<u8>) -> io::Result<(bool, usize)> {
+        self.files.read_for_archive(path, buffer)
     }
     fn list(&self, path: &Path) -> io::Result<Vec<(Vec<u8>, FileKind)>> {
         self.files.list(path)
@@ -338,6 +361,9 @@ impl<I: Io> Io for Fetching<I> {
     ) -> io::Result<()> {
         self.files.add_tree(path, write)
     }
+    fn build(&self, derivation: &str, output: &str) -> Res<String> {
+        self.files.build(derivation, output)
+    }
     fn variable(&self, name: &str) -> Option<String> {
         self.files.variable(name)
     }
@@ -354,7 +380,7 @@ impl<I: Io> Io for Fetching<I> {
         }
     }
 
-    fn resolve(&self, reference: &FlakeRef) -> Res<FlakeRef> {
-        registry::resolve(self, reference)
+    fn registry(&self, number: usize, registries: Registries) -> Option<Res<Registry>> {
+        registry::read(self, number, registries)
     }
 }

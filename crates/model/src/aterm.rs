@@ -205,19 +205,24 @@ fn push_plain(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
 }
 
+/// The first byte that is written with a backslash. Looks at eight bytes at a time, since build
+/// scripts are long and hardly any of their bytes is one.
+fn first_special(text: &[u8]) -> Option<usize> {
+    let is_special = |byte: u8| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t');
+    let mut at = 0;
+    for chunk in text.chunks_exact(8) {
+        if chunk.iter().fold(false, |found, &byte| found | is_special(byte)) {
+            break;
+        }
+        at += 8;
+    }
+    text[at..].iter().position(|&byte| is_special(byte)).map(|found| at + found)
+}
+
 fn push_text(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
     let mut rest = text;
-    const IS_SPECIAL: [bool; 256] = {
-        let mut table = [false; 256];
-        table[b'"' as usize] = true;
-        table[b'\\' as usize] = true;
-        table[b'\n' as usize] = true;
-        table[b'\r' as usize] = true;
-        table[b'\t' as usize] = true;
-        table
-    };
-    while let Some(at) = rest.iter().position(|&b| IS_SPECIAL[usize::from(b)]) {
+    while let Some(at) = first_special(rest) {
         out.extend_from_slice(&rest[..at]);
         out.extend_from_slice(match rest[at] {
             b'\n' => b"\\n",

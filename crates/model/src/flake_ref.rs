@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde_json::Value;
+
 use crate::url::{Authority, Url, decode_fragment, decode_query, path_parts};
 use crate::{Hash, HashFormat, HashKind};
 
@@ -25,6 +27,12 @@ pub type RefAttrs = BTreeMap<String, RefAttr>;
 /// Why something is no reference.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FlakeRefError(String);
+
+impl FlakeRefError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
 
 impl fmt::Display for FlakeRefError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,9 +91,16 @@ const GIT: &[&str] = &[
     "publicKeys",
 ];
 
-fn is_id(text: &str) -> bool {
+pub(crate) fn is_id(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+}
+
+/// Whether a URL's path names an archive that can be unpacked.
+fn is_archive(path: &str) -> bool {
+    const ENDINGS: [&str; 7] =
+        [".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst"];
+    ENDINGS.iter().any(|ending| path.ends_with(ending))
 }
 
 fn is_rev(text: &str) -> bool {
@@ -129,6 +144,23 @@ impl FlakeRef {
             "" => Ok(reference),
             _ => fail(format!("unexpected fragment '{fragment}' in flake reference '{url}'")),
         }
+    }
+
+    /// Reads the reference of an input that is no flake: it may mean a file, too.
+    ///
+    /// Errors: as [`FlakeRef::parse`].
+    pub fn parse_source(url: &str) -> Res<Self> {
+        let reference = Self::parse(url)?;
+        // What is no archive by its name is a file; a flake's reference is always to a tree.
+        let is_plain = Url::parse(url).is_ok_and(|url| url.application().is_none());
+        let place = reference.text("url").unwrap_or_default();
+        let place = place.split(['?', '#']).next().unwrap_or_default();
+        if reference.kind() != "tarball" || !is_plain || is_archive(place) {
+            return Ok(reference);
+        }
+        let mut reference = reference;
+        reference.set("type", text("file"));
+        Ok(reference)
     }
 
     /// Reads a reference and what stands behind its `#`.
@@ -214,6 +246,44 @@ impl FlakeRef {
             }
         }
         Self::checked(attrs, dir)
+    }
+
+    /// The reference of a JSON object, as lock files and registries have them.
+    ///
+    /// Errors: as [`FlakeRef::from_attrs`].
+    pub fn from_json(json: &Value) -> Res<Self> {
+        let Some(members) = json.as_object() else {
+            return fail(format!("'{json}' is no set of attributes of a source"));
+        };
+        let mut attrs = RefAttrs::new();
+        for (name, value) in members {
+            let value = match value {
+                Value::String(value) => Some(text(value)),
+                Value::Bool(value) => Some(RefAttr::Bool(*value)),
+                value => value.as_u64().map(RefAttr::Number),
+            };
+            let Some(value) = value else {
+                return fail(format!("unsupported input attribute type of '{name}' in '{json}'"));
+            };
+            attrs.insert(name.clone(), value);
+        }
+        Self::from_attrs(attrs)
+    }
+
+    /// All attributes, `dir` among them, as a JSON object.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let value = |attr: RefAttr| match attr {
+            RefAttr::Text(text) => Value::from(text),
+            RefAttr::Number(number) => Value::from(number),
+            RefAttr::Bool(flag) => Value::from(flag),
+        };
+        self.attrs().into_iter().map(|(name, attr)| (name, value(attr))).collect()
+    }
+
+    /// A reference whose attributes need no check.
+    pub(crate) fn of_known_kind(attrs: RefAttrs) -> Self {
+        Self { attrs, dir: String::new() }
     }
 
     fn checked(attrs: RefAttrs, dir: String) -> Res<Self> {
@@ -323,6 +393,13 @@ impl FlakeRef {
         self.attrs.insert(name.to_owned(), value);
     }
 
+    /// Marks the reference as one to which nothing can be added: all that is to be known of the
+    /// source is there. Lock files do not write the mark, but what people are told of their
+    /// changes heeds it.
+    pub(crate) fn set_final(&mut self) {
+        self.set("__final", RefAttr::Bool(true));
+    }
+
     /// Removes an attribute of the source.
     pub fn remove(&mut self, name: &str) {
         self.attrs.remove(name);
@@ -363,6 +440,26 @@ impl FlakeRef {
             "indirect" => false,
             _ => self.text("narHash").is_some(),
         }
+    }
+
+    /// Whether it is a path from the folder of the flake that has the reference.
+    #[must_use]
+    pub fn is_relative(&self) -> bool {
+        self.kind() == "path" && self.text("path").is_some_and(|path| !path.starts_with('/'))
+    }
+
+    /// The same reference as newer lock files have it: older ones left `dir` in the URL, too.
+    #[must_use]
+    pub fn canonical(&self) -> Self {
+        let mut plain = self.clone();
+        if !self.dir.is_empty()
+            && let Some(Ok(mut url)) = self.text("url").map(Url::parse)
+            && url.query.get("dir") == Some(&self.dir)
+        {
+            url.query.remove("dir");
+            plain.set("url", text(url.to_string()));
+        }
+        plain
     }
 
     /// All attributes, `dir` among them, as `builtins.parseFlakeRef` gives them.

@@ -11,8 +11,11 @@ mod date;
 mod derivation;
 mod flake_ref;
 mod hash;
+mod lock_file;
+mod lock_graph;
 mod nar;
 pub mod nix32;
+mod registry;
 mod store_path;
 mod url;
 
@@ -21,8 +24,15 @@ pub use date::date_digits;
 pub use derivation::{Derivation, DerivationHash, Method, Output};
 pub use flake_ref::{FlakeRef, FlakeRefError, RefAttr, RefAttrs};
 pub use hash::{Hash, HashError, HashFormat, HashKind, Hasher};
+pub use lock_file::{
+    Edge, InputPath, LockFile, LockFileError, LockedInput, NodeId, input_path, show_input_path,
+};
+pub use lock_graph::{
+    FlakeInput, FlakeInputs, FlakeSource, FlakeSources, LockOptions, Locked, Registries, lock,
+};
 pub use nar::{NarWriter, TreeWriter};
+pub use registry::Registry;
 pub use store_path::{
     NameError, References, StoreDir, check_name, downstream_placeholder, placeholder,
 };
-pub use url::{Authority, Url, UrlError, path_parts, percent_encode};
+pub use url::{Authority, Url, UrlError, dubious_query, path_parts, percent_encode};

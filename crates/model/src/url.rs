@@ -119,6 +119,14 @@ pub(crate) fn decode_query(query: &str, url: &str) -> Result<BTreeMap<String, St
     Ok(result)
 }
 
+/// The parts of a URL's query that have no value and so are ignored.
+#[must_use]
+pub fn dubious_query(url: &str) -> Vec<&str> {
+    let query = url.split('#').next().and_then(|url| url.split_once('?'));
+    let parts = query.map_or("", |(_, query)| query).split('&');
+    parts.filter(|part| !part.is_empty() && !part.contains('=')).collect()
+}
+
 /// Puts a fragment in clear.
 pub(crate) fn decode_fragment(fragment: &str, url: &str) -> Result<String, UrlError> {
     percent_decode(fragment, url, |byte| b":@/? \"^".contains(&byte))

@@ -43,6 +43,22 @@ pub fn static_string(node: Node<'_>) -> Option<Cow<'_, str>> {
     if !matches!(node.kind(), NodeKind::Str | NodeKind::IndStr) || !node.is_leaf() {
         return None;
     }
+    let kind = match node.kind() {
+        NodeKind::Str => TokenKind::StrContent,
+        _ => TokenKind::IndContent,
+    };
+    let mut contents = node.own_tokens().filter(|token| token.kind() == kind);
+    let Some(content) = contents.next() else { return Some(Cow::Borrowed("")) };
+    if node.kind() == NodeKind::Str {
+        return Some(unescape(content.text()));
+    }
+    // Most have neither escapes nor a second piece: no list of pieces is needed then.
+    let text = without_blank_first_line(content.text());
+    if contents.next().is_none() && next_special(text, 0).is_none() {
+        let indent = common_indent(&[IndPiece::Plain(text)]);
+        let mut strip = Strip { indent, at_line_start: true, dropped: 0 };
+        return Some(without_blank_last_line(strip.text(text)));
+    }
     match string_parts(node).pop() {
         Some(StrPart::Text(text)) => Some(text),
         Some(StrPart::Interpol(_)) => None,
@@ -281,10 +297,24 @@ fn without_blank_first_line(text: &str) -> &str {
 
 /// Cuts raw text of an indented string into pieces.
 fn cut_indented<'t>(text: &'t str, pieces: &mut Vec<IndPiece<'t>>) {
+    let mut plain = 0;
+    while let Some((start, special, end)) = next_special(text, plain) {
+        if plain < start {
+            pieces.push(IndPiece::Plain(&text[plain..start]));
+        }
+        pieces.push(IndPiece::Special(special));
+        plain = end;
+    }
+    if plain < text.len() {
+        pieces.push(IndPiece::Plain(&text[plain..]));
+    }
+}
+
+/// The first piece from `at` on that is not plain: where it starts, what it stands for, its end.
+fn next_special(text: &str, mut at: usize) -> Option<(usize, Cow<'_, str>, usize)> {
     let bytes = text.as_bytes();
     let byte = |at: usize| bytes.get(at).copied();
-    let (mut plain, mut at) = (0, 0);
-    while let Some(found) = memchr2(b'\'', b'$', &bytes[at..]) {
+    while let Some(found) = memchr2(b'\'', b'$', bytes.get(at..)?) {
         at += found;
         let (special, end) = match (bytes[at], byte(at + 1), byte(at + 2)) {
             (b'\'', Some(b'\''), Some(b'$')) => (Cow::Borrowed("$"), at + 3),
@@ -303,15 +333,9 @@ fn cut_indented<'t>(text: &'t str, pieces: &mut Vec<IndPiece<'t>>) {
                 continue;
             }
         };
-        if plain < at {
-            pieces.push(IndPiece::Plain(&text[plain..at]));
-        }
-        pieces.push(IndPiece::Special(special));
-        (plain, at) = (end, end);
+        return Some((at, special, end));
     }
-    if plain < text.len() {
-        pieces.push(IndPiece::Plain(&text[plain..]));
-    }
+    None
 }
 
 /// The number of spaces that all lines with content begin with. Tabs are content, and so is a CR.

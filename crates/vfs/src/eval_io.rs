@@ -1,17 +1,24 @@
 //! The files and the environment of this machine, for the evaluator.
 
+use std::cell::{Cell, RefCell};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cim_nix_eval::{FileKind, Io};
 use cim_nix_model::{References, TreeWriter};
 
 /// The disk and the environment as they are.
-#[derive(Clone, Default, Debug)]
+#[derive(Default, Debug)]
 pub struct DiskIo {
     /// The folder that stands for `/` where derivations and sources are written; none for
     /// evaluation that writes nothing.
     store_root: Option<PathBuf>,
+    /// The folder of the store that was made last, to ask for it once only.
+    made: RefCell<PathBuf>,
+    /// Whether files come to have the rights that they are made with, which a `umask` can prevent.
+    /// Unknown before the first file.
+    keeps_mode: Cell<Option<bool>>,
 }
 
 impl DiskIo {
@@ -24,7 +31,7 @@ impl DiskIo {
             (Some(parent), Some(name)) => parent.join(name),
             _ => root,
         };
-        Self { store_root: Some(root) }
+        Self { store_root: Some(root), ..Self::default() }
     }
 
     /// Where a store path that is to be written lies, if it is not there yet.
@@ -34,31 +41,50 @@ impl DiskIo {
         if place.symlink_metadata().is_ok() {
             return Ok(None);
         }
-        if let Some(parent) = place.parent() {
+        if let Some(parent) = place.parent()
+            && *self.made.borrow() != parent
+        {
             std::fs::create_dir_all(parent)?;
+            self.made.replace(parent.to_owned());
         }
         Ok(Some(place))
     }
+
+    /// Writes a file that is not there yet, and seals it.
+    fn write_sealed(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+        use std::io::Write as _;
+        use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+
+        let mut options = std::fs::File::options();
+        let mut file = options.write(true).create_new(true).mode(mode).open(path)?;
+        file.write_all(content)?;
+        file.set_modified(sealed_time())?;
+        let keeps_mode = match self.keeps_mode.get() {
+            Some(keeps) => keeps,
+            None => file.metadata()?.mode() & 0o777 == mode,
+        };
+        self.keeps_mode.set(Some(keeps_mode));
+        if !keeps_mode {
+            file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+        }
+        Ok(())
+    }
 }
 
-/// Store paths may not be written to, and are dated to the first second of 1970, as in all stores.
-fn seal(path: &Path, mode: u32) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let file = std::fs::File::open(path)?;
-    file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1))?;
-    file.set_permissions(std::fs::Permissions::from_mode(mode))
+/// Store paths are dated to the first second of 1970, as in all stores.
+fn sealed_time() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1)
 }
 
 /// Writes a file tree beside its place.
-struct TreeFolder {
+struct TreeFolder<'d> {
+    disk: &'d DiskIo,
     at: PathBuf,
 }
 
-impl TreeWriter for TreeFolder {
+impl TreeWriter for TreeFolder<'_> {
     fn file(&mut self, is_executable: bool, content: &[u8]) -> io::Result<()> {
-        std::fs::write(&self.at, content)?;
-        seal(&self.at, if is_executable { 0o555 } else { 0o444 })
+        self.disk.write_sealed(&self.at, content, if is_executable { 0o555 } else { 0o444 })
     }
 
     fn symlink(&mut self, target: &[u8]) -> io::Result<()> {
@@ -84,7 +110,11 @@ impl TreeWriter for TreeFolder {
     }
 
     fn close(&mut self) -> io::Result<()> {
-        seal(&self.at, 0o555)
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = std::fs::File::open(&self.at)?;
+        folder.set_modified(sealed_time())?;
+        folder.set_permissions(std::fs::Permissions::from_mode(0o555))
     }
 }
 
@@ -120,36 +150,33 @@ impl Io for DiskIo {
         std::fs::read(path)
     }
 
-    fn read_for_archive(&self, path: &Path, bytes: &mut Vec<u8>) -> io::Result<bool> {
+    fn read_for_archive(&self, path: &Path, buffer: &mut Vec<u8>) -> io::Result<(bool, usize)> {
         use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 
         let flags = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
         let mut file = std::fs::File::options().read(true).custom_flags(flags).open(path)?;
         let metadata = file.metadata()?;
         // One byte more than there should be: that the file ends needs no further question then.
-        bytes.clear();
-        bytes.resize(metadata.len() as usize + 1, 0);
+        let wanted = metadata.len() as usize + 1;
+        if buffer.len() < wanted {
+            buffer.resize(wanted, 0);
+        }
         let mut filled = 0;
         loop {
-            match file.read(&mut bytes[filled..]) {
-                Ok(n) => filled += n,
+            let n = match file.read(&mut buffer[filled..]) {
+                Ok(n) => n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
-            }
-            if filled == bytes.len() {
-                // It has grown meanwhile.
-                bytes.resize(filled * 2, 0);
-            } else if filled as u64 >= metadata.len() {
-                break;
-            } else {
-                bytes.truncate(filled);
-                file.read_to_end(bytes)?;
-                filled = bytes.len();
+            };
+            filled += n;
+            if filled == buffer.len() {
+                // It has grown meanwhile, or the kernel gave all that fits.
+                buffer.resize(filled * 2, 0);
+            } else if n == 0 || filled as u64 == metadata.len() {
                 break;
             }
         }
-        bytes.truncate(filled);
-        Ok(metadata.mode() & 0o100 != 0)
+        Ok((metadata.mode() & 0o100 != 0, filled))
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<(Vec<u8>, FileKind)>> {
@@ -193,8 +220,14 @@ impl Io for DiskIo {
     fn add_text(&self, path: &str, text: &[u8], _references: &References) -> io::Result<()> {
         let Some(place) = self.place(path)? else { return Ok(()) };
         let new = place.with_extension(format!("new-{}", std::process::id()));
-        std::fs::write(&new, text)?;
-        seal(&new, 0o444)?;
+        match self.write_sealed(&new, text, 0o444) {
+            // Another process of this number was stopped while it wrote.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                remove_tree(&new);
+                self.write_sealed(&new, text, 0o444)?;
+            }
+            written => written?,
+        }
         std::fs::rename(&new, &place)
     }
 
@@ -206,7 +239,7 @@ impl Io for DiskIo {
         let Some(place) = self.place(path)? else { return Ok(()) };
         let new = place.with_extension(format!("new-{}", std::process::id()));
         remove_tree(&new);
-        let written = write(&mut TreeFolder { at: new.clone() });
+        let written = write(&mut TreeFolder { disk: self, at: new.clone() });
         written.and_then(|()| std::fs::rename(&new, &place)).inspect_err(|_| remove_tree(&new))
     }
 

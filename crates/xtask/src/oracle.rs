@@ -40,11 +40,13 @@ pub(crate) fn obtain(repo: &Repo) -> Result<Oracle> {
             .map_err(|message| format!("{VARIABLE} names no usable Nix: {message}"));
     }
     let folders = SUITES.map(|suite| tools::tool_dir(repo, &format!("nix-{suite}")));
-    let unpacked = folders.iter().map(|folder| folder.join(PROGRAM));
+    let unpacked = folders.iter().filter(|folder| folder.join(PROGRAM).exists());
+    // One that an older version of this program has unpacked may lack a runner.
+    let unpacked = unpacked.map(|folder| write_runners(folder).map(|()| folder.join(PROGRAM)));
+    let unpacked = unpacked.filter_map(Result::ok);
     let present =
         tools::on_path(PROGRAM).into_iter().chain(unpacked).find_map(|path| ask(&path).ok());
     if let Some(oracle) = present {
-        put_nix_beside(&oracle.path)?;
         return Ok(oracle);
     }
     let mut refusals = Vec::new();
@@ -65,6 +67,8 @@ pub(crate) fn obtain(repo: &Repo) -> Result<Oracle> {
 }
 
 const PROGRAM: &str = "nix-instantiate";
+/// All that are asked: flakes are the business of `nix` alone, and building that of `nix-store`.
+const PROGRAMS: [&str; 3] = [PROGRAM, "nix", "nix-store"];
 
 /// Asks a Nix for its version and refuses one that is too old to judge.
 fn ask(path: &Path) -> Result<Oracle> {
@@ -90,29 +94,10 @@ fn download(suite: &str, folder: &Path) -> Result<PathBuf> {
     for package in apt.downloaded()? {
         process::quiet(Command::new("dpkg-deb").arg("--extract").arg(package).arg(&root))?;
     }
-    let runner = folder.join(PROGRAM);
-    write_runner(&root, &runner)?;
-    put_nix_beside(&runner)?;
+    write_runners(folder)?;
     // The packages are as large as what was in them.
     fs::remove_dir_all(&apt.dir).map_err(|error| cannot("remove", &apt.dir, &error))?;
-    Ok(runner)
-}
-
-/// Puts `nix`, which has the same arguments of its own, beside an unpacked `nix-instantiate`.
-///
-/// An installed Nix has it already, and is left alone.
-pub(crate) fn put_nix_beside(runner: &Path) -> Result<()> {
-    let nix = runner.with_file_name("nix");
-    let Some(script) = fs::read_to_string(runner).ok().filter(|_| !nix.exists()) else {
-        return Ok(());
-    };
-    let named = format!("--argv0 {PROGRAM} ");
-    if !script.contains(&named) {
-        return Ok(());
-    }
-    fs::write(&nix, script.replace(&named, "--argv0 nix "))
-        .map_err(|error| cannot("write", &nix, &error))?;
-    process::quiet(Command::new("chmod").arg("+x").arg(&nix)).map(drop)
+    Ok(folder.join(PROGRAM))
 }
 
 /// Apt on folders of our own.
@@ -198,8 +183,14 @@ fn mirror_in(sources: &str) -> Option<String> {
         .map(ToOwned::to_owned)
 }
 
-/// Writes a script that runs the unpacked Nix with the libraries it was built for.
-fn write_runner(root: &Path, runner: &Path) -> Result<()> {
+/// Writes scripts that run the unpacked Nix, under each of its names, with the libraries that it
+/// was built for.
+fn write_runners(folder: &Path) -> Result<()> {
+    let root = folder.join("root");
+    PROGRAMS.iter().try_for_each(|program| write_runner(&root, program, &folder.join(program)))
+}
+
+fn write_runner(root: &Path, program: &str, runner: &Path) -> Result<()> {
     let (loader, triple) = match std::env::consts::ARCH {
         "x86_64" => ("lib64/ld-linux-x86-64.so.2", "x86_64-linux-gnu"),
         "aarch64" => ("lib/ld-linux-aarch64.so.1", "aarch64-linux-gnu"),
@@ -212,7 +203,7 @@ fn write_runner(root: &Path, runner: &Path) -> Result<()> {
         .ok_or("the unpacked packages hold no dynamic loader")?;
     let root = root.display();
     let script = format!(
-        "#!/bin/sh\nexec '{}' --argv0 {PROGRAM} \\\n  --library-path '{root}/usr/lib/{triple}:{root}/lib/{triple}' \\\n  \
+        "#!/bin/sh\nexec '{}' --argv0 {program} \\\n  --library-path '{root}/usr/lib/{triple}:{root}/lib/{triple}' \\\n  \
          '{root}/usr/bin/nix' \"$@\"\n",
         loader.display()
     );

@@ -1,15 +1,19 @@
 //! `cim-nix eval`: the value of a file, an expression or a flake's attribute.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use cim_nix_base::Error;
 use cim_nix_eval::{EvalError, Evaluation, Format, Handle};
+use cim_nix_syntax::build::attr_name_text;
 use clap::{Args, ValueEnum};
 
-use crate::evaluation::{Around, EvalArgs};
+use crate::evaluation::{Around, EvalArgs, Surroundings};
 use crate::exit::Exit;
 use crate::installable::Installable;
+use crate::lock_args::{LockArgs, LockRequest};
 use crate::reading::read_stdin;
+use crate::roots::{self, Roots};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,10 +22,12 @@ Examples:
   cim-nix eval .#nixosConfigurations.web.config.networking.hostName --format raw
   cim-nix eval hosts.nix --format json               for another program
   cim-nix eval ./. -A lib --apply builtins.attrNames what a function makes of it
+  cim-nix eval .#nixosConfigurations --each --apply 'host: host.config.system.stateVersion'
   echo '{ a = 1; }' | cim-nix eval -                 from standard input
 
 Functions at the top are called with --arg and --argstr. Nix need not be installed.
-Flakes are evaluated with their lock files, and pure unless --impure is given.
+Flakes are evaluated pure unless --impure is given. What their lock files lack is locked for this
+run, and nothing is written.
 Exit status: 0 evaluated, 1 evaluation failed, 2 wrong usage, 3 the machine failed.";
 
 /// Evaluate a file, an expression or an attribute of a flake
@@ -55,6 +61,15 @@ pub(crate) struct EvalCommand {
     /// Leave what is inside of sets and lists as it is
     #[arg(long)]
     shallow: bool,
+    /// Evaluate each attribute of the value on its own, on all processors; one that fails is told
+    /// at the end and stops no other
+    #[arg(long, conflicts_with = "raw")]
+    each: bool,
+    /// With --each, work on N threads [default: one for each processor]
+    #[arg(short = 'j', long, value_name = "N", requires = "each")]
+    jobs: Option<NonZeroUsize>,
+    #[command(flatten)]
+    lock_args: LockArgs,
     #[command(flatten)]
     eval_args: EvalArgs,
 }
@@ -107,6 +122,11 @@ pub(crate) fn target(expr: Option<&str>, file: Option<&Path>, what: &str) -> Res
             .hint(format!("an attribute of the flake here: cim-nix eval '.#{what}'")));
     }
     if path.is_dir() && !path.join("default.nix").exists() {
+        // As Nix does, look for a flake above.
+        let above = path.canonicalize().unwrap_or_default();
+        if above.ancestors().any(|folder| folder.join("flake.nix").exists()) {
+            return Installable::parse(what).map(Target::Flake);
+        }
         return Err(Error::user(format!("`{what}` has neither a default.nix nor a flake.nix")));
     }
     Ok(Target::File(path))
@@ -115,34 +135,131 @@ pub(crate) fn target(expr: Option<&str>, file: Option<&Path>, what: &str) -> Res
 pub(crate) fn run(args: &EvalCommand) -> Result<Exit, Error> {
     let target = target(args.expr.as_deref(), args.file.as_deref(), &args.what)?;
     let format = match args.format {
-        _ if args.json => Format::Json,
+        _ if args.json => Format::PlainJson,
         _ if args.raw => Format::Raw,
         ValueFormat::Nix => Format::Display,
-        ValueFormat::Json => Format::Json,
+        ValueFormat::Json => Format::PlainJson,
         ValueFormat::Xml => Format::Xml,
         ValueFormat::Raw => Format::Raw,
     };
+    let request = args.lock_args.request()?;
     let mut surroundings = args.eval_args.surroundings()?;
     surroundings.with_flakes(matches!(target, Target::Flake(_)), args.eval_args.impure);
     let system = surroundings.settings.system.clone();
+    let command = Command { args, target, request, system, format };
+    if args.each {
+        return command.each(surroundings);
+    }
     surroundings.evaluate(|evaluation, around, out| {
-        let arguments = around.arguments(evaluation)?;
-        let root = target.value(evaluation, around, &system)?;
-        let mut value = evaluation.select(root, &args.attr, &arguments)?;
-        if !matches!(target, Target::Flake(_)) {
-            value = evaluation.auto_call(value, &arguments)?;
-        }
-        if let Some(function) = &args.apply {
-            let function = evaluation.text(function, &around.folder)?;
-            value = evaluation.apply(function, value)?;
-        }
-        let value = evaluation.force(value, false)?;
-        out.bytes(&evaluation.write(value, format, !args.shallow)?);
-        if matches!(format, Format::Display | Format::Json) {
+        let value = command.found(evaluation, around)?;
+        let value = command.applied(evaluation, around, value)?;
+        out.bytes(&command.written(evaluation, value)?);
+        if matches!(format, Format::Display | Format::PlainJson) {
             out.text("\n");
         }
         Ok(())
     })
+}
+
+/// What is asked for.
+struct Command<'a> {
+    args: &'a EvalCommand,
+    target: Target,
+    request: LockRequest,
+    system: String,
+    format: Format,
+}
+
+impl Command<'_> {
+    /// The value that is meant.
+    fn found<'e>(
+        &self,
+        evaluation: &'e Evaluation,
+        around: &Around,
+    ) -> Result<Handle<'e>, Box<EvalError>> {
+        let arguments = around.arguments(evaluation)?;
+        let root = self.target.value(evaluation, around, &self.request, &self.system)?;
+        let value = evaluation.select(root, &self.args.attr, &arguments)?;
+        match self.target {
+            Target::Flake(_) => Ok(value),
+            _ => evaluation.auto_call(value, &arguments),
+        }
+    }
+
+    /// What the function of `--apply` makes of it.
+    fn applied<'e>(
+        &self,
+        evaluation: &'e Evaluation,
+        around: &Around,
+        value: Handle<'e>,
+    ) -> Result<Handle<'e>, Box<EvalError>> {
+        match &self.args.apply {
+            Some(function) => {
+                let function = evaluation.text(function, &around.folder)?;
+                evaluation.apply(function, value)
+            }
+            None => Ok(value),
+        }
+    }
+
+    fn written(
+        &self,
+        evaluation: &Evaluation,
+        value: Handle<'_>,
+    ) -> Result<Vec<u8>, Box<EvalError>> {
+        let value = evaluation.force(value, false)?;
+        evaluation.write(value, self.format, !self.args.shallow)
+    }
+
+    /// Each attribute on its own.
+    fn each(&self, surroundings: Surroundings) -> Result<Exit, Error> {
+        let is_json = match self.format {
+            Format::PlainJson => true,
+            Format::Display => false,
+            _ => {
+                return Err(Error::user("`--each` prints Nix code or JSON only")
+                    .hint("leave out `--format`, or use `--format json`"));
+            }
+        };
+        roots::each(self, self.args.jobs, surroundings, |answers, out| {
+            let mut is_first = true;
+            out.text(if is_json { "{" } else { "{ " });
+            for (name, value) in answers {
+                if is_json {
+                    out.text(if is_first { "" } else { "," });
+                    out.text(&serde_json::Value::from(*name).to_string());
+                    out.text(":");
+                } else {
+                    out.text(&attr_name_text(name));
+                    out.text(" = ");
+                }
+                out.bytes(value);
+                out.text(if is_json { "" } else { "; " });
+                is_first = false;
+            }
+            out.line("}");
+        })
+    }
+}
+
+impl Roots for Command<'_> {
+    fn find<'e>(
+        &self,
+        evaluation: &'e Evaluation,
+        around: &Around,
+    ) -> Result<Handle<'e>, Box<EvalError>> {
+        self.found(evaluation, around)
+    }
+
+    fn work(
+        &self,
+        evaluation: &Evaluation,
+        around: &Around,
+        root: Handle<'_>,
+    ) -> Result<Vec<u8>, Box<EvalError>> {
+        let value = self.applied(evaluation, around, root)?;
+        self.written(evaluation, value)
+    }
 }
 
 impl Target {
@@ -151,12 +268,14 @@ impl Target {
         &self,
         evaluation: &'e Evaluation,
         around: &Around,
+        request: &LockRequest,
         system: &str,
     ) -> Result<Handle<'e>, Box<EvalError>> {
+        request.prepare(evaluation)?;
         match self {
             Self::Text(text) => evaluation.text(text, &around.folder),
-            Self::File(file) => evaluation.file(&around.path(file)),
-            Self::Flake(installable) => flake_attr(evaluation, installable, system),
+            Self::File(file) => evaluation.import(&around.path(file)),
+            Self::Flake(installable) => flake_attr(evaluation, installable, request, system),
         }
     }
 }
@@ -165,9 +284,11 @@ impl Target {
 fn flake_attr<'e>(
     evaluation: &'e Evaluation,
     installable: &Installable,
+    request: &LockRequest,
     system: &str,
 ) -> Result<Handle<'e>, Box<EvalError>> {
-    let flake = evaluation.flake(&installable.flake)?;
+    let locked = evaluation.lock(&installable.flake, &request.options)?;
+    let flake = evaluation.flake(&locked)?;
     let outputs = evaluation.attr(flake, "outputs")?.unwrap_or(flake);
     let attr = installable.attr.as_str();
     let paths = match attr.strip_prefix('.') {
@@ -182,8 +303,8 @@ fn flake_attr<'e>(
         ],
     };
     match evaluation.first_of(outputs, &paths)? {
-        Some(found) => Ok(found),
-        None => {
+        Ok(found) => Ok(found),
+        Err(near) => {
             let names = paths.iter().map(|path| format!("'{path}'")).collect::<Vec<_>>();
             let shown = match &names[..] {
                 [many @ .., last] if !many.is_empty() => format!("{} or {last}", many.join(", ")),
@@ -191,8 +312,7 @@ fn flake_attr<'e>(
             };
             let message =
                 format!("flake '{}' does not provide attribute {shown}", installable.flake);
-            let known = evaluation.attr_names(outputs)?;
-            Err(Box::new(EvalError::missing_attribute(message, attr, known)))
+            Err(Box::new(EvalError::missing_attribute(message, near)))
         }
     }
 }

@@ -122,7 +122,8 @@ fn print_value<'e>(
 ) -> Result<(), Box<EvalError>> {
     let format = match args {
         EvalCompatArgs { json: true, .. } => Format::Json,
-        EvalCompatArgs { xml: true, .. } => Format::Xml,
+        EvalCompatArgs { xml: true, no_location: true, .. } => Format::Xml,
+        EvalCompatArgs { xml: true, .. } => Format::PlacedXml,
         EvalCompatArgs { raw: true, .. } => Format::Raw,
         _ => Format::Nix,
     };

@@ -1,14 +1,18 @@
 //! `cim-nix flake`: what a flake has, and where it and its inputs come from.
 
+use std::collections::HashSet;
+
 use cim_nix_base::Error;
-use cim_nix_eval::{EvalError, Evaluation, Format, Handle};
-use cim_nix_model::{FlakeRef, RefAttr, RefAttrs};
+use cim_nix_eval::LockedFlake;
+use cim_nix_model::{Edge, LockFile, NodeId, show_input_path};
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::evaluation::EvalArgs;
 use crate::exit::Exit;
+use crate::flake_show::{self, ShowOptions};
 use crate::installable::Installable;
+use crate::lock_args::LockArgs;
 use crate::terminal::Out;
 
 const EXAMPLES: &str = "\
@@ -16,8 +20,9 @@ Examples:
   cim-nix flake show                     the outputs of the flake here
   cim-nix flake show github:owner/repo --json
   cim-nix flake metadata                 where it and its inputs come from
+  cim-nix flake show --override-input nixpkgs ../nixpkgs
 
-Nix need not be installed. Flakes are evaluated with their lock files.
+Nix need not be installed. What a lock file lacks is locked for this run, and nothing is written.
 Exit status: 0 shown, 1 evaluation failed, 2 wrong usage, 3 the machine failed.";
 
 /// Show what a flake has and where it comes from
@@ -52,6 +57,8 @@ struct ShowArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    lock_args: LockArgs,
+    #[command(flatten)]
     eval_args: EvalArgs,
 }
 
@@ -65,6 +72,8 @@ struct MetadataArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    lock_args: LockArgs,
+    #[command(flatten)]
     eval_args: EvalArgs,
 }
 
@@ -75,290 +84,75 @@ pub(crate) fn run(args: &FlakeArgs) -> Result<Exit, Error> {
     }
 }
 
-type Res<T> = Result<T, Box<EvalError>>;
-
-fn failed<T>(message: String) -> Res<T> {
-    Err(Box::new(EvalError::other(message)))
-}
-
-/// One output or a group of them.
-enum Node {
-    Group(Vec<(String, Self)>),
-    /// What it is in words, and as JSON.
-    Leaf(String, Value),
-    Omitted(&'static str),
-}
-
 fn show(args: &ShowArgs) -> Result<Exit, Error> {
     let flake = Installable::parse(&args.flake)?.flake;
+    let request = args.lock_args.request()?;
     let mut surroundings = args.eval_args.surroundings()?;
     surroundings.with_flakes(true, args.eval_args.impure);
     let system = surroundings.settings.system.clone();
     surroundings.evaluate(|evaluation, _, out| {
+        request.prepare(evaluation)?;
+        let flake = evaluation.lock(&flake, &request.options)?;
         let value = evaluation.flake(&flake)?;
         let outputs = evaluation.attr(value, "outputs")?.unwrap_or(value);
-        let shower = Shower { evaluation, args, system: &system };
-        let tree = shower.visit(outputs, &mut Vec::new())?;
-        if args.json {
-            out.line(as_json(&tree).to_string());
-        } else {
-            let (locked, _) = evaluation.source(&flake)?;
-            out.line(locked_url(&locked, flake.dir()));
-            draw(&tree, "", out);
-        }
-        Ok(())
+        let options = ShowOptions {
+            system: &system,
+            has_all_systems: args.all_systems,
+            has_legacy: args.legacy,
+            is_json: args.json,
+        };
+        flake_show::show(evaluation, outputs, &flake.locked.to_string(), options, out)
     })
-}
-
-struct Shower<'s, 'e> {
-    evaluation: &'e Evaluation,
-    args: &'s ShowArgs,
-    system: &'s str,
-}
-
-impl<'e> Shower<'_, 'e> {
-    /// What stands at a path, by the rules of `nix flake show`.
-    fn visit(&self, value: Handle<'e>, path: &mut Vec<String>) -> Res<Node> {
-        let kind = path.first().map_or("", String::as_str);
-        let is_other_system = |path: &[String]| {
-            !self.args.all_systems && path.get(1).is_some_and(|system| system != self.system)
-        };
-        let other_system = Node::Omitted("use '--all-systems' to show");
-        match (kind, path.len()) {
-            ("", 0) => self.group(value, path),
-            (
-                "defaultPackage"
-                | "devShell"
-                | "formatter"
-                | "nixosConfigurations"
-                | "nixosModules"
-                | "defaultApp"
-                | "templates"
-                | "overlays"
-                | "legacyPackages",
-                1,
-            )
-            | ("checks" | "packages" | "devShells" | "apps", 1 | 2) => self.group(value, path),
-            ("defaultPackage" | "devShell" | "formatter", 2)
-            | ("checks" | "packages" | "devShells", 3) => {
-                if is_other_system(path) {
-                    return Ok(other_system);
-                }
-                match self.is_derivation(value)? {
-                    true => self.derivation(value, path),
-                    false => failed(format!("'{}' is not a derivation", path.join("."))),
-                }
-            }
-            ("hydraJobs", _) => match self.is_derivation(value)? {
-                true => self.derivation(value, path),
-                false => self.group(value, path),
-            },
-            ("legacyPackages", _) => {
-                if !self.args.legacy {
-                    return Ok(Node::Omitted("use '--legacy' to show"));
-                }
-                if is_other_system(path) {
-                    return Ok(other_system);
-                }
-                if self.is_derivation(value)? {
-                    return self.derivation(value, path);
-                }
-                let descends = self.evaluation.attr(value, "recurseForDerivations")?;
-                let descends = match descends {
-                    Some(flag) => {
-                        let flag = self.evaluation.force(flag, false)?;
-                        self.evaluation.write(flag, Format::Nix, false)? == b"true"
-                    }
-                    None => false,
-                };
-                match path.len() <= 2 || descends {
-                    true => self.group(value, path),
-                    false => Ok(Node::Group(Vec::new())),
-                }
-            }
-            ("defaultApp", 2) | ("apps", 3) => {
-                if self.text(value, "type")?.as_deref() != Some("app") {
-                    return failed(format!("'{}' is not an app definition", path.join(".")));
-                }
-                let description = match self.evaluation.attr(value, "meta")? {
-                    Some(meta) => self.text(meta, "description")?,
-                    None => None,
-                };
-                let shown = description.as_deref().unwrap_or("no description");
-                let mut json = Map::from_iter([("type".to_owned(), json!("app"))]);
-                json.extend(
-                    description.clone().map(|text| ("description".to_owned(), json!(text))),
-                );
-                Ok(Node::Leaf(format!("app: {shown}"), Value::Object(json)))
-            }
-            ("defaultTemplate", 1) | ("templates", 2) => {
-                let description = self.text(value, "description")?.unwrap_or_default();
-                let json = json!({"type": "template", "description": description});
-                Ok(Node::Leaf(format!("template: {description}"), json))
-            }
-            ("overlay", 1) | ("overlays", 2) => {
-                Ok(Node::Leaf("Nixpkgs overlay".to_owned(), json!({"type": "nixpkgs-overlay"})))
-            }
-            ("nixosConfigurations", 2) => Ok(Node::Leaf(
-                "NixOS configuration".to_owned(),
-                json!({"type": "nixos-configuration"}),
-            )),
-            ("nixosModule", 1) | ("nixosModules", 2) => {
-                Ok(Node::Leaf("NixOS module".to_owned(), json!({"type": "nixos-module"})))
-            }
-            _ => Ok(Node::Leaf("unknown".to_owned(), json!({"type": "unknown"}))),
-        }
-    }
-
-    fn group(&self, value: Handle<'e>, path: &mut Vec<String>) -> Res<Node> {
-        let mut members = Vec::new();
-        for name in self.evaluation.attr_names(value)? {
-            let Some(member) = self.evaluation.attr(value, &name)? else { continue };
-            path.push(name.clone());
-            let node = self.visit(member, path);
-            path.pop();
-            members.push((name, node?));
-        }
-        Ok(Node::Group(members))
-    }
-
-    fn text(&self, value: Handle<'e>, name: &str) -> Res<Option<String>> {
-        let Some(member) = self.evaluation.attr(value, name)? else { return Ok(None) };
-        let member = self.evaluation.force(member, false)?;
-        if self.evaluation.type_word(member) != "string" {
-            return Ok(None);
-        }
-        let bytes = self.evaluation.write(member, Format::Raw, false)?;
-        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
-    }
-
-    fn is_derivation(&self, value: Handle<'e>) -> Res<bool> {
-        Ok(self.text(value, "type")?.as_deref() == Some("derivation"))
-    }
-
-    fn derivation(&self, value: Handle<'e>, path: &[String]) -> Res<Node> {
-        let name = self.text(value, "name")?.unwrap_or_default();
-        let description = match self.evaluation.attr(value, "meta")? {
-            Some(meta) => self.text(meta, "description")?.unwrap_or_default(),
-            None => String::new(),
-        };
-        let what = match path[0].as_str() {
-            "devShell" | "devShells" => "development environment",
-            "checks" | "hydraJobs" => "derivation",
-            _ => "package",
-        };
-        let json = json!({"type": "derivation", "name": name, "description": description});
-        Ok(Node::Leaf(format!("{what} '{name}'"), json))
-    }
-}
-
-fn as_json(node: &Node) -> Value {
-    match node {
-        Node::Group(members) => {
-            members.iter().map(|(name, node)| (name.clone(), as_json(node))).collect()
-        }
-        Node::Leaf(_, json) => json.clone(),
-        Node::Omitted(_) => json!({}),
-    }
-}
-
-fn draw(node: &Node, indent: &str, out: &mut Out) {
-    let Node::Group(members) = node else { return };
-    for (at, (name, member)) in members.iter().enumerate() {
-        let is_last = at + 1 == members.len();
-        let (branch, below) =
-            if is_last { ("└───", "    ") } else { ("├───", "│   ") };
-        match member {
-            Node::Group(_) => out.line(format!("{indent}{branch}{name}")),
-            Node::Leaf(text, _) => out.line(format!("{indent}{branch}{name}: {text}")),
-            Node::Omitted(how) => out.line(format!("{indent}{branch}{name} omitted ({how})")),
-        }
-        draw(member, &format!("{indent}{below}"), out);
-    }
-}
-
-/// The URL that leads to the same source for ever: without what follows from it.
-fn locked_url(locked: &FlakeRef, dir: &str) -> String {
-    let mut shown = locked.clone().with_dir(dir);
-    if !matches!(shown.kind(), "path" | "tarball" | "file") {
-        for name in ["narHash", "lastModified", "revCount"] {
-            shown.remove(name);
-        }
-    }
-    shown.to_string()
-}
-
-fn attrs_json(attrs: &RefAttrs) -> Value {
-    let value = |attr: &RefAttr| match attr {
-        RefAttr::Text(text) => json!(text),
-        RefAttr::Number(number) => json!(number),
-        RefAttr::Bool(flag) => json!(flag),
-    };
-    attrs.iter().map(|(name, attr)| (name.clone(), value(attr))).collect()
 }
 
 fn metadata(args: &MetadataArgs) -> Result<Exit, Error> {
     let flake = Installable::parse(&args.flake)?.flake;
+    let request = args.lock_args.request()?;
     let mut surroundings = args.eval_args.surroundings()?;
     surroundings.with_flakes(true, args.eval_args.impure);
     surroundings.evaluate(|evaluation, _, out| {
-        let (locked, store_path) = evaluation.source(&flake)?;
-        let folder = match flake.dir() {
-            "" => store_path.clone(),
-            dir => format!("{store_path}/{dir}"),
-        };
-        let root = evaluation.file(std::path::Path::new(&format!("{folder}/flake.nix")))?;
-        let description = match evaluation.attr(root, "description")? {
-            Some(text) => {
-                let text = evaluation.force(text, false)?;
-                let bytes = evaluation.write(text, Format::Raw, false)?;
-                Some(String::from_utf8_lossy(&bytes).into_owned())
-            }
-            None => None,
-        };
-        let lock_file = format!("{folder}/flake.lock");
-        let lock = match evaluation.read(&lock_file) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                Box::new(EvalError::other(format!("the lock file is broken: {error}")))
-            })?,
-            Err(_) => json!({"nodes": {"root": {}}, "root": "root", "version": 7}),
-        };
-        let url = locked_url(&locked, flake.dir());
+        request.prepare(evaluation)?;
+        let flake = evaluation.lock(&flake, &request.options)?;
+        let LockedFlake { description, original, resolved, locked, store_path, lock_file, .. } =
+            &flake;
         if args.json {
+            let mut shown = locked.to_json();
+            shown["__final"] = json!(true);
             let mut json = json!({
-                "locked": attrs_json(&locked.clone().with_dir(flake.dir()).attrs()),
-                "locks": lock,
-                "original": attrs_json(&flake.attrs()),
-                "originalUrl": flake.to_string(),
+                "locked": shown,
+                "locks": lock_file.to_json(),
+                "original": original.to_json(),
+                "originalUrl": original.to_string(),
                 "path": store_path,
-                "resolved": attrs_json(&flake.attrs()),
-                "resolvedUrl": flake.to_string(),
-                "url": url,
+                "resolved": resolved.to_json(),
+                "resolvedUrl": resolved.to_string(),
+                "url": locked.to_string(),
             });
             let mut add = |name: &str, value: Option<Value>| {
                 if let Some(value) = value {
                     json[name] = value;
                 }
             };
-            add("description", description.map(Value::from));
+            add("description", description.clone().map(Value::from));
             add("lastModified", locked.number("lastModified").map(Value::from));
             add("revCount", locked.number("revCount").map(Value::from));
             add("revision", locked.text("rev").map(Value::from));
+            add("fingerprint", flake.fingerprint().map(Value::from));
             add("dirtyRevision", locked.text("dirtyRev").map(Value::from));
             out.line(json.to_string());
             return Ok(());
         }
         let mut line =
             |name: &str, value: &str| out.line(format!("{:<15}{value}", format!("{name}:")));
-        line("Resolved URL", &flake.to_string());
+        line("Resolved URL", &resolved.to_string());
         // Files that were never committed have no place where they will be found again.
-        if locked.kind() != "git" || locked.text("rev").is_some() {
-            line("Locked URL", &url);
+        if locked.is_locked() {
+            line("Locked URL", &locked.to_string());
         }
-        if let Some(description) = &description {
+        if let Some(description) = description {
             line("Description", description);
         }
-        line("Path", &store_path);
+        line("Path", store_path);
         if let Some(rev) = locked.text("rev").or(locked.text("dirtyRev")) {
             line("Revision", rev);
         }
@@ -368,54 +162,47 @@ fn metadata(args: &MetadataArgs) -> Result<Exit, Error> {
         if let Some(seconds) = locked.number("lastModified") {
             line("Last modified", &date(seconds));
         }
-        let root = lock["root"].as_str().unwrap_or("root").to_owned();
-        if lock["nodes"][&root]["inputs"].as_object().is_some_and(|inputs| !inputs.is_empty()) {
+        if let Some(fingerprint) = flake.fingerprint() {
+            line("Fingerprint", &fingerprint);
+        }
+        if !lock_file.is_empty() {
             out.line("Inputs:");
-            draw_inputs(&lock, &root, "", &mut vec![root.clone()], out);
+            let mut seen = HashSet::from([LockFile::ROOT]);
+            draw_inputs(lock_file, LockFile::ROOT, "", &mut seen, out);
         }
         Ok(())
     })
 }
 
-/// The inputs of a node of a lock file, and theirs.
-fn draw_inputs(lock: &Value, node: &str, indent: &str, above: &mut Vec<String>, out: &mut Out) {
-    let Some(inputs) = lock["nodes"][node]["inputs"].as_object() else { return };
-    for (at, (name, input)) in inputs.iter().enumerate() {
+/// The inputs of a node of a lock file, and theirs; those of a node that is met again are left out.
+fn draw_inputs(
+    lock_file: &LockFile,
+    node: NodeId,
+    indent: &str,
+    seen: &mut HashSet<NodeId>,
+    out: &mut Out,
+) {
+    let inputs = lock_file.inputs(node);
+    for (at, (name, edge)) in inputs.iter().enumerate() {
         let is_last = at + 1 == inputs.len();
         let (branch, below) =
             if is_last { ("└───", "    ") } else { ("├───", "│   ") };
-        let Some(key) = input.as_str() else {
-            let parts = input.as_array().into_iter().flatten().filter_map(Value::as_str);
-            let path = parts.collect::<Vec<_>>().join("/");
-            out.line(format!("{indent}{branch}{name} follows input '{path}'"));
-            continue;
+        let child = match edge {
+            Edge::Node(child) => *child,
+            Edge::Follows(path) => {
+                let path = show_input_path(path);
+                out.line(format!("{indent}{branch}{name} follows input '{path}'"));
+                continue;
+            }
         };
-        let locked = &lock["nodes"][key]["locked"];
-        let shown =
-            reference(locked).map_or("?".to_owned(), |locked| locked_url(&locked, locked.dir()));
-        let changed = locked["lastModified"].as_u64();
+        let Some(input) = lock_file.input(child) else { continue };
+        let changed = input.locked.number("lastModified");
         let changed = changed.map_or(String::new(), |seconds| format!(" ({})", date(seconds)));
-        out.line(format!("{indent}{branch}{name}: {shown}{changed}"));
-        // Lock files are data: a node that has itself among its inputs must not go on for ever.
-        if !above.iter().any(|known| known == key) {
-            above.push(key.to_owned());
-            draw_inputs(lock, key, &format!("{indent}{below}"), above, out);
-            above.pop();
+        out.line(format!("{indent}{branch}{name}: {}{changed}", input.locked));
+        if seen.insert(child) {
+            draw_inputs(lock_file, child, &format!("{indent}{below}"), seen, out);
         }
     }
-}
-
-fn reference(json: &Value) -> Option<FlakeRef> {
-    let mut attrs = RefAttrs::new();
-    for (name, value) in json.as_object()? {
-        let attr = match value {
-            Value::String(text) => RefAttr::Text(text.clone()),
-            Value::Bool(flag) => RefAttr::Bool(*flag),
-            value => RefAttr::Number(value.as_u64()?),
-        };
-        attrs.insert(name.clone(), attr);
-    }
-    FlakeRef::from_attrs(attrs).ok()
 }
 
 /// Seconds since 1970 as `YYYY-MM-DD hh:mm:ss`.

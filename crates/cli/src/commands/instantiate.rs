@@ -9,6 +9,7 @@ use clap::Args;
 use crate::commands::eval::{Target, target};
 use crate::evaluation::EvalArgs;
 use crate::exit::Exit;
+use crate::lock_args::LockArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,18 +38,21 @@ pub(crate) struct InstantiateArgs {
     #[arg(long, value_name = "FOLDER")]
     to: Option<PathBuf>,
     #[command(flatten)]
+    lock_args: LockArgs,
+    #[command(flatten)]
     eval_args: EvalArgs,
 }
 
 pub(crate) fn run(args: &InstantiateArgs) -> Result<Exit, Error> {
     let target = target(args.expr.as_deref(), None, &args.what)?;
+    let request = args.lock_args.request()?;
     let mut surroundings = args.eval_args.surroundings()?;
     surroundings.with_flakes(matches!(target, Target::Flake(_)), args.eval_args.impure);
     surroundings.store_root = args.to.as_ref().map(|folder| surroundings.folder.join(folder));
     let system = surroundings.settings.system.clone();
     surroundings.evaluate(|evaluation, around, out| {
         let arguments = around.arguments(evaluation)?;
-        let root = target.value(evaluation, around, &system)?;
+        let root = target.value(evaluation, around, &request, &system)?;
         let whole = [String::new()];
         let paths = if args.attr.is_empty() { &whole[..] } else { &args.attr };
         for path in paths {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use cim_nix_base::{Error, Severity};
-use cim_nix_eval::{EvalError, Evaluation, Format, Handle, Interrupt, Stop};
+use cim_nix_eval::{EvalError, Evaluation, FlakeOptions, Format, Handle, Interrupt, Stop};
 use cim_nix_semantics::builtins;
 use clap::Args;
 use rustyline::completion::Completer;
@@ -22,8 +22,9 @@ use rustyline::{Config, Context, Editor, Helper};
 use crate::evaluation::{Around, EvalArgs};
 use crate::exit::Exit;
 use crate::installable::Installable;
+use crate::lock_args::LockArgs;
 use crate::nix_conf;
-use crate::terminal::{Out, note};
+use crate::terminal::{self, Out, note};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,10 +58,13 @@ pub(crate) struct ReplArgs {
     #[arg(value_name = "WHAT")]
     what: Vec<String>,
     #[command(flatten)]
+    lock_args: LockArgs,
+    #[command(flatten)]
     eval_args: EvalArgs,
 }
 
 pub(crate) fn run(args: &ReplArgs) -> Result<Exit, Error> {
+    let request = args.lock_args.request()?;
     let mut surroundings = args.eval_args.surroundings()?;
     surroundings.with_flakes(false, true);
     let interrupt = surroundings.settings.interrupt.clone();
@@ -69,9 +73,11 @@ pub(crate) fn run(args: &ReplArgs) -> Result<Exit, Error> {
         .map_err(|error| Error::outside("cannot catch Ctrl-C").because(error))?;
     let show_trace = surroundings.show_trace;
     surroundings.evaluate(|evaluation, around, out| {
+        request.prepare(evaluation)?;
         let mut repl = Repl {
             evaluation,
             around,
+            flake_options: &request.options,
             scope: Rc::default(),
             loaded: Vec::new(),
             interrupt,
@@ -94,6 +100,7 @@ type Scope<'e> = Rc<RefCell<Vec<(String, Handle<'e>)>>>;
 struct Repl<'e> {
     evaluation: &'e Evaluation,
     around: &'e Around,
+    flake_options: &'e FlakeOptions,
     scope: Scope<'e>,
     /// What `:r` loads again.
     loaded: Vec<String>,
@@ -200,7 +207,7 @@ impl<'e> Repl<'e> {
     fn report(&mut self, work: impl FnOnce(&mut Self, &mut Out) -> Res<()>, out: &mut Out) {
         if let Err(error) = work(self, out) {
             out.flush();
-            note(error.render(self.show_trace));
+            terminal::say(&error.render(self.show_trace));
             self.interrupt.clear();
         }
     }
@@ -268,13 +275,14 @@ impl<'e> Repl<'e> {
         let path = self.around.path(&PathBuf::from(what));
         let is_file = !what.contains('#') && (path.is_file() || path.join("default.nix").exists());
         let value = if is_file {
-            let file = self.evaluation.file(&path)?;
+            let file = self.evaluation.import(&path)?;
             let arguments = self.around.arguments(self.evaluation)?;
             self.evaluation.auto_call(file, &arguments)?
         } else {
             let installable = Installable::parse(what)
                 .map_err(|error| Box::new(EvalError::other(error.to_string())))?;
-            self.evaluation.flake(&installable.flake)?
+            let locked = self.evaluation.lock(&installable.flake, self.flake_options)?;
+            self.evaluation.flake(&locked)?
         };
         self.loaded.push(what.to_owned());
         self.add(value, out)

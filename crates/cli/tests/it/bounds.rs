@@ -1,5 +1,6 @@
 //! Evaluation ends: by its own limits, with an error and never a crash.
 
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::sandbox::Sandbox;
@@ -84,4 +85,23 @@ fn recursion_in_data_is_an_error() {
     let said = fault(&[], "builtins.toJSON (let x = { a = x; }; in x)");
     assert!(said.contains("stack overflow"), "{said}");
     assert_eq!(value("let x = { a = x; }; in x"), "{ a = «repeated»; }");
+}
+
+#[test]
+fn an_interrupt_ends_it() {
+    let sandbox = Sandbox::new("");
+    let calls = "let f = n: if n < 0 then 0 else g (n + 1) (f 0); g = n: x: n; in builtins.foldl' (a: b: f 1) 0 (builtins.genList (i: i) 900000000)";
+    let loops = "builtins.foldl' (a: b: a + b) 0 (builtins.genList (i: i) 900000000)";
+    for expr in [loops, calls] {
+        let started = Instant::now();
+        let mut command = sandbox.command("eval --max-memory 100G");
+        let child = command.args(["-E", expr]).stderr(Stdio::null()).stdout(Stdio::null());
+        let mut child = child.spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        let status = child.wait().unwrap();
+        assert!(!status.success());
+        assert!(started.elapsed() < Duration::from_secs(20), "{expr}");
+    }
 }

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::sandbox::{Sandbox, stdout};
 
@@ -197,6 +199,12 @@ fn hosted_repositories_need_no_git_and_take_tokens() {
     let requests = server.requests();
     assert_eq!(requests.len(), 2, "{requests:?}");
     assert!(requests.iter().all(|request| request.ends_with("auth=Bearer two")), "{requests:?}");
+    // What the branch was at is known for a while.
+    let again = [&tokens[..], &["--offline"]].concat();
+    assert_eq!(value(&sandbox, &server, expr, &again), said);
+    let fresh = [&tokens[..], &["--refresh"]].concat();
+    assert_eq!(value(&sandbox, &server, expr, &fresh), said);
+    assert_eq!(server.requests().len(), 3, "{:?}", server.requests());
 }
 
 #[test]
@@ -226,4 +234,79 @@ fn registries_give_names_to_flakes() {
     assert_eq!(value(&sandbox, &server, "(builtins.getFlake \"mine\").y", &with), "7");
     let said = value(&sandbox, &server, "builtins.getFlake \"other\"", &with);
     assert!(said.contains("cannot find flake 'flake:other' in the flake registries"), "{said}");
+}
+
+/// Files in a folder, served over HTTPS with a certificate that only its own authority vouches for.
+struct Secure {
+    server: Child,
+    port: u16,
+}
+
+impl Drop for Secure {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+impl Secure {
+    /// Nothing where there is no `openssl`.
+    fn start(sandbox: &Sandbox) -> Option<Self> {
+        let folder = sandbox.project();
+        sandbox.write("leaf.cnf", "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n");
+        let openssl = |line: &str| {
+            let mut command = Command::new("openssl");
+            command.args(line.split_whitespace()).current_dir(&folder);
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            command
+        };
+        for line in [
+            "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 2",
+            "req -newkey rsa:2048 -nodes -keyout leaf.key -out leaf.csr -subj /CN=localhost",
+            "x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out leaf.pem -days 2 -extfile leaf.cnf",
+        ] {
+            match openssl(line).status() {
+                Ok(status) => assert!(status.success(), "openssl {line}"),
+                Err(error) => {
+                    crate::judge::skipped(&format!("no `openssl`: {error}"));
+                    return None;
+                }
+            }
+        }
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let line = format!("s_server -accept 127.0.0.1:{port} -WWW -cert leaf.pem -key leaf.key");
+        let server = openssl(&line).spawn().unwrap();
+        for _ in 0..100 {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Some(Self { server, port })
+    }
+}
+
+#[test]
+fn certificates_to_trust_can_be_named() {
+    let sandbox = Sandbox::new("\n//- hello.txt\nhello\n");
+    let Some(server) = Secure::start(&sandbox) else { return };
+    let ca = sandbox.project().join("ca.pem");
+    let ca = &*ca.to_string_lossy();
+    let fetch = |option: &[&str], variable: Option<&str>| {
+        let mut command = sandbox.command("eval --impure --option tarball-ttl 0");
+        let url = format!("https://localhost:{}/hello.txt", server.port);
+        command.args(["-E", &format!("builtins.readFile (builtins.fetchurl \"{url}\")")]);
+        command.args(option).envs(variable.map(|path| ("NIX_SSL_CERT_FILE", path)));
+        let output = command.output().unwrap();
+        format!("{}{}", stdout(&output), String::from_utf8_lossy(&output.stderr))
+    };
+    let said = fetch(&[], None);
+    assert!(said.contains("missing in ssl-cert-file?"), "{said}");
+    assert!(!said.contains("retrying"), "{said}");
+    assert_eq!(fetch(&[], Some(ca)), "\"hello\\n\"\n");
+    assert_eq!(fetch(&["--option", "ssl-cert-file", ca], Some("/nowhere")), "\"hello\\n\"\n");
+    let said = fetch(&[], Some("/nowhere"));
+    assert!(said.contains("cannot read certificates from '/nowhere'"), "{said}");
 }

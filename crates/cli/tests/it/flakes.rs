@@ -152,14 +152,16 @@ fn faults_name_the_flake_and_the_way_out() {
     check(".#onee", "Did you mean one?");
     check("/nowhere#x", "cannot read `/nowhere`");
     sandbox.write("flake.nix", "{ inputs.new.url = \"path:/x\"; outputs = { self, new }: { }; }");
-    check(".#x", "input 'new' of flake");
-    check(".#x", "nix flake lock");
-    sandbox.write("flake.nix", "{ outptus = { self }: { }; }");
+    check(".#x", "while updating the flake input 'new'");
+    check(".#x", "while fetching the input 'path:/x'");
+    sandbox.write("flake.nix", "{ outptus = 1; }");
+    check(".#x", "lacks attribute 'outputs'");
+    sandbox.write("flake.nix", "{ outptus = 1; outputs = { self }: { }; }");
     check(".#x", "has an unsupported attribute 'outptus', at ");
     sandbox.write("flake.lock", "{ broken");
-    check(".#x", "while parsing the lock file");
-    sandbox.write("flake.lock", "{\"version\":9,\"root\":\"root\",\"nodes\":{\"root\":{}}}");
     sandbox.write("flake.nix", "{ outputs = { self }: { }; }");
+    check(".#x", "Could not parse '");
+    sandbox.write("flake.lock", "{\"version\":9,\"root\":\"root\",\"nodes\":{\"root\":{}}}");
     check(".#x", "unsupported version");
 }
 
@@ -293,13 +295,17 @@ fn metadata_shows_inputs_and_survives_circles() {
         text.contains("Revision:      ") && text.contains("Last modified: 2024-01-02 03:04:05"),
         "{text}"
     );
+    sandbox.write("flake.nix", "{ inputs.a.url = \"path:/a\"; outputs = { self, a }: { }; }");
     sandbox.write(
         "flake.lock",
-        r#"{"version":7,"root":"root","nodes":{"root":{"inputs":{"a":"a"}},"a":{"inputs":{"a":"a","b":"root"}}}}"#,
+        r#"{"version":7,"root":"root","nodes":{"root":{"inputs":{"a":"a"}},"a":{"inputs":{"a":"a"},
+          "locked":{"type":"path","path":"/a","narHash":"sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="},
+          "original":{"type":"path","path":"/a"}}}}"#,
     );
     let mut command = sandbox.command("flake metadata");
     let output = command.env("PATH", std::env::var_os("PATH").unwrap()).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("the inputs of the flake are too many or too deep"), "{output:?}");
 }
 
 #[test]
@@ -320,4 +326,39 @@ fn instantiate_writes_what_the_derivation_needs() {
     assert_eq!(stdout(&again.unwrap()).trim_end(), path);
     let none = sandbox.command("instantiate -E 1").output().unwrap();
     assert!(String::from_utf8_lossy(&none.stderr).contains("is no derivation"), "{none:?}");
+}
+
+#[test]
+fn options_on_locks_hold_for_all_commands() {
+    let sandbox = Sandbox::new(
+        r#"
+//- flake.nix
+{ inputs.a.url = "path:./a"; outputs = { self, a }: { x = a.x; d = derivation { name = a.x; system = "s"; builder = "b"; }; }; }
+//- a/flake.nix
+{ outputs = _: { x = "locked"; }; }
+//- b/flake.nix
+{ outputs = _: { x = "other"; }; }
+"#,
+    );
+    let output = |args: &str| {
+        let output = sandbox.run(args);
+        assert!(output.status.success(), "{args}: {output:?}");
+        stdout(&output)
+    };
+    assert_eq!(output("eval .#x"), "\"locked\"\n");
+    assert_eq!(output("eval .#x --override-input a ./b"), "\"other\"\n");
+    assert!(output("instantiate .#d --override-input a ./b").ends_with("-other.drv\n"));
+    assert!(output("flake metadata --override-input a ./b").contains("└───a: path:/"));
+    assert!(output("flake show --override-input a path:./b").contains("x: unknown"));
+    let repl = sandbox.run_on("repl . --override-input a ./b", "x\n");
+    assert!(stdout(&repl).contains("\"other\""), "{repl:?}");
+    assert!(!sandbox.project().join("flake.lock").exists());
+    let said = |args: &str| String::from_utf8(sandbox.run(args).stderr).unwrap();
+    assert!(said("eval .#x --override-input 1 ./b").contains("path element '1'"));
+    assert!(
+        said("eval .#x --override-input / ./b").contains("was passed a zero-length input path")
+    );
+    assert!(said("eval .#x --override-input a ./nowhere").contains("cannot read `./nowhere`"));
+    assert!(said("eval .#x --override-input a").contains("2 values required"));
+    assert!(said("eval .#x --reference-lock-file nowhere").contains("lock file `nowhere`"));
 }

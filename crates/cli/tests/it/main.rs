@@ -2,15 +2,24 @@
 
 #![allow(clippy::disallowed_methods, reason = "these tests run the program on real files")]
 #![allow(clippy::unwrap_used, reason = "what a test cannot do fails it")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 mod bounds;
+mod build;
 mod check;
 mod config;
 mod docs;
 mod explain;
 mod fetch;
 mod fix;
+mod flake_faults;
+mod flake_graphs;
+mod flake_inputs;
+mod flake_sources;
+mod flake_views;
 mod flakes;
+mod git_sources;
+mod judge;
 mod listings;
 mod repl;
 mod sandbox;

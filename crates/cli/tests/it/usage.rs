@@ -238,3 +238,70 @@ fn wrong_arguments_are_refused() {
     "#]],
     );
 }
+
+#[test]
+fn each_attribute_on_its_own() {
+    let sandbox = Sandbox::new("");
+    let hosts = "{ b = { n = 2; }; a = { n = 1; }; \"c d\" = throw \"out of order\"; e = { n = [ (x: x) ]; }; }";
+    let run = |more: &[&str]| {
+        let mut command = sandbox.command("eval --each");
+        command.args(["-E", hosts, "--apply", "h: h.n"]).args(more).output().unwrap()
+    };
+    sandbox.compare(
+        &run(&["-j", "1"]),
+        expect![[r#"
+            [stdout]
+            { a = 1; b = 2; e = [ «lambda @ «string»:1:78» ]; }
+            [stderr]
+            attribute 'c d' failed:
+            error:
+                   … while calling the 'throw' builtin
+                     at «string»:1:43:
+                        1| { b = { n = 2; }; a = { n = 1; }; "c d" = throw "out of order"; e = { n = [ (x: x) ]; }; }
+                         |                                           ^
+
+                   error: out of order
+            [exit 1]
+        "#]],
+    );
+    assert_eq!(run(&["-j", "1"]).stdout, run(&["-j", "3"]).stdout);
+    sandbox.compare(
+        &run(&["--json"]),
+        expect![[r#"
+            [stdout]
+            {"a":1,"b":2}
+            [stderr]
+            attribute 'c d' failed:
+            error:
+                   … while calling the 'throw' builtin
+                     at «string»:1:43:
+                        1| { b = { n = 2; }; a = { n = 1; }; "c d" = throw "out of order"; e = { n = [ (x: x) ]; }; }
+                         |                                           ^
+
+                   error: out of order
+            attribute 'e' failed:
+            error:
+                   … while evaluating list element at index 0
+
+                   error: cannot convert a function to JSON
+            [exit 1]
+        "#]],
+    );
+    sandbox.compare(
+        &sandbox.command("eval --each --format xml -E 1").output().unwrap(),
+        expect![[r#"
+            [stderr]
+            error: `--each` prints Nix code or JSON only
+              hint: leave out `--format`, or use `--format json`
+            [exit 2]
+        "#]],
+    );
+    sandbox.compare(
+        &sandbox.command("eval --each -E 1").output().unwrap(),
+        expect![[r#"
+            [stderr]
+            error: `--each` wants a set whose attributes it evaluates, but this is an integer
+            [exit 1]
+        "#]],
+    );
+}

@@ -158,13 +158,13 @@ fn function_args(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
 }
 
 fn import(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
-    let path = ev.path_argument(a[0], position, super::files::REALISING)?;
+    let path = ev.built_path_argument(a[0], position, super::files::REALISING)?;
     ev.import(&path, position)
 }
 
 fn scoped_import(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     let scope = ev.set(a[0], position)?;
-    let path = ev.path_argument(a[1], position, super::files::REALISING)?;
+    let path = ev.built_path_argument(a[1], position, super::files::REALISING)?;
     ev.import_scoped(&path, scope, position)
 }
 

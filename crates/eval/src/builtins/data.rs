@@ -39,6 +39,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         if value.as_string().is_some() {
             return Ok(value);
         }
+        if let Some(number) = value.as_small_int() {
+            return Ok(ev.heap.string(itoa::Buffer::new().format(number).as_bytes()));
+        }
         let mut text = Text::new();
         let why = "while evaluating the first argument passed to builtins.toString";
         ev.coerce(value, &mut text, Coercion::TO_STRING, position, why)?;
@@ -46,7 +49,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     }),
     Entry::new("toJSON", 1, 0, |ev, a, position| {
         let mut text = Text::new();
-        json::push_json(ev, a[0], &mut text, true, position)?;
+        json::push_json(ev, a[0], &mut text, json::JsonStyle::DATA, position)?;
         text.finish(ev)
     }),
     Entry::new("fromJSON", 1, 1, |ev, a, position| {
@@ -61,7 +64,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     }),
     Entry::new("toXML", 1, 0, |ev, a, position| {
         let mut text = Text::new();
-        xml::to_xml(ev, a[0], &mut text, true, position)?;
+        xml::to_xml(ev, a[0], &mut text, true, false, position)?;
         text.finish(ev)
     }),
     Entry::new("fromTOML", 1, 1, |ev, a, position| {

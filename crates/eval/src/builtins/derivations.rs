@@ -7,7 +7,7 @@ use cim_nix_model::{
     Derivation, Hash, HashKind, Method, Output, References, downstream_placeholder, placeholder,
 };
 
-use super::json::push_json;
+use super::json::{JsonStyle, push_json};
 use super::{Coercion, Entry, Text};
 use crate::attrs::Attrs;
 use crate::code::Pos;
@@ -41,7 +41,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("path", 1, 1, path),
     Entry::new("filterSource", 2, 0, |ev, a, position| {
         let why = "while evaluating the second argument (the path to filter) passed to 'builtins.filterSource'";
-        let path = ev.path_argument(a[1], position, why)?;
+        let path = ev.built_path_argument(a[1], position, why)?;
         let filter = ev.function(a[0], position).map_err(|failed| {
             ev.trace(
                 failed,
@@ -281,7 +281,7 @@ fn path(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         match key {
             known::PATH => {
                 let why = "while evaluating the 'path' attribute passed to 'builtins.path'";
-                let path = ev.path_argument(value, position, why)?;
+                let path = ev.built_path_argument(value, position, why)?;
                 source = Some(path);
             }
             known::NAME => {
@@ -625,7 +625,7 @@ impl Maker<'_> {
             json.push_bytes(b",");
             super::json::push_string(ev, ev.symbols.text(key), json, position)?;
             json.push_bytes(b":");
-            push_json(ev, value, json, true, position)?;
+            push_json(ev, value, json, JsonStyle::DATA, position)?;
         }
         let plain = |value| -> Res<String> {
             let text = ev.plain_string(value, position)?;

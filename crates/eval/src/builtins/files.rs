@@ -1,5 +1,7 @@
 //! Builtins on files and paths.
 
+use cim_nix_model::downstream_placeholder;
+
 use super::{Coercion, Entry, Text};
 use crate::code::Pos;
 use crate::contexts::Element;
@@ -7,7 +9,7 @@ use crate::error::{ErrorKind, Res};
 use crate::evaluator::Evaluator;
 use crate::paths;
 use crate::symbols::{Symbol, known};
-use crate::value::{Kind, Value};
+use crate::value::{Kind, Str, Value};
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("baseNameOf", 1, 1, |ev, a, position| {
@@ -38,7 +40,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             let value = ev.force(a[0])?;
             let ends = |bytes: &[u8]| bytes.ends_with(b"/") || bytes.ends_with(b"/.");
             let has_slash = value.as_string().is_some_and(|text| ends(text.bytes()));
-            (ev.path_argument(value, position, REALISING)?, has_slash)
+            (ev.built_path_argument(value, position, REALISING)?, has_slash)
         };
         let exists = match has_slash {
             true => ev.world.kind(&path).is_ok_and(|kind| kind == crate::io::FileKind::Directory),
@@ -49,7 +51,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         Ok(Value::bool(exists))
     }),
     Entry::new("readFile", 1, 1, |ev, a, position| {
-        let path = ev.path_argument(a[0], position, REALISING)?;
+        let path = ev.built_path_argument(a[0], position, REALISING)?;
         let bytes = ev.read_file(&path, position)?;
         if bytes.contains(&0) {
             let name = String::from_utf8_lossy(&path).into_owned();
@@ -60,7 +62,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         Ok(ev.heap.string(&bytes))
     }),
     Entry::new("readDir", 1, 1, |ev, a, position| {
-        let path = ev.path_argument(a[0], position, REALISING)?;
+        let path = ev.built_path_argument(a[0], position, REALISING)?;
         let entries = ev.world.list(&path);
         let entries = entries.map_err(|error| match error.kind() {
             std::io::ErrorKind::NotADirectory => {
@@ -80,7 +82,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         Ok(ev.attrs(&mut attrs))
     }),
     Entry::new("readFileType", 1, 1, |ev, a, position| {
-        let path = ev.path_argument(a[0], position, REALISING)?;
+        let path = ev.built_path_argument(a[0], position, REALISING)?;
         let kind = ev.world.link_kind(&path);
         let kind = kind.map_err(|error| ev.io_error(&path, &error, position))?;
         Ok(ev.heap.string(kind.word().as_bytes()))
@@ -108,26 +110,67 @@ impl Evaluator {
             let failed = self.fail(ErrorKind::Other, 0, message);
             return Err(self.trace(failed, position, why));
         }
-        self.check_built(text.context(), why)?;
         Ok(paths::canonical(text.bytes()))
+    }
+
+    /// The same for what is to be read: what does not exist before it is built is built first, if
+    /// that is possible.
+    pub(crate) fn built_path_argument(
+        &self,
+        value: Value,
+        position: Pos,
+        why: &str,
+    ) -> Res<Vec<u8>> {
+        let path = self.path_argument(value, position, why)?;
+        let context = self.force(value)?.as_string().map_or(0, Str::context);
+        // A set stands for its output.
+        let context = match self.force(value)?.as_attrs() {
+            Some(_) => {
+                let mut text = Text::new();
+                self.coerce(value, &mut text, Coercion::FIRST, position, why)?;
+                text.context()
+            }
+            None => context,
+        };
+        if context == 0 { Ok(path) } else { self.build_for(path, context) }
+    }
+
+    fn build_for(&self, mut path: Vec<u8>, context: u32) -> Res<Vec<u8>> {
+        for element in &*self.contexts.get(context) {
+            let Element::Output { derivation, output } = element else { continue };
+            let known = self.known_derivation(derivation, 0)?;
+            let known = known.outputs.get(&**output).and_then(Option::as_deref);
+            if known.is_some_and(|path| self.world.link_kind(path.as_bytes()).is_ok()) {
+                continue;
+            }
+            let built = self.world.io().build(derivation, output).map_err(|why| {
+                let message = format!(
+                    "output '{output}' of '{derivation}' is needed to go on, but it is not built: {why}"
+                );
+                let failed = self.fail(ErrorKind::Unsupported, 0, message);
+                let shown = String::from_utf8_lossy(&path);
+                self.trace(failed, 0, format!("while realising the context of path '{shown}'"))
+            })?;
+            if known.is_none() {
+                // Only now is there a path for what stood in its place.
+                let stand_in = downstream_placeholder(derivation, output);
+                path = replaced(&path, stand_in.as_bytes(), built.as_bytes());
+            }
+        }
+        Ok(path)
     }
 }
 
-impl Evaluator {
-    /// Files that do not exist before something is built cannot be read.
-    fn check_built(&self, context: u32, why: &str) -> Res<()> {
-        if why != REALISING {
-            return Ok(());
-        }
-        for element in &*self.contexts.get(context) {
-            let Element::Output { derivation, output } = element else { continue };
-            let message = format!(
-                "output '{output}' of '{derivation}' is needed to go on, but it is not built: import from derivation is not possible here"
-            );
-            return Err(self.fail(ErrorKind::Unsupported, 0, message));
-        }
-        Ok(())
+fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.windows(from.len()).position(|window| window == from) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(to);
+        rest = &rest[at + from.len()..];
     }
+    out.extend_from_slice(rest);
+    out
 }
 
 /// Why most builtins want a path.
@@ -135,14 +178,6 @@ pub(super) const REALISING: &str = "while realising the context of a path";
 
 fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     let entries = ev.list(a[0], position)?;
-    if ev.world.is_pure() {
-        let wanted = ev.plain_string(a[1], position)?;
-        let name = String::from_utf8_lossy(wanted.bytes()).into_owned();
-        let message = format!(
-            "cannot look up '<{name}>' in pure evaluation mode (use '--impure' to override)"
-        );
-        return Err(ev.fail(ErrorKind::Throw, position, message));
-    }
     // All entries are looked at before any of them is used.
     let mut candidates = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -185,8 +220,15 @@ fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         return Ok(ev.path(&[b"<nix/", rest, b">"].concat()));
     }
     let name = String::from_utf8_lossy(wanted.bytes()).into_owned();
-    let message = format!(
-        "file '{name}' was not found in the Nix search path (add it using $NIX_PATH or -I)"
-    );
+    let message = match ev.world.is_pure() {
+        true => {
+            format!(
+                "cannot look up '<{name}>' in pure evaluation mode (use '--impure' to override)"
+            )
+        }
+        false => format!(
+            "file '{name}' was not found in the Nix search path (add it using $NIX_PATH or -I)"
+        ),
+    };
     Err(ev.fail(ErrorKind::Throw, position, message))
 }

@@ -1,12 +1,13 @@
 //! Builtins on flakes and references to them.
 
-use cim_nix_model::{FlakeRef, RefAttr, RefAttrs};
+use cim_nix_model::{FlakeRef, LockOptions, RefAttr, RefAttrs};
 
 use super::Entry;
 use crate::code::Pos;
 use crate::error::{ErrorKind, Res};
 use crate::evaluator::Evaluator;
 use crate::fetching::Download;
+use crate::locking::FlakeOptions;
 use crate::symbols::Symbol;
 use crate::value::{Kind, Value};
 
@@ -25,16 +26,27 @@ pub(super) const ENTRIES: &[Entry] = &[
         ev.fetch_url_builtin(a[0], Download::File, position)
     }),
     Entry::new("getFlake", 1, 1, |ev, a, position| {
-        let text = ev.plain_string(a[0], position)?;
+        let text = ev.plain_string(a[0], position).map_err(|failed| {
+            ev.trace(failed, 0, "while evaluating the argument passed to builtins.getFlake")
+        })?;
         let text = String::from_utf8_lossy(text.bytes()).into_owned();
         let reference = ev.flake_ref(&text, position)?;
         if ev.world.is_pure() && !reference.is_locked() {
             let message = format!(
-                "cannot call 'getFlake' on unlocked flake reference '{text}' (use '--impure' to override)"
+                "cannot call 'getFlake' on unlocked flake reference '{text}', at «none»:0 (use --impure to override)"
             );
             return Err(ev.fail(ErrorKind::Other, 0, message));
         }
-        ev.flake_value(&reference, position)
+        let options = FlakeOptions {
+            lock: LockOptions {
+                uses_registries: !ev.world.is_pure(),
+                locks_anything: !ev.world.is_pure(),
+                ..LockOptions::default()
+            },
+            is_for_this_run: true,
+            ..FlakeOptions::default()
+        };
+        ev.flake_value(&ev.lock_flake(&reference, &options)?)
     }),
     Entry::new("parseFlakeRef", 1, 1, |ev, a, position| {
         let text = ev.plain_string(a[0], position)?;

@@ -22,7 +22,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     }),
     Entry::new("hashFile", 2, 1, |ev, a, position| {
         let kind = kind(ev, a[0], "hashFile", position)?;
-        let path = ev.path_argument(a[1], position, super::files::REALISING)?;
+        let path = ev.built_path_argument(a[1], position, super::files::REALISING)?;
         let bytes = ev.read_file(&path, position)?;
         Ok(ev.heap.string(Hash::of(kind, &bytes).base16().as_bytes()))
     }),

@@ -7,15 +7,29 @@ use crate::evaluator::Evaluator;
 use crate::symbols::{Symbol, known};
 use crate::value::{Kind, Value};
 
+/// How values become JSON.
+#[derive(Clone, Copy)]
+pub(crate) struct JsonStyle {
+    /// Whether what is not evaluated is evaluated.
+    pub(crate) forces: bool,
+    /// Whether paths stay as they are, instead of being copied to the store.
+    pub(crate) keeps_paths: bool,
+}
+
+impl JsonStyle {
+    /// As programs get it.
+    pub(crate) const DATA: Self = Self { forces: true, keeps_paths: false };
+}
+
 /// Appends a value as JSON. Thunks are forced if `forces`.
 pub(crate) fn push_json(
     ev: &Evaluator,
     value: Value,
     out: &mut Text,
-    forces: bool,
+    style: JsonStyle,
     position: Pos,
 ) -> Res<()> {
-    let value = if forces { ev.force(value)? } else { value };
+    let value = if style.forces { ev.force(value)? } else { value };
     match value.kind() {
         Kind::Null => out.push_bytes(b"null"),
         Kind::Bool(value) => out.push_bytes(if value { b"true" } else { b"false" }),
@@ -25,6 +39,7 @@ pub(crate) fn push_json(
             push_string(ev, text.bytes(), out, position)?;
             out.add_context(ev, text.context());
         }
+        Kind::Path(path) if style.keeps_paths => push_string(ev, path.bytes(), out, position)?,
         Kind::Path(_) => {
             let mut copied = Text::new();
             ev.coerce(value, &mut copied, Coercion::INTERPOLATION, position, "")?;
@@ -38,7 +53,7 @@ pub(crate) fn push_json(
                 if at > 0 {
                     out.push_bytes(b",");
                 }
-                push_json(ev, element.get(), out, forces, position).map_err(|failed| {
+                push_json(ev, element.get(), out, style, position).map_err(|failed| {
                     let text = format!("while evaluating list element at index {at}");
                     ev.trace(failed, position, text)
                 })?;
@@ -55,7 +70,7 @@ pub(crate) fn push_json(
                 return Ok(());
             }
             if let Some(path) = attrs.get(known::OUT_PATH) {
-                return push_json(ev, path, out, forces, position);
+                return push_json(ev, path, out, style, position);
             }
             let flat = ev.layouts.flat(&ev.heap, attrs);
             let order = flat.layout.order(&ev.heap, &ev.symbols);
@@ -69,7 +84,7 @@ pub(crate) fn push_json(
                 push_string(ev, ev.symbols.text(key), out, position)?;
                 out.push_bytes(b":");
                 let defined = flat.layout.position(at);
-                push_json(ev, flat.values[at].get(), out, forces, defined).map_err(|failed| {
+                push_json(ev, flat.values[at].get(), out, style, defined).map_err(|failed| {
                     let text = format!("while evaluating attribute '{}'", ev.shown_name(key));
                     ev.trace(failed, defined, text)
                 })?;

@@ -123,7 +123,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             let message = format!("cannot create list of size {n}");
             return Err(ev.fail(ErrorKind::Limit, position, message));
         }
-        let elements = (0..n).map(|at| ev.lazy_apply(function, &[ev.heap.int(at as i64)]));
+        let call = ev.lazy_calls(function, n);
+        let elements = (0..n).map(|at| call([ev.heap.int(at as i64)]));
         Ok(ev.heap.list_from(n, elements))
     }),
     Entry::new("sort", 2, 0, sort),
@@ -246,7 +247,8 @@ fn map(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         return Ok(a[1].as_list().map_or_else(|| ev.heap.list(&[]), |_| a[1]));
     }
     let function = arg_function(ev, a[0], position, "map")?;
-    let elements = list.iter().map(|element| ev.lazy_apply(function, &[element.get()]));
+    let call = ev.lazy_calls(function, list.len());
+    let elements = list.iter().map(|element| call([element.get()]));
     Ok(ev.heap.list_from(list.len(), elements))
 }
 
@@ -294,8 +296,16 @@ fn sort(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     for element in list {
         values.push(ev.force(element.get())?);
     }
-    // `builtins.lessThan` needs no call.
-    let is_plain = function.as_builtin().is_some_and(|at| super::get(at).name == "lessThan");
+    // `builtins.lessThan` needs no call, and of numbers or strings alone it is an order.
+    let is_plain = function.as_builtin().is_some_and(|builtin| builtin.name == "lessThan");
+    if is_plain && values.iter().all(|value| value.as_small_int().is_some()) {
+        values.sort_by_key(|value| value.as_small_int());
+        return Ok(ev.heap.list(&values));
+    }
+    if is_plain && values.iter().all(|value| value.as_string().is_some()) {
+        values.sort_by_key(|value| value.as_string().map_or(&b""[..], Str::bytes));
+        return Ok(ev.heap.list(&values));
+    }
     let mut failure = None;
     let mut less = |x: Value, y: Value| -> bool {
         if failure.is_some() {

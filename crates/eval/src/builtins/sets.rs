@@ -61,8 +61,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("mapAttrs", 2, 0, |ev, a, position| {
         let flat = arg_flat(ev, a[1], position, "the second argument", "mapAttrs")?;
         let names = flat.layout.keys.iter().zip(flat.values);
-        let values =
-            names.map(|(&key, value)| ev.lazy_apply(a[0], &[ev.symbols.value(key), value.get()]));
+        let call = ev.lazy_calls(a[0], flat.values.len());
+        let values = names.map(|(&key, value)| call([ev.symbols.value(key), value.get()]));
         // As in Nix, the new attributes are defined nowhere.
         let layout = ev.layouts.without_positions(&ev.heap, flat.layout);
         Ok(ev.heap.attrs(layout, values).value())
@@ -201,11 +201,12 @@ fn zip_attrs_with(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
             groups.entry(key).or_default().push(value.get());
         }
     }
+    let call = ev.lazy_calls(function, groups.len());
     let mut attrs: Vec<(Symbol, Pos, Value)> = groups
         .into_iter()
         .map(|(key, group)| {
             let group = ev.heap.list(&group);
-            (key, 0, ev.lazy_apply(function, &[ev.symbols.value(key), group]))
+            (key, 0, call([ev.symbols.value(key), group]))
         })
         .collect();
     Ok(ev.attrs(&mut attrs))

@@ -7,13 +7,14 @@ use super::{Coercion, Entry, Text};
 use crate::code::Pos;
 use crate::error::{ErrorKind, Res};
 use crate::evaluator::Evaluator;
+use crate::regex::{Captures, Regex, RegexError};
 use crate::value::{Str, Value};
-
-/// A compiled regular expression.
-pub(crate) type Regex = regex::bytes::Regex;
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("stringLength", 1, 1, |ev, a, position| {
+        if let Some(text) = ev.force(a[0])?.as_string() {
+            return Ok(ev.heap.int(text.bytes().len() as i64));
+        }
         let mut text = Text::new();
         let why = "while evaluating the argument passed to builtins.stringLength";
         ev.coerce(a[0], &mut text, Coercion::INTERPOLATION, position, why)?;
@@ -42,29 +43,26 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("match", 2, 2, |ev, a, position| {
         let pattern = arg_plain(ev, a[0], position, "first", "match")?;
         let text = arg_string(ev, a[1], position, "second", "match")?;
-        let regex = regex(ev, pattern, true, position)?;
-        let Some(found) = regex.captures(text.bytes()) else { return Ok(Value::NULL) };
-        Ok(groups(ev, &found))
+        let regex = regex(ev, pattern, position)?;
+        let Some(found) = regex.match_whole(text.bytes()) else { return Ok(Value::NULL) };
+        Ok(groups(ev, text.bytes(), &found))
     }),
     Entry::new("split", 2, 2, |ev, a, position| {
         let pattern = arg_plain(ev, a[0], position, "first", "split")?;
         let text = arg_string(ev, a[1], position, "second", "split")?;
-        let regex = regex(ev, pattern, false, position)?;
+        let regex = regex(ev, pattern, position)?;
         let bytes = text.bytes();
         // As in Nix, pieces have no context.
         let piece = |from: usize, to: usize| ev.heap.string(&bytes[from..to]);
         let mut parts = Vec::new();
-        let (mut end, mut at) = (0, 0);
-        // As in Nix, a match of nothing may follow another match directly.
-        while at <= bytes.len()
-            && let Some(found) = regex.captures_at(bytes, at)
-            && let Some(whole) = found.get(0)
-        {
-            parts.push(piece(end, whole.start()));
-            parts.push(groups(ev, &found));
-            end = whole.end();
-            at = if whole.is_empty() { end + 1 } else { end };
-        }
+        let mut end = 0;
+        regex.each_match(bytes, |found| {
+            let (start, stop) = found.first().copied().flatten().unwrap_or((end, end));
+            parts.push(piece(end, start));
+            parts.push(groups(ev, bytes, &found));
+            end = stop;
+            Ok(())
+        })?;
         if parts.is_empty() {
             return Ok(ev.heap.list(&[text.value()]));
         }
@@ -100,18 +98,13 @@ fn substring(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         .int(a[1], position)
         .map_err(|f| ev.trace(f, position, at("second", "the substring length")))?;
     let value = ev.force(a[2])?;
+    let mut coerced = Text::new();
     let (bytes, context) = match value.as_string() {
-        Some(text) => (text.bytes().to_vec(), text.context()),
+        Some(text) => (text.bytes(), text.context()),
         None => {
-            let mut text = Text::new();
-            ev.coerce(
-                value,
-                &mut text,
-                Coercion::INTERPOLATION,
-                position,
-                &at("third", "the string"),
-            )?;
-            (text.bytes().to_vec(), text.context())
+            let why = at("third", "the string");
+            ev.coerce(value, &mut coerced, Coercion::INTERPOLATION, position, &why)?;
+            (coerced.bytes(), coerced.context())
         }
     };
     let start = start.min(bytes.len());
@@ -195,83 +188,32 @@ fn replace_strings(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     out.finish(ev)
 }
 
-fn groups(ev: &Evaluator, found: &regex::bytes::Captures<'_>) -> Value {
-    let groups: Vec<Value> = (1..found.len())
-        .map(|at| found.get(at).map_or(Value::NULL, |group| ev.heap.string(group.as_bytes())))
-        .collect();
-    ev.heap.list(&groups)
+fn groups(ev: &Evaluator, text: &[u8], found: &Captures) -> Value {
+    let group = |place: &Option<(usize, usize)>| match *place {
+        Some((from, to)) => ev.heap.string(&text[from..to]),
+        None => Value::NULL,
+    };
+    ev.heap.list_from(found.len() - 1, found[1..].iter().map(group))
 }
 
-/// A POSIX extended regular expression, compiled once.
-fn regex(ev: &Evaluator, pattern: Str, is_whole: bool, position: Pos) -> Res<Rc<Regex>> {
-    let mut key = pattern.bytes().to_vec();
-    key.push(u8::from(is_whole));
-    if let Some(known) = ev.regexes.borrow().get(&key) {
+/// A regular expression, compiled once.
+fn regex(ev: &Evaluator, pattern: Str, position: Pos) -> Res<Rc<Regex>> {
+    if let Some(known) = ev.regexes.borrow().get(pattern.bytes()) {
         return Ok(known.clone());
     }
-    let shown = String::from_utf8_lossy(pattern.bytes()).into_owned();
-    let translated = translate(&shown);
-    let text = if is_whole {
-        format!("(?s-u)\\A(?:{translated})\\z")
-    } else {
-        format!("(?s-u){translated}")
-    };
-    match Regex::new(&text) {
+    match Regex::new(pattern.bytes()) {
         Ok(regex) => {
             let regex = Rc::new(regex);
-            ev.regexes.borrow_mut().insert(key, regex.clone());
+            ev.regexes.borrow_mut().insert(pattern.bytes().to_vec(), regex.clone());
             Ok(regex)
         }
-        Err(_) => {
-            let message = format!("invalid regular expression '{shown}'");
+        Err(error) => {
+            let what = match error {
+                RegexError::Invalid => "invalid regular expression",
+                RegexError::TooLarge => "memory limit exceeded by regular expression",
+            };
+            let message = format!("{what} '{}'", String::from_utf8_lossy(pattern.bytes()));
             Err(ev.fail(ErrorKind::Other, position, message))
         }
     }
-}
-
-/// Brackets of POSIX take a backslash as it is, and know no further escapes.
-fn translate(pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len() + 8);
-    let mut chars = pattern.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c == '\\' {
-            out.push(c);
-            out.extend(chars.next());
-            continue;
-        }
-        out.push(c);
-        if c != '[' {
-            continue;
-        }
-        if chars.peek() == Some(&'^') {
-            out.extend(chars.next());
-        }
-        if chars.peek() == Some(&']') {
-            chars.next();
-            out.push_str("\\]");
-        }
-        while let Some(c) = chars.next() {
-            match c {
-                ']' => {
-                    out.push(c);
-                    break;
-                }
-                '[' if chars.peek() == Some(&':') => {
-                    out.push(c);
-                    for c in chars.by_ref() {
-                        out.push(c);
-                        if c == ']' {
-                            break;
-                        }
-                    }
-                }
-                '\\' | '[' | '&' | '~' => {
-                    out.push('\\');
-                    out.push(c);
-                }
-                _ => out.push(c),
-            }
-        }
-    }
-    out
 }

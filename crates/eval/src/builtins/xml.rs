@@ -13,10 +13,11 @@ pub(crate) fn to_xml(
     value: Value,
     out: &mut Text,
     forces: bool,
+    has_places: bool,
     position: Pos,
 ) -> Res<()> {
     out.push_bytes(b"<?xml version='1.0' encoding='utf-8'?>\n<expr>\n");
-    let mut writer = Writer { ev, out, forces, position, seen: Default::default() };
+    let mut writer = Writer { ev, out, forces, has_places, position, seen: Default::default() };
     writer.value(value, 1)?;
     out.push_bytes(b"</expr>\n");
     Ok(())
@@ -26,6 +27,8 @@ struct Writer<'e, 'o> {
     ev: &'e Evaluator,
     out: &'o mut Text,
     forces: bool,
+    /// Whether attributes and functions tell where they are defined.
+    has_places: bool,
     position: Pos,
     /// Derivations that were written in full.
     seen: std::collections::HashSet<Vec<u8>>,
@@ -51,6 +54,22 @@ impl Writer<'_, '_> {
             self.out.push_bytes(b"\"");
         }
         self.out.push_bytes(if is_empty { b" />\n" } else { b">\n" });
+    }
+
+    /// A tag with the place of what it stands for.
+    fn placed_tag(&mut self, depth: usize, tag: &str, name: Option<&[u8]>, position: Option<Pos>) {
+        let place = position.filter(|_| self.has_places).and_then(|at| self.ev.spot(at));
+        let numbers = place.as_ref().map(|at| (at.line.to_string(), at.column.to_string()));
+        let mut attributes: Vec<(&str, &[u8])> = Vec::with_capacity(4);
+        if let Some((line, column)) = &numbers {
+            attributes.push(("column", column.as_bytes()));
+            attributes.push(("line", line.as_bytes()));
+        }
+        attributes.extend(name.map(|name| ("name", name)));
+        if let Some(file) = place.as_ref().and_then(|place| place.file.as_deref()) {
+            attributes.push(("path", file));
+        }
+        self.tag(depth, tag, &attributes, false);
     }
 
     fn end(&mut self, depth: usize, name: &str) {
@@ -113,7 +132,7 @@ impl Writer<'_, '_> {
     /// A function that already has some of its arguments.
     fn function(&mut self, lambda: &crate::code::Lambda, n_given: usize, depth: usize) {
         let ev = self.ev;
-        self.tag(depth, "function", &[], false);
+        self.placed_tag(depth, "function", None, lambda.positions.get(n_given).copied());
         match lambda.pattern.filter(|_| lambda.arity as usize == n_given + 1) {
             Some(pattern) => {
                 let mut attributes: Vec<(&str, &[u8])> = Vec::new();
@@ -147,7 +166,7 @@ impl Writer<'_, '_> {
         for &at in flat.layout.order(&ev.heap, &ev.symbols) {
             let at = at as usize;
             let name = ev.symbols.text(flat.layout.keys[at]);
-            self.tag(depth + 1, "attr", &[("name", name)], false);
+            self.placed_tag(depth + 1, "attr", Some(name), Some(flat.layout.position(at)));
             self.value(flat.values[at].get(), depth + 2)?;
             self.end(depth + 1, "attr");
         }

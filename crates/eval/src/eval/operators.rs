@@ -33,27 +33,51 @@ impl Evaluator {
         Err(self.no_bool(value, code.position, text))
     }
 
-    /// The operands of an operator that Nix turns into a call of a builtin.
-    fn eval_called(
-        &self,
-        code: &'static BinaryCode,
-        frame: Slots,
-        captures: Slots,
-        call: impl FnOnce(Value, Value) -> Res,
-    ) -> Res {
+    /// An operator that Nix turns into a call of a builtin.
+    #[inline]
+    fn eval_called(&self, code: &'static BinaryCode, frame: Slots, captures: Slots) -> Res {
         // `a > b` is `b < a`, in the order of evaluation, too.
-        let is_swapped = matches!(code.op, Op::Greater | Op::LessEqual);
-        let (first, second) = match is_swapped {
-            true => (&code.right, &code.left),
-            false => (&code.left, &code.right),
+        let (left, right) = match code.op {
+            Op::Greater | Op::LessEqual => {
+                let right = self.eval(&code.right, frame, captures);
+                (right.and_then(|_| self.eval(&code.left, frame, captures)), right)
+            }
+            _ => {
+                let left = self.eval(&code.left, frame, captures);
+                (left, left.and_then(|_| self.eval(&code.right, frame, captures)))
+            }
         };
-        let result = self
-            .eval(first, frame, captures)
-            .and_then(|first| Ok((first, self.eval(second, frame, captures)?)))
-            .and_then(|(first, second)| match is_swapped {
-                true => call(second, first),
-                false => call(first, second),
-            });
+        if let (Ok(left), Ok(right)) = (left, right)
+            && let (Some(a), Some(b)) = (left.as_small_int(), right.as_small_int())
+        {
+            // Numbers of 61 bits: neither sums nor differences overflow.
+            match code.op {
+                Op::Less => return Ok(Value::bool(a < b)),
+                Op::LessEqual => return Ok(Value::bool(a <= b)),
+                Op::Greater => return Ok(Value::bool(a > b)),
+                Op::GreaterEqual => return Ok(Value::bool(a >= b)),
+                Op::Sub => return Ok(self.heap.int(a - b)),
+                Op::Mul => {
+                    if let Some(product) = a.checked_mul(b) {
+                        return Ok(self.heap.int(product));
+                    }
+                }
+                _ if b != 0 => return Ok(self.heap.int(a / b)),
+                _ => {}
+            }
+        }
+        self.eval_called_slowly(code, left, right)
+    }
+
+    #[inline(never)]
+    fn eval_called_slowly(&self, code: &'static BinaryCode, left: Res, right: Res) -> Res {
+        let result = left.and_then(|left| {
+            let right = right?;
+            match code.op {
+                Op::Sub | Op::Mul | Op::Div => builtins::arithmetic(self, code.op, left, right),
+                _ => self.eval_comparison(code, left, right),
+            }
+        });
         result.map_err(|failed| {
             let name = match code.op {
                 Op::Sub => "sub",
@@ -72,6 +96,7 @@ impl Evaluator {
         })
     }
 
+    #[inline(never)]
     pub(super) fn eval_binary(
         &self,
         code: &'static BinaryCode,
@@ -98,16 +123,13 @@ impl Evaluator {
                 ));
             }
             Op::Update => return self.eval_update(code, frame, captures),
-            Op::Less | Op::LessEqual | Op::Greater | Op::GreaterEqual => {
-                return self.eval_called(code, frame, captures, |left, right| {
-                    self.eval_comparison(code, left, right)
-                });
-            }
-            Op::Sub | Op::Mul | Op::Div => {
-                return self.eval_called(code, frame, captures, |left, right| {
-                    builtins::arithmetic(self, code.op, left, right)
-                });
-            }
+            Op::Less
+            | Op::LessEqual
+            | Op::Greater
+            | Op::GreaterEqual
+            | Op::Sub
+            | Op::Mul
+            | Op::Div => return self.eval_called(code, frame, captures),
             _ => {}
         }
         let left = self.eval(&code.left, frame, captures)?;
@@ -136,6 +158,7 @@ impl Evaluator {
         }
     }
 
+    #[inline(never)]
     fn eval_update(&self, code: &'static BinaryCode, frame: Slots, captures: Slots) -> Res {
         let side = |expr: &Expr, side: &str| {
             let value = self.eval(expr, frame, captures);
@@ -151,14 +174,6 @@ impl Evaluator {
     }
 
     fn eval_comparison(&self, code: &'static BinaryCode, left: Value, right: Value) -> Res {
-        if let (Some(a), Some(b)) = (left.as_small_int(), right.as_small_int()) {
-            return Ok(Value::bool(match code.op {
-                Op::Less => a < b,
-                Op::LessEqual => a <= b,
-                Op::Greater => a > b,
-                _ => a >= b,
-            }));
-        }
         // As in Nix, `a > b` is `b < a`, and `a <= b` is its contrary.
         let is_swapped = matches!(code.op, Op::Greater | Op::LessEqual);
         let (a, b) = if is_swapped { (right, left) } else { (left, right) };
@@ -167,19 +182,20 @@ impl Evaluator {
         Ok(Value::bool(less != is_negated))
     }
 
-    pub(super) fn eval_assert(
+    #[inline(never)]
+    pub(super) fn check_assertion(
         &self,
         code: &'static AssertCode,
         frame: Slots,
         captures: Slots,
-    ) -> Res {
+    ) -> Res<()> {
         let condition = self.eval(&code.condition, frame, captures).map_err(|failed| {
             let text = self.condition_text(code.position).unwrap_or_default();
             let text = format!("while evaluating the condition of the assertion '{text}'");
             self.trace(failed, code.position, text)
         })?;
         match condition.as_bool() {
-            Some(true) => self.eval(&code.body, frame, captures),
+            Some(true) => Ok(()),
             Some(false) => {
                 let text = self.condition_text(code.position).unwrap_or_default();
                 if let Some((left, right)) = &code.sides {
@@ -203,6 +219,7 @@ impl Evaluator {
 
     // Strings.
 
+    #[inline(never)]
     pub(super) fn eval_join(&self, code: &'static JoinCode, frame: Slots, captures: Slots) -> Res {
         let mut out = builtins::Text::new();
         for (part, position) in code.parts {
@@ -219,9 +236,19 @@ impl Evaluator {
         out.finish(self)
     }
 
+    #[inline(never)]
     pub(super) fn eval_add(&self, code: &'static JoinCode, frame: Slots, captures: Slots) -> Res {
         let (first, first_position) = &code.parts[0];
         let mut sum = self.eval(first, frame, captures)?;
+        if let [_, (second, _)] = code.parts
+            && let Some(a) = sum.as_small_int()
+        {
+            let value = self.eval(second, frame, captures)?;
+            if let Some(b) = value.as_small_int() {
+                return Ok(self.heap.int(a + b));
+            }
+            return builtins::add_numbers(self, sum, value, code.parts[1].1);
+        }
         let mut parts = code.parts[1..].iter();
         while let Some((part, position)) = parts.next() {
             match sum.kind() {
@@ -262,6 +289,7 @@ impl Evaluator {
         Ok(sum)
     }
 
+    #[inline(never)]
     pub(super) fn eval_path(&self, code: &'static JoinCode, frame: Slots, captures: Slots) -> Res {
         let mut out = builtins::Text::new();
         for (part, position) in code.parts {

@@ -11,7 +11,7 @@ use crate::value::{Slots, State, Thunk, Value};
 use super::{fetch, settled};
 
 impl Evaluator {
-    #[inline]
+    #[inline(never)]
     pub(super) fn eval_select1(
         &self,
         select: &'static Select1,
@@ -56,6 +56,7 @@ impl Evaluator {
         }
     }
 
+    #[inline(never)]
     pub(super) fn select_layered(&self, attrs: Attrs, select: &'static Select1) -> Res {
         let Some(found) = attrs.find(select.symbol) else {
             return Err(self.no_attribute(attrs, select.symbol, select.position));
@@ -102,6 +103,7 @@ impl Evaluator {
         self.fail_suggesting(ErrorKind::MissingAttribute, position, message, near)
     }
 
+    #[inline(never)]
     pub(super) fn eval_select(
         &self,
         code: &'static SelectCode,
@@ -204,6 +206,7 @@ impl Evaluator {
         Ok(self.symbols.intern_string(&self.heap, text))
     }
 
+    #[inline(never)]
     pub(super) fn eval_has(&self, code: &'static HasCode, frame: Slots, captures: Slots) -> Res {
         let mut value = self.eval(&code.base, frame, captures)?;
         for (at, (step, position)) in code.path.iter().enumerate() {
@@ -219,6 +222,7 @@ impl Evaluator {
         Ok(Value::TRUE)
     }
 
+    #[inline(never)]
     pub(super) fn eval_with_name(
         &self,
         name: &'static WithName,
@@ -245,6 +249,7 @@ impl Evaluator {
         Err(self.fail(ErrorKind::Other, name.position, message))
     }
 
+    #[inline(never)]
     pub(super) fn eval_set(&self, code: &'static SetCode, frame: Slots, captures: Slots) -> Res {
         let values = code.values.iter().map(|value| self.delay(value, frame, captures));
         let set = self.heap.attrs(code.layout, values);
@@ -295,6 +300,7 @@ impl Evaluator {
     }
 
     /// Lays `__overrides` over a recursive set: whoever refers to a name sees the new value.
+    #[inline(never)]
     pub(super) fn with_overrides(&self, set: Attrs, slot: u32, frame: Slots) -> Res<Attrs> {
         let overrides = self.force(frame.get(slot))?;
         let Some(overrides) = overrides.as_attrs() else {

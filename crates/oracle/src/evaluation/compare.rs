@@ -28,8 +28,6 @@ pub enum Known {
     CallPlace,
     /// Which call of a recursion is the one too many.
     DepthPlace,
-    /// Where the longest and the first match of a regular expression differ.
-    Regex,
     /// Import from derivation.
     Build,
     /// Nix has crashed or given up.
@@ -38,7 +36,7 @@ pub enum Known {
 
 impl Known {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 13] = [
         Self::SyntaxWords,
         Self::LibraryWords,
         Self::Unevaluated,
@@ -50,7 +48,6 @@ impl Known {
         Self::CirclePlace,
         Self::CallPlace,
         Self::DepthPlace,
-        Self::Regex,
         Self::Build,
         Self::NixLost,
     ];
@@ -70,7 +67,6 @@ impl Known {
             Self::CirclePlace => "place of an infinite recursion",
             Self::CallPlace => "place of a call that a builtin makes",
             Self::DepthPlace => "place of a stack overflow",
-            Self::Regex => "longest against first match",
             Self::Build => "needs something built",
             Self::NixLost => "Nix has crashed",
         }
@@ -130,7 +126,6 @@ fn reason(text: &str, nix: &Answer, ours: &Answer) -> Option<Known> {
         (Outcome::Value(theirs), Outcome::Value(own)) if have_same_numbers(theirs, own) => {
             Some(Known::FloatDigits)
         }
-        _ if has_regex(text) && has_alternatives(text) => Some(Known::Regex),
         _ => None,
     }
 }
@@ -171,7 +166,7 @@ fn failures(text: &str, theirs: &Failure, own: &Failure) -> Option<Known> {
     if own.place == theirs.place && say_the_same(&theirs.message, &own.message) {
         return Some(logged(&theirs.message, &own.message));
     }
-    (has_regex(text) && has_alternatives(text)).then_some(Known::Regex)
+    None
 }
 
 fn is_refusal(failure: &Failure) -> bool {
@@ -198,15 +193,6 @@ fn have_same_numbers(nix: &str, ours: &str) -> bool {
 fn is_read_only(message: &str) -> bool {
     let rest = message.strip_prefix("path '").or_else(|| message.strip_prefix("derivation '"));
     rest.is_some_and(|rest| rest.ends_with("' is not valid"))
-}
-
-fn has_regex(text: &str) -> bool {
-    text.contains("split") || text.contains("match")
-}
-
-/// Whether a pattern can match in more than one way, or nothing at all.
-fn has_alternatives(text: &str) -> bool {
-    text.contains(")|(") || text.contains("foo|bar") || text.contains("*\"") || text.contains("?\"")
 }
 
 fn logged(nix: &str, ours: &str) -> Known {

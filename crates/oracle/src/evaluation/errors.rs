@@ -14,7 +14,7 @@ const KINDS: &[Kind] = &[
     ("abort", &["evaluation aborted with"], ""),
     ("assertion failed", &["assertion '"], "failed"),
     ("assertion of equality failed", &[""], "is not equal to"),
-    ("assertion of equal sets failed", &["attribute name"], "attribute set"),
+    ("assertion of equal sets failed", &["attribute name"], ""),
     ("assertion of equal functions", &["distinct functions"], ""),
     ("infinite recursion", &["infinite recursion"], ""),
     ("stack overflow", &["stack overflow"], ""),

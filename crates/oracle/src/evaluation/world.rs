@@ -117,7 +117,7 @@ impl Io for World {
         self.disk.read(path)
     }
 
-    fn read_for_archive(&self, path: &Path, bytes: &mut Vec<u8>) -> io::Result<bool> {
+    fn read_for_archive(&self, path: &Path, bytes: &mut Vec<u8>) -> io::Result<(bool, usize)> {
         self.disk.read_for_archive(path, bytes)
     }
 

@@ -1,0 +1,59 @@
+//! The `git` program.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::Res;
+
+/// The program in a repository, so set up that it asks nobody and changes nothing on the way.
+pub(super) fn command(repository: &Path) -> Command {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(repository);
+    command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0");
+    // Of a repository that Git runs us for, as a hook, say.
+    for name in ["GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs `git` in a repository and gives what it printed.
+pub(super) fn git(repository: &Path, arguments: &[&str]) -> Res<Vec<u8>> {
+    run(command(repository).args(arguments), arguments, &[])
+}
+
+/// Runs a command with something on its standard input.
+pub(super) fn run(command: &mut Command, arguments: &[&str], input: &[u8]) -> Res<Vec<u8>> {
+    let failed = |error: std::io::Error| {
+        format!("cannot run 'git', which sources of type 'git' need: {error}")
+    };
+    let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+    let child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.map_err(failed)?;
+    // It may answer before it has read everything, so both must go on at once.
+    let output = std::thread::scope(|scope| {
+        if let Some(mut stdin) = child.stdin.take() {
+            // If it ends early, its exit status says more than a broken pipe.
+            scope.spawn(move || stdin.write_all(input));
+        }
+        child.wait_with_output()
+    });
+    let output = output.map_err(failed)?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let what = arguments.first().copied().unwrap_or_default();
+    Err(format!("'git {what}' failed: {}", said.trim()))
+}
+
+/// The same as a line of text.
+pub(super) fn line(repository: &Path, arguments: &[&str]) -> Res<String> {
+    Ok(String::from_utf8_lossy(&git(repository, arguments)?).trim().to_owned())
+}
+
+/// The parts of what Git separates with NUL.
+pub(super) fn parts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|&byte| byte == 0).filter(|part| !part.is_empty())
+}
