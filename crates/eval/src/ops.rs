@@ -475,11 +475,11 @@ impl Evaluator {
                 return error(match b.layout.find(key) {
                     None => format!(
                         "attribute name '{}' is contained in '{shown_left}', but not in '{shown_right}'",
-                        self.name(key)
+                        self.shown_name(key)
                     ),
                     Some(_) => format!(
                         "attribute name '{}' is missing in '{shown_left}', but is contained in '{shown_right}'",
-                        self.name(other)
+                        self.shown_name(other)
                     ),
                 });
             }

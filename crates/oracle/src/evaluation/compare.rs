@@ -14,6 +14,9 @@ pub enum Known {
     Unevaluated,
     /// Nix's logger expands tabs and leaves out what moves the cursor.
     Logger,
+    /// Arguments that a builtin needs anyway are evaluated before the first one is found to be of
+    /// the wrong type, and may have traced by then.
+    EagerTrace,
     /// `nix-instantiate --eval` writes nothing, and then misses what it has not written.
     ReadOnly,
     /// A list that was printed before is printed again, or the other way round.
@@ -36,11 +39,12 @@ pub enum Known {
 
 impl Known {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::SyntaxWords,
         Self::LibraryWords,
         Self::Unevaluated,
         Self::Logger,
+        Self::EagerTrace,
         Self::ReadOnly,
         Self::Repeated,
         Self::FloatDigits,
@@ -60,6 +64,7 @@ impl Known {
             Self::LibraryWords => "words for broken JSON, TOML, regular expressions",
             Self::Unevaluated => "values in messages that nobody has looked at",
             Self::Logger => "tabs and control characters in messages",
+            Self::EagerTrace => "traces of arguments of a call that fails",
             Self::ReadOnly => "what `--eval` has not written is missing to Nix",
             Self::Repeated => "lists that are printed twice",
             Self::FloatDigits => "digits of floats in JSON",
@@ -110,6 +115,11 @@ fn reason(text: &str, nix: &Answer, ours: &Answer) -> Option<Known> {
         (Outcome::Lost(_), _) => Some(Known::NixLost),
         (Outcome::Failure(theirs), Outcome::Failure(own)) if notes_agree || is_refusal(theirs) => {
             failures(text, theirs, own)
+        }
+        (Outcome::Failure(theirs), Outcome::Failure(own))
+            if theirs == own && traces_more(&nix.notes, &ours.notes) =>
+        {
+            Some(Known::EagerTrace)
         }
         (Outcome::Failure(theirs), _) if is_read_only(&theirs.message) => Some(Known::ReadOnly),
         (_, Outcome::Failure(own)) if own.message.contains("import from derivation") => {
@@ -173,6 +183,12 @@ fn is_refusal(failure: &Failure) -> bool {
     let message = &failure.message;
     REFUSALS.iter().any(|start| message.starts_with(start))
         || (message.starts_with("attribute '") && message.contains("already defined"))
+}
+
+/// Whether our traces are Nix's and more.
+fn traces_more(nix: &str, ours: &str) -> bool {
+    let mut ours = ours.lines();
+    nix.lines().all(|line| ours.any(|own| own == line))
 }
 
 /// Whether two texts differ in nothing but the digits of equal numbers, of which Nix has more.
