@@ -502,7 +502,7 @@ impl Maker<'_> {
         if self.name.ends_with(".drv") {
             let is_fine = self.flag_allows_derivation_name(attrs)?;
             if !is_fine {
-                return self.error(format!("derivation names are allowed to end in '.drv' only if they produce a single derivation file"));
+                return self.error("derivation names are allowed to end in '.drv' only if they produce a single derivation file");
             }
         }
         let flag = |symbol, name: &str| match attrs.get(symbol) {
