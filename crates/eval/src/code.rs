@@ -44,8 +44,8 @@ pub(crate) struct Lambda {
     pub(crate) name: Option<Symbol>,
     /// The name of the last parameter or of the `@`, for printing.
     pub(crate) parameter: Option<Symbol>,
-    /// The name of the first parameter.
-    pub(crate) first_parameter: Option<Symbol>,
+    /// The names of all parameters, in their order.
+    pub(crate) parameters: &'static [Option<Symbol>],
 }
 
 /// A pattern of a function.
@@ -114,7 +114,7 @@ pub(crate) struct Select1 {
 /// A test for an attribute.
 pub(crate) struct HasCode {
     pub(crate) base: Expr,
-    pub(crate) path: &'static [Step],
+    pub(crate) path: &'static [(Step, Pos)],
 }
 
 /// A call.
@@ -128,8 +128,8 @@ pub(crate) struct CallCode {
 pub(crate) struct WithName {
     pub(crate) symbol: Symbol,
     pub(crate) position: Pos,
-    /// The sets, innermost first, each as a slot or capture.
-    pub(crate) sets: &'static [Source],
+    /// The sets, innermost first, each as a slot or capture, with the places of their `with`s.
+    pub(crate) sets: &'static [(Source, Pos)],
 }
 
 /// `with`.

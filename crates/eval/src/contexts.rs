@@ -29,8 +29,21 @@ pub(crate) enum Element {
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Path(path) | Self::Deep(path) => f.write_str(path),
+            Self::Path(path) => f.write_str(path),
+            Self::Deep(path) => write!(f, "{path} (deep)"),
             Self::Output { derivation, output } => write!(f, "{derivation}^{output}"),
+        }
+    }
+}
+
+impl Element {
+    /// As Nix keeps it: without the store's folder, and with a mark in front.
+    pub(crate) fn encoded(&self) -> String {
+        let base = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        match self {
+            Self::Path(path) => base(path),
+            Self::Deep(path) => format!("={}", base(path)),
+            Self::Output { derivation, output } => format!("!{output}!{}", base(derivation)),
         }
     }
 }

@@ -454,7 +454,7 @@ impl Evaluator {
         let value = self.force(own.get(at))?;
         own.set(at, value);
         let Some(attrs) = value.as_attrs() else {
-            let failed = self.expected("a set", value, lambda.position);
+            let failed = self.expected("a set", value, 0);
             let text = "while evaluating the value passed for the lambda argument";
             return Err(self.trace(failed, lambda.position, text));
         };
@@ -640,16 +640,6 @@ impl Evaluator {
     fn no_bool(&self, got: Res, position: Pos, text: impl Into<String>) -> Failed {
         let failed = match got {
             Ok(value) => self.expected("a Boolean", value, position),
-            Err(failed) => failed,
-        };
-        self.trace(failed, position, text)
-    }
-
-    /// The failure where a set was wanted.
-    #[cold]
-    fn no_set(&self, got: Res, position: Pos, text: impl Into<String>) -> Failed {
-        let failed = match got {
-            Ok(value) => self.expected("a set", value, position),
             Err(failed) => failed,
         };
         self.trace(failed, position, text)

@@ -173,6 +173,8 @@ pub(crate) struct Evaluator {
     pub(crate) world: World,
     pub(crate) builtins: Cell<Value>,
     pub(crate) nix_path: Cell<Value>,
+    /// Entries of search paths that were said not to exist.
+    pub(crate) missing_entries: RefCell<std::collections::BTreeSet<String>>,
     pub(crate) warnings: Box<dyn Fn(&str)>,
     pub(crate) parser: RefCell<Parser>,
     pub(crate) lowerer: RefCell<Lowerer>,
@@ -217,6 +219,7 @@ impl Evaluator {
             world,
             builtins: Cell::new(Value::NULL),
             nix_path: Cell::new(Value::NULL),
+            missing_entries: RefCell::default(),
             warnings: warn,
             parser: RefCell::default(),
             lowerer: RefCell::default(),
@@ -372,14 +375,20 @@ impl Evaluator {
         let message = match error.kind() {
             // What the evaluation itself refuses says all there is to say.
             _ if error.get_ref().is_some() => error.to_string(),
-            std::io::ErrorKind::NotFound => match self.world.shown(path) {
-                // Trees of commits are no paths.
-                Some(shown) if shown.starts_with("«".as_bytes()) => {
-                    format!("'{}' does not exist", String::from_utf8_lossy(&shown))
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
+                match self.world.shown(path) {
+                    // Trees of commits are no paths.
+                    Some(shown) if shown.starts_with("«".as_bytes()) => {
+                        format!("'{}' does not exist", String::from_utf8_lossy(&shown))
+                    }
+                    Some(shown) => {
+                        format!("path '{}' does not exist", String::from_utf8_lossy(&shown))
+                    }
+                    None => format!("path '{name}' does not exist"),
                 }
-                Some(shown) => format!("path '{}' does not exist", String::from_utf8_lossy(&shown)),
-                None => format!("path '{name}' does not exist"),
-            },
+            }
+            // Where Nix notices it.
+            std::io::ErrorKind::IsADirectory => "read of 4096 bytes: Is a directory".to_owned(),
             _ => format!("reading path '{name}': {error}"),
         };
         self.fail(ErrorKind::Io, position, message)
@@ -596,9 +605,23 @@ impl Evaluator {
         })
     }
 
+    /// Where a function stands, 0 for other values.
+    pub(crate) fn function_position(&self, value: Value) -> Pos {
+        let (closure, n_given) = match value.kind() {
+            Kind::Closure(closure) => (closure, 0),
+            Kind::Partial(partial) => match partial.function().as_closure() {
+                Some(closure) => (closure, partial.arguments().len()),
+                None => return 0,
+            },
+            _ => return 0,
+        };
+        let lambda = closure.lambda();
+        lambda.positions.get(n_given).copied().unwrap_or(lambda.position)
+    }
+
     /// How Nix names the type of a value.
-    pub(crate) fn type_phrase(&self, value: Value) -> &'static str {
-        match value.kind() {
+    pub(crate) fn type_phrase(&self, value: Value) -> std::borrow::Cow<'static, str> {
+        let phrase = match value.kind() {
             Kind::Thunk => "a thunk",
             Kind::Null => "null",
             Kind::Bool(_) => "a Boolean",
@@ -610,12 +633,18 @@ impl Evaluator {
             Kind::List(_) => "a list",
             Kind::Attrs(_) => "a set",
             Kind::Closure(_) => "a function",
-            Kind::Builtin(_) => "a built-in function",
+            Kind::Builtin(builtin) => {
+                return format!("the built-in function '{}'", builtin.name).into();
+            }
             Kind::Partial(partial) => match partial.function().as_builtin() {
-                Some(_) => "a partially applied built-in function",
+                Some(builtin) => {
+                    let name = builtin.name;
+                    return format!("the partially applied built-in function '{name}'").into();
+                }
                 None => "a function",
             },
-        }
+        };
+        phrase.into()
     }
 }
 

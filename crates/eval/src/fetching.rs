@@ -192,9 +192,7 @@ impl Evaluator {
             let value = self.force(value)?;
             let attr = match value.kind() {
                 Kind::String(value) => text(String::from_utf8_lossy(value.bytes())),
-                Kind::Path(path) if name == "url" || name == "path" => {
-                    text(String::from_utf8_lossy(path.bytes()))
-                }
+                Kind::Path(path) => text(String::from_utf8_lossy(path.bytes())),
                 Kind::Bool(value) => RefAttr::Bool(value),
                 Kind::Int(number) => match u64::try_from(number) {
                     Ok(number) => RefAttr::Number(number),
@@ -250,6 +248,7 @@ impl Evaluator {
         position: Pos,
     ) -> Res {
         let source = source.map_err(|error| self.refuse(error.to_string()))?;
+        source.to_url().map_err(|error| self.refuse(error.to_string()))?;
         let source = self.checked_source(source, builtin, position)?;
         let tree = self.fetch_source(&source, Registries::Common, false, position)?;
         Ok(self.tree_value(&tree, false))
@@ -278,8 +277,14 @@ impl Evaluator {
                 FlakeRef::from_attrs(attrs)
             }
             _ => {
-                let url = self.plain_string(value, position)?;
+                let mut url = crate::builtins::Text::new(self);
+                let why = "while evaluating the first argument passed to 'fetchTree'";
+                let how = crate::builtins::Coercion::FIRST;
+                self.coerce(value, &mut url, how, position, why)?;
                 let url = String::from_utf8_lossy(url.bytes());
+                if url.contains(' ') {
+                    return Err(self.refuse(format!("'{url}' is not a valid URL: leftover")));
+                }
                 if !url.contains(':') {
                     return Err(self.refuse(format!("'{url}' doesn't have a scheme")));
                 }
@@ -297,7 +302,10 @@ impl Evaluator {
                 [("url".to_owned(), text(String::from_utf8_lossy(path.bytes())))].into()
             }
             _ => {
-                let url = self.plain_string(value, position)?;
+                let mut url = crate::builtins::Text::new(self);
+                let why = "while evaluating the first argument passed to 'fetchGit'";
+                let how = crate::builtins::Coercion::FIRST;
+                self.coerce(value, &mut url, how, position, why)?;
                 [("url".to_owned(), text(String::from_utf8_lossy(url.bytes())))].into()
             }
         };
@@ -315,20 +323,71 @@ impl Evaluator {
         Ok(self.tree_value(&tree, true))
     }
 
+    /// Looks at what it is given; Mercurial itself is not known here.
+    pub(crate) fn fetch_mercurial_builtin(&self, value: Value, position: Pos) -> Res {
+        use crate::builtins::{Coercion, Text};
+
+        let value = self.force(value)?;
+        let mut url = Text::new(self);
+        match value.as_attrs() {
+            Some(set) => {
+                let flat = self.layouts.flat(&self.heap, set);
+                for (at, &key) in flat.layout.keys.iter().enumerate() {
+                    let (value, position) = (flat.values[at].get(), flat.layout.position(at));
+                    let name = self.name(key);
+                    let why = format!(
+                        "while evaluating the `{name}` attribute passed to builtins.fetchMercurial"
+                    );
+                    match name.as_str() {
+                        "url" => self.coerce(value, &mut url, Coercion::FIRST, position, &why)?,
+                        "rev" | "name" => {
+                            let text = self.plain_string(value, position);
+                            text.map_err(|failed| self.trace(failed, position, why))?;
+                        }
+                        _ => {
+                            let message =
+                                format!("unsupported argument '{name}' to 'fetchMercurial'");
+                            return Err(self.fail(ErrorKind::Other, position, message));
+                        }
+                    }
+                }
+                if url.bytes().is_empty() {
+                    return Err(self.refuse("'url' argument required"));
+                }
+            }
+            None => {
+                let why = "while evaluating the first argument passed to builtins.fetchMercurial";
+                self.coerce(value, &mut url, Coercion::FIRST, position, why)?;
+            }
+        }
+        let url = String::from_utf8_lossy(url.bytes());
+        let message = format!("cannot fetch '{url}': this program knows no Mercurial");
+        Err(self.fail(ErrorKind::Unsupported, position, message))
+    }
+
     pub(crate) fn fetch_url_builtin(&self, value: Value, what: Download, position: Pos) -> Res {
         let builtin = what.name();
         let value = self.force(value)?;
         let (mut url, mut name, mut hash) = (None, None, None);
         let from_set = value.as_attrs().is_some();
+        let text_of = |value: Value, position: Pos, what: &str| {
+            let text = self.plain_string(value, position);
+            let text = text.map_err(|failed| {
+                self.trace(failed, position, format!("while evaluating the {what} we should fetch"))
+            })?;
+            Ok(String::from_utf8_lossy(text.bytes()).into_owned())
+        };
         if let Some(set) = value.as_attrs() {
-            for (key, value) in self.members(set) {
-                let value = self.plain_string(value, position)?;
-                let value = String::from_utf8_lossy(value.bytes()).into_owned();
-                match key.as_str() {
-                    "url" => url = Some(value),
-                    "sha256" => hash = Some(value),
-                    "name" => name = Some(value),
-                    _ => {
+            let flat = self.layouts.flat(&self.heap, set);
+            for (at, &key) in flat.layout.keys.iter().enumerate() {
+                let (value, position) = (flat.values[at].get(), flat.layout.position(at));
+                match self.name(key).as_str() {
+                    "url" => url = Some(text_of(value, position, "url")?),
+                    "sha256" => {
+                        hash = Some(text_of(value, position, "content hash of the content")?);
+                    }
+                    "name" => name = Some(text_of(value, position, "name of the content")?),
+                    key => {
                         return Err(
                             self.refuse(format!("unsupported argument '{key}' to '{builtin}'"))
                         );
@@ -336,8 +395,7 @@ impl Evaluator {
                 }
             }
         } else {
-            let text = self.plain_string(value, position)?;
-            url = Some(String::from_utf8_lossy(text.bytes()).into_owned());
+            url = Some(text_of(value, position, "url")?);
         }
         let Some(url) = url else {
             return Err(self.refuse("'url' argument required"));

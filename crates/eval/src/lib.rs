@@ -38,6 +38,7 @@ mod load;
 mod locking;
 mod look;
 mod memory;
+mod naming;
 mod ops;
 mod parses;
 mod paths;

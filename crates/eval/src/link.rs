@@ -67,12 +67,14 @@ const NOWHERE: (u32, u32) = (u32::MAX, 0);
 
 /// Links a whole file.
 pub(crate) fn link(ev: &Evaluator, input: Input<'_>) -> &'static Code {
-    let names = 0..input.ir.symbol_count() as u32;
     let symbol = |text: &str| match input.has_stand_ins {
         true => ev.symbol(&encode(text)),
         false => ev.symbol(text.as_bytes()),
     };
-    let symbols = names.map(|at| symbol(input.ir.symbol(Name(at)))).collect();
+    let mut symbols = vec![known::TYPE; input.ir.symbol_count()];
+    for name in crate::naming::in_order(input.tree, input.ir) {
+        symbols[name.index()] = symbol(input.ir.symbol(name));
+    }
     let root = input.ir.root();
     let n_keys = input.ir.bindings.len() + input.ir.withs.len() + input.ir.sources.len();
     let mut linker = Linker {
@@ -194,6 +196,95 @@ impl<'a> Linker<'a> {
         self.position(self.input.ir.node(id))
     }
 
+    /// Where an expression stands with the parentheses around it.
+    fn outer_position(&self, id: ExprId) -> Pos {
+        let mut node = self.input.tree.node(self.input.ir.node(id));
+        while let Some(parent) = node.parent().filter(|parent| parent.kind() == NodeKind::Paren) {
+            node = parent;
+        }
+        self.input.base + node.range().start
+    }
+
+    /// Where a call is for Nix, which puts `(f a) b` and `f a b` into one.
+    fn call_position(&self, id: ExprId) -> Pos {
+        let ir = self.input.ir;
+        match ir.expr(id) {
+            Ir::Apply(list) => match ir.list(list).first() {
+                Some(&function) if self.is_call(function) => self.call_position(function),
+                // An operator that a name of the file stands for.
+                _ if self.input.tree.node(ir.node(id)).kind() == NodeKind::Binary => {
+                    let left = |id| match ir.expr(id) {
+                        Ir::Apply(list) => ir.list(list).get(1).copied(),
+                        _ => None,
+                    };
+                    let same = |inner: &ExprId| ir.node(*inner) == ir.node(id);
+                    let n =
+                        std::iter::successors(Some(id), |&id| left(id)).take_while(same).count();
+                    self.operator_positions(id, n).get(n - 1).copied().unwrap_or(0)
+                }
+                _ => self.expr_position(id),
+            },
+            Ir::Binary { op, operands } => {
+                let ids = ir.list(operands);
+                let function = match op {
+                    BinaryOp::PipeInto => ids.last(),
+                    BinaryOp::PipeFrom => ids.first(),
+                    _ => None,
+                };
+                match function {
+                    Some(&function) if self.is_call(function) => self.call_position(function),
+                    _ => self.operator_position(id, ids.len()),
+                }
+            }
+            _ => self.expr_position(id),
+        }
+    }
+
+    /// Whether it is a call for Nix, as some operators are.
+    fn is_call(&self, id: ExprId) -> bool {
+        match self.input.ir.expr(id) {
+            Ir::Apply(_) | Ir::Negate(_) => true,
+            Ir::Binary { op, .. } => matches!(
+                op,
+                BinaryOp::Sub
+                    | BinaryOp::Mul
+                    | BinaryOp::Div
+                    | BinaryOp::Less
+                    | BinaryOp::Greater
+                    | BinaryOp::PipeInto
+                    | BinaryOp::PipeFrom
+            ),
+            _ => false,
+        }
+    }
+
+    /// Where the outermost operator of a chain stands.
+    fn operator_position(&self, id: ExprId, n: usize) -> Pos {
+        let positions = self.operator_positions(id, n);
+        let is_right = matches!(
+            self.input.ir.expr(id),
+            Ir::Binary {
+                op: BinaryOp::Concat | BinaryOp::Update | BinaryOp::Implies | BinaryOp::PipeFrom,
+                ..
+            }
+        );
+        let at = if is_right { 0 } else { n.saturating_sub(2) };
+        positions.get(at).copied().unwrap_or(0)
+    }
+
+    /// The place that Nix keeps for an expression, 0 where it keeps none.
+    fn own_position(&self, id: ExprId) -> Pos {
+        let ir = self.input.ir;
+        match ir.expr(id) {
+            Ir::Int(_) | Ir::Float(_) | Ir::Text | Ir::Let { .. } | Ir::LegacyLet(_) => 0,
+            Ir::Str(list) | Ir::Path(list) if list.0.len == 0 => 0,
+            Ir::List(list) => ir.list(list).first().map_or(0, |&first| self.own_position(first)),
+            Ir::HasAttr { base: inner, .. } | Ir::Not(inner) => self.own_position(inner),
+            Ir::Binary { .. } | Ir::Apply(_) => self.call_position(id),
+            _ => self.expr_position(id),
+        }
+    }
+
     /// Every level of `a.b.c = 1` stands at the start of the path.
     fn attr_position(&self, name: NodeId) -> Pos {
         let node = self.input.tree.node(name);
@@ -245,11 +336,12 @@ impl<'a> Linker<'a> {
     }
 
     /// The same inside of the scope whose names are being made: a name of that scope has no value
-    /// yet that could be passed on.
-    fn lazy_in(&mut self, id: ExprId, scope: Option<ScopeId>) -> Expr {
+    /// yet that could be passed on, unless it comes before `made`.
+    fn lazy_in(&mut self, id: ExprId, scope: Option<ScopeId>, made: Option<Symbol>) -> Expr {
         match self.input.ir.expr(id) {
-            Ir::Var { target: Target::Local(binding), .. }
-                if Some(self.input.ir.binding(binding).scope) == scope =>
+            Ir::Var { symbol, target: Target::Local(binding) }
+                if Some(self.input.ir.binding(binding).scope) == scope
+                    && made.is_none_or(|made| self.symbol(symbol) >= made) =>
             {
                 self.thunk(|linker| linker.expr(id))
             }
@@ -303,13 +395,14 @@ impl<'a> Linker<'a> {
                 let ids = self.ids(list);
                 let function = self.expr(ids[0]);
                 let arguments = self.lazies(&ids[1..]);
+                let position = self.call_position(id);
                 Expr::Call(self.keep(CallCode { function, arguments, position }))
             }
             Ir::Select { base, path, default } => self.select(base, path, default, position),
             Ir::HasAttr { base, path } => {
                 let base = self.expr(base);
                 let elements = self.input.ir.path(path);
-                let path = self.ev.heap.keep_with(elements.len(), |at| self.step(elements[at]).0);
+                let path = self.ev.heap.keep_with(elements.len(), |at| self.step(elements[at]));
                 Expr::Has(self.keep(HasCode { base, path }))
             }
             Ir::Lambda(lambda) => self.lambda(lambda),
@@ -338,7 +431,7 @@ impl<'a> Linker<'a> {
             }
             Ir::Not(operand) => {
                 let inner = self.expr(operand);
-                let position = self.expr_position(operand);
+                let position = self.own_position(operand);
                 Expr::Not(self.keep((inner, position)))
             }
             Ir::Negate(operand) => match self.scoped(known::SUB) {
@@ -382,8 +475,9 @@ impl<'a> Linker<'a> {
         let mut sets = Vec::new();
         let mut at = with;
         while let Some(with) = at {
-            sets.push(self.source(self.with_key(with)));
-            at = self.input.ir.with(with).outer;
+            let code = *self.input.ir.with(with);
+            sets.push((self.source(self.with_key(with)), self.position(code.node)));
+            at = code.outer;
         }
         if sets.is_empty() {
             let message = format!("undefined variable '{}'", self.input.ir.symbol(name));
@@ -487,7 +581,7 @@ impl<'a> Linker<'a> {
         match element {
             PathElement::Name(name) => (Step::Name(self.symbol(name)), 0),
             PathElement::Dynamic(id) => {
-                let position = self.expr_position(id);
+                let position = self.own_position(id);
                 (Step::Computed(self.expr(id)), position)
             }
         }
@@ -510,32 +604,31 @@ impl<'a> Linker<'a> {
         let n_sources = set.sources.len as usize;
         let attrs = if set.scope.is_some() { ir.set_attrs(id) } else { &[] };
         let has_overrides = attrs.iter().any(|attr| self.symbol(attr.symbol) == known::OVERRIDES);
+        // In the order of Nix, in which a name that is made may be passed on.
+        let mut order: Vec<usize> = (0..attrs.len()).collect();
+        order.sort_unstable_by_key(|&at| self.symbol(attrs[at].symbol));
         self.ev.heap.keep_with(n_sources + attrs.len(), |at| {
             let Some(at) = at.checked_sub(n_sources) else {
                 let source = ir.source(SourceId(first_source + at as u32)).expr;
-                return (first_source_slot + at as u32, self.lazy_in(source, set.scope));
+                return (first_source_slot + at as u32, self.lazy_in(source, set.scope, None));
             };
+            let at = order[at];
             let attr = attrs[at];
             let value = if has_overrides {
                 // What is overridden must be a cell that others refer to.
                 self.thunk(|linker| linker.expr(attr.value))
             } else {
-                self.attr_value(attr.value, attr.kind, attr.name, set.scope)
+                self.attr_value(&attr, set.scope)
             };
             (first_slot + at as u32, value)
         })
     }
 
-    fn attr_value(
-        &mut self,
-        value: ExprId,
-        kind: AttrKind,
-        name: NodeId,
-        scope: Option<ScopeId>,
-    ) -> Expr {
-        let linked = self.lazy_in(value, scope);
-        match (kind, linked) {
-            (AttrKind::Plain, Expr::Lambda(lambda)) => self.named(lambda, name),
+    fn attr_value(&mut self, attr: &cim_nix_semantics::Attr, scope: Option<ScopeId>) -> Expr {
+        let made = self.symbol(attr.symbol);
+        let linked = self.lazy_in(attr.value, scope, Some(made));
+        match (attr.kind, linked) {
+            (AttrKind::Plain, Expr::Lambda(lambda)) => self.named(lambda, attr.name),
             _ => linked,
         }
     }
@@ -584,7 +677,7 @@ impl<'a> Linker<'a> {
                     }
                     variable
                 }
-                None => self.attr_value(attr.value, attr.kind, attr.name, None),
+                None => self.attr_value(attr, None),
             };
             let position = self.attr_position(attr.name);
             self.attrs.push((symbol, position, value));
@@ -622,7 +715,7 @@ impl<'a> Linker<'a> {
             let binding = ir.scope_bindings(lambda.scope).next().filter(|_| lambda.has_name);
             binding.map(|binding| ir.binding(binding).symbol)
         };
-        let first_parameter = named(&lambda).map(|name| self.symbol(name));
+        let mut parameters = vec![named(&lambda).map(|name| self.symbol(name))];
         // Functions of one name that give functions take all arguments at once.
         while !lambda.has_pattern {
             self.parameter(&lambda);
@@ -630,6 +723,7 @@ impl<'a> Linker<'a> {
                 Ir::Lambda(inner) => {
                     lambda = *ir.lambda(inner);
                     arity += 1;
+                    parameters.push(named(&lambda).map(|name| self.symbol(name)));
                 }
                 _ => break,
             }
@@ -657,7 +751,7 @@ impl<'a> Linker<'a> {
             positions,
             name: None,
             parameter,
-            first_parameter,
+            parameters: self.keep_all(parameters),
         }))
     }
 
@@ -681,7 +775,7 @@ impl<'a> Linker<'a> {
         for formal in formals {
             let binding = *ir.binding(formal.binding);
             let default = (formal.default != Ir::NO_DEFAULT)
-                .then(|| self.lazy_in(formal.default, Some(binding.scope)));
+                .then(|| self.lazy_in(formal.default, Some(binding.scope), None));
             let default = default.map(|default| self.keep(default));
             let position = self.position(binding.name);
             let (_, slot) = self.homes[formal.binding.index()];
@@ -697,14 +791,12 @@ impl<'a> Linker<'a> {
         let positions = self.operator_positions(id, ids.len());
         let linked = match op {
             BinaryOp::Add => return self.add(ids, &positions),
-            BinaryOp::PipeInto => {
-                let position = self.expr_position(ids[ids.len() - 1]);
-                return self.pipe(ids, position);
-            }
+            BinaryOp::PipeInto => return self.pipe(ids, &positions[..ids.len() - 1]),
             BinaryOp::PipeFrom => {
                 let ids: Vec<ExprId> = ids.iter().rev().copied().collect();
-                let position = self.expr_position(id);
-                return self.pipe(&ids, position);
+                let positions: Vec<Pos> =
+                    positions[..ids.len() - 1].iter().rev().copied().collect();
+                return self.pipe(&ids, &positions);
             }
             BinaryOp::Sub => Op::Sub,
             BinaryOp::Mul => Op::Mul,
@@ -752,7 +844,7 @@ impl<'a> Linker<'a> {
         let parts = self
             .ev
             .heap
-            .keep_with(ids.len(), |at| (self.expr(ids[at]), self.expr_position(ids[at])));
+            .keep_with(ids.len(), |at| (self.expr(ids[at]), self.outer_position(ids[at])));
         Expr::Add(self.keep(JoinCode { parts, position: positions[0] }))
     }
 
@@ -785,15 +877,19 @@ impl<'a> Linker<'a> {
     }
 
     /// `a |> f |> g`: everything but the first is a function.
-    fn pipe(&mut self, ids: &[ExprId], position: Pos) -> Expr {
+    fn pipe(&mut self, ids: &[ExprId], positions: &[Pos]) -> Expr {
         let (&last, before) = match ids.split_last() {
             Some((last, before)) if !before.is_empty() => (last, before),
             _ => return self.expr(ids[0]),
         };
+        let position = match self.is_call(last) {
+            true => self.call_position(last),
+            false => positions.last().copied().unwrap_or(0),
+        };
         let function = self.expr(last);
         let argument = match before {
             [only] => self.lazy(*only),
-            _ => self.thunk(|linker| linker.pipe(before, position)),
+            _ => self.thunk(|linker| linker.pipe(before, &positions[..positions.len() - 1])),
         };
         let arguments = self.keep_all(vec![argument]);
         Expr::Call(self.keep(CallCode { function, arguments, position }))

@@ -141,8 +141,11 @@ impl Evaluator {
             Kind::Int(number) if how.more => {
                 out.push_bytes(itoa::Buffer::new().format(number).as_bytes());
             }
-            Kind::Float(number) if how.more => {
+            Kind::Float(number) if how.more && number.is_finite() => {
                 out.push_bytes(format!("{number:.6}").as_bytes());
+            }
+            Kind::Float(number) if how.more => {
+                out.push_bytes(crate::print::float(number).as_bytes());
             }
             Kind::List(list) if how.more => {
                 let _level = self.level(position)?;
@@ -213,7 +216,7 @@ impl Evaluator {
         let message = format!(
             "the string '{shown}' is not allowed to refer to a store path (such as '{first}')"
         );
-        Err(self.fail(ErrorKind::Type, position, message))
+        Err(self.fail(ErrorKind::Type, 0, message))
     }
 
     /// A list that may be longer than the memory.
@@ -240,14 +243,14 @@ impl Evaluator {
         }
     }
 
-    pub(crate) fn list(&self, value: Value, position: Pos) -> Res<List> {
+    pub(crate) fn list(&self, value: Value, _: Pos) -> Res<List> {
         let value = self.force(value)?;
-        value.as_list().ok_or_else(|| self.expected("a list", value, position))
+        value.as_list().ok_or_else(|| self.expected("a list", value, 0))
     }
 
-    pub(crate) fn set(&self, value: Value, position: Pos) -> Res<Attrs> {
+    pub(crate) fn set(&self, value: Value, _: Pos) -> Res<Attrs> {
         let value = self.force(value)?;
-        value.as_attrs().ok_or_else(|| self.expected("a set", value, position))
+        value.as_attrs().ok_or_else(|| self.expected("a set", value, 0))
     }
 
     pub(crate) fn bool(&self, value: Value, position: Pos) -> Res<bool> {
@@ -386,6 +389,8 @@ impl Evaluator {
         let pair = self.force(left).and_then(|left| Ok((left, self.force(right)?)));
         let Ok((left, right)) = pair else { return Failed };
         let is_number = |value: Value| matches!(value.kind(), Kind::Int(_) | Kind::Float(_));
+        let is_function =
+            |kind| matches!(kind, Kind::Closure(_) | Kind::Builtin(_) | Kind::Partial(_));
         let (types, values) = (
             (self.type_phrase(left), self.type_phrase(right)),
             (self.shown(left), self.shown(right)),
@@ -417,10 +422,15 @@ impl Evaluator {
                 }
                 "the lists differ".to_owned()
             }
-            (a, b) if std::mem::discriminant(&a) != std::mem::discriminant(&b) => format!(
+            (a, b)
+                if std::mem::discriminant(&a) != std::mem::discriminant(&b)
+                    && !(is_function(a) && is_function(b)) =>
+            {
+                format!(
                 "{} of value '{}' is not equal to {} of value '{}'",
                 types.0, values.0, types.1, values.1
-            ),
+                )
+            }
             (Kind::Closure(_) | Kind::Builtin(_) | Kind::Partial(_), _) => {
                 "distinct functions and immediate comparisons of identical functions compare as unequal"
                     .to_owned()
@@ -461,11 +471,11 @@ impl Evaluator {
                 return error(match b.layout.find(key) {
                     None => format!(
                         "attribute name '{}' is contained in '{shown_left}', but not in '{shown_right}'",
-                        self.name(key)
+                        self.shown_name(key)
                     ),
                     Some(_) => format!(
                         "attribute name '{}' is missing in '{shown_left}', but is contained in '{shown_right}'",
-                        self.name(other)
+                        self.shown_name(other)
                     ),
                 });
             }

@@ -15,7 +15,9 @@ pub(crate) struct Limits {
     bytes: usize,
     /// Whether thunks are forced.
     forces: bool,
-    /// Whether derivations are shown by name, as in messages.
+    /// Whether what is not evaluated is named as for people.
+    is_for_people: bool,
+    /// Whether derivations are shown by name, and what was shown before is shown again.
     short_derivations: bool,
     /// Whether members that fail are shown as what is wrong with them.
     shows_errors: bool,
@@ -28,6 +30,7 @@ pub(crate) const AS_IS: Limits = Limits {
     elements: usize::MAX,
     bytes: usize::MAX,
     forces: false,
+    is_for_people: false,
     short_derivations: false,
     shows_errors: false,
 };
@@ -39,6 +42,7 @@ const FOR_PEOPLE: Limits = Limits {
     elements: usize::MAX,
     bytes: usize::MAX,
     forces: true,
+    is_for_people: true,
     short_derivations: true,
     shows_errors: false,
 };
@@ -50,14 +54,26 @@ const IN_MESSAGES: Limits = Limits {
     elements: 10,
     bytes: 1024,
     forces: false,
-    short_derivations: true,
+    is_for_people: true,
+    short_derivations: false,
     shows_errors: false,
 };
+
+/// For `trace`.
+const IN_TRACES: Limits = Limits { is_for_people: true, ..AS_IS };
 
 impl Evaluator {
     /// A value inside of a message.
     pub(crate) fn shown(&self, value: Value) -> String {
         let mut printer = Printer::new(self, IN_MESSAGES);
+        // Nothing is forced, so nothing fails.
+        let _ = printer.print(value, 0);
+        String::from_utf8_lossy(&printer.out).into_owned()
+    }
+
+    /// A value as `trace` says it.
+    pub(crate) fn traced(&self, value: Value) -> String {
+        let mut printer = Printer::new(self, IN_TRACES);
         // Nothing is forced, so nothing fails.
         let _ = printer.print(value, 0);
         String::from_utf8_lossy(&printer.out).into_owned()
@@ -130,7 +146,7 @@ impl<'e> Printer<'e> {
                     let text = match thunk.state() {
                         crate::value::State::Running => "«potential infinite recursion»",
                         _ => {
-                            if self.limits.short_derivations {
+                            if self.limits.is_for_people {
                                 "«thunk»"
                             } else {
                                 "<CODE>"
@@ -158,11 +174,13 @@ impl<'e> Printer<'e> {
             Kind::List(list) => self.list(word, list, depth)?,
             Kind::Attrs(attrs) => self.set(value, attrs, depth)?,
             Kind::Closure(closure) => {
-                self.function(closure.lambda().name, closure.lambda().position);
+                let lambda = closure.lambda();
+                let position = lambda.positions.first().copied().unwrap_or(lambda.position);
+                self.function(lambda.name, position);
             }
             Kind::Builtin(builtin) => {
                 let name = builtin.name;
-                if self.limits.short_derivations {
+                if self.limits.is_for_people {
                     self.push(&format!("«primop {name}»"));
                 } else {
                     self.push("<PRIMOP>");
@@ -175,7 +193,7 @@ impl<'e> Printer<'e> {
                     let position = lambda.positions.get(at).copied().unwrap_or(lambda.position);
                     self.function(lambda.name, position);
                 }
-                Kind::Builtin(builtin) if self.limits.short_derivations => {
+                Kind::Builtin(builtin) if self.limits.is_for_people => {
                     let name = builtin.name;
                     self.push(&format!("«partially applied primop {name}»"));
                 }
@@ -187,7 +205,7 @@ impl<'e> Printer<'e> {
     }
 
     fn function(&mut self, name: Option<Symbol>, position: Pos) {
-        if !self.limits.short_derivations {
+        if !self.limits.is_for_people {
             self.push("<LAMBDA>");
             return;
         }
@@ -248,7 +266,14 @@ impl<'e> Printer<'e> {
         self.push("{ ");
         let ev = self.ev;
         let flat = ev.layouts.flat(&ev.heap, attrs);
-        let order = flat.layout.order(&ev.heap, &ev.symbols);
+        let mut order = flat.layout.order(&ev.heap, &ev.symbols).to_vec();
+        // Where not all may fit, what tells most comes first.
+        if self.limits.attrs < usize::MAX {
+            let tells = |at: &u32| {
+                matches!(ev.symbols.text(flat.layout.keys[*at as usize]), b"type" | b"_type")
+            };
+            order.sort_by_key(|at| !tells(at));
+        }
         for (n, &at) in order.iter().enumerate() {
             if self.n_attrs >= self.limits.attrs {
                 self.elided(order.len() - n, "attribute");

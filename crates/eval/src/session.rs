@@ -420,7 +420,7 @@ impl Evaluation {
 
     /// What a value is, as messages say it: `a set`, `a function`.
     #[must_use]
-    pub fn type_phrase(&self, handle: Handle<'_>) -> &'static str {
+    pub fn type_phrase(&self, handle: Handle<'_>) -> std::borrow::Cow<'static, str> {
         self.ev.type_phrase(handle.value)
     }
 

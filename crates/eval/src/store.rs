@@ -53,7 +53,7 @@ impl Evaluator {
             return Err(self.fail(ErrorKind::Other, position, message));
         }
         let name = String::from_utf8_lossy(paths::base_name(path)).into_owned();
-        let store_path = self.add_tree(path, &name, None, position)?;
+        let store_path = self.add_tree(path, &name, None, 0)?;
         let text = self.store_string(&store_path);
         self.copied.borrow_mut().insert(path.to_vec(), text);
         Ok(text)
@@ -73,12 +73,12 @@ impl Evaluator {
         filter: Option<Filter<'_>>,
         position: Pos,
     ) -> Res<String> {
-        self.check_store_name(name, position)?;
         let tree = Tree::new(self, filter);
         let mut hasher = Hasher::new(HashKind::Sha256);
         self.tree_result(tree.archive(path, &mut hasher), path, position)?;
         let hash = hasher.finish();
         let store_path = self.store.fixed_path(name, Method::Nar, &hash, &References::new());
+        self.check_path_name(&store_path, name, position)?;
         self.keep_tree(&tree, path, &store_path, position)?;
         Ok(store_path)
     }
@@ -126,8 +126,14 @@ impl Evaluator {
         Ok(Hash::of(HashKind::Sha256, &bytes))
     }
 
-    pub(crate) fn check_store_name(&self, name: &str, position: Pos) -> Res<()> {
-        check_name(name).map_err(|error| self.fail(ErrorKind::Other, position, error.to_string()))
+    /// Refuses a name in a store path that was computed with it.
+    pub(crate) fn check_path_name(&self, path: &str, name: &str, position: Pos) -> Res<()> {
+        check_name(name).map_err(|error| {
+            let base = path.strip_prefix(self.settings.store_dir.as_str()).unwrap_or(path);
+            let base = base.trim_start_matches('/');
+            let message = format!("path '{base}' is not a valid store path: {error}");
+            self.fail(ErrorKind::Other, position, message)
+        })
     }
 
     /// Adds a text to the store.
@@ -138,9 +144,9 @@ impl Evaluator {
         references: &References,
         position: Pos,
     ) -> Res<String> {
-        self.check_store_name(name, position)?;
         let hash = Hash::of(HashKind::Sha256, text);
         let path = self.store.text_path(name, &hash, references);
+        self.check_path_name(&path, name, position)?;
         let written = self.world.io().add_text(&path, text, references);
         written.map_err(|error| self.io_error(path.as_bytes(), &error, position))?;
         Ok(path)

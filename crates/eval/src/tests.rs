@@ -151,16 +151,13 @@ fn errors_say_where_and_on_the_way_to_what() {
     check_error(
         "let a = 1; in a.b",
         &expect![[r#"
-        error:
-               … while selecting an attribute
-                 at «string»:1:15:
-                    1| let a = 1; in a.b
-                     |               ^
+            error:
+                   … while selecting an attribute
+                     at «string»:1:15:
+                        1| let a = 1; in a.b
+                         |               ^
 
-               error: expected a set but found an integer: 1
-               at «string»:1:15:
-                    1| let a = 1; in a.b
-                     |               ^"#]],
+                   error: expected a set but found an integer: 1"#]],
     );
     check_error(
         "throw \"no\"",
@@ -221,6 +218,73 @@ fn errors_say_where_and_on_the_way_to_what() {
                (stack trace truncated; use '--show-trace' to show the full, detailed trace)
 
                error: an integer with value '1' is not equal to an integer with value '2'"#]],
+    );
+}
+
+#[test]
+fn what_fuzzing_has_found() {
+    // Values.
+    check("builtins.getContext (builtins.head (builtins.split \"x\" \"${./b.txt}\"))", "{ }");
+    check(
+        "map builtins.toJSON [ 1.0e-7 1.0e15 1.0e14 0.0001 0.00001 ]",
+        r#"[ "1e-07" "1e+15" "100000000000000.0" "0.0001" "1e-05" ]"#,
+    );
+    check("toString ((1.0e300 * 1.0e300) - (1.0e300 * 1.0e300))", "\"-nan\"");
+    check("builtins.fromJSON \"[-0, -0.0, 0]\"", "[ 0 -0 0 ]");
+    check("builtins.stringLength ./b.txt", "49");
+    check("builtins.substring 0 5 ./b.txt", "\"/nix/\"");
+    check("builtins.unsafeDiscardStringContext ./b.txt == \"${./b.txt}\"", "true");
+    check("builtins.toXML (x: y: x) == builtins.toXML ((z: x: y: x) 1)", "true");
+    check("rec { x = [ 1 ]; y = x; }", "{ x = [ 1 ]; y = «repeated»; }");
+    check("builtins.split \"[^a]*\" \"a.b\"", r#"[ "" [ ] "a" [ ] "" [ ] "" ]"#);
+    // Laziness.
+    check("(builtins.tryEval (builtins.partition (x: true) [ (throw \"\") ])).success", "false");
+    check("builtins.mapAttrs (throw \"\") { }", "{ }");
+    check("(builtins.tryEval (let k = { f = throw \"\"; }; in k == k)).success", "false");
+    // Which of two failures comes first.
+    check("(builtins.tryEval ((1 + \"\") // (throw \"\"))).success", "false");
+    check("(builtins.tryEval ((1 + \"\") > (throw \"\"))).success", "false");
+    check("(builtins.tryEval (builtins.elemAt (1 + \"\") (throw \"\"))).success", "false");
+    check(
+        "(builtins.tryEval (builtins.deepSeq { foo = 1 + \"\"; x = throw \"\"; } 1)).success",
+        "false",
+    );
+    check(
+        "(builtins.tryEval (builtins.findFile [ { path = throw \"\"; } ] (1 + \"\"))).success",
+        "false",
+    );
+}
+
+#[test]
+fn what_fuzzing_has_found_in_messages() {
+    let message = |text: &str| {
+        let error = eval(text, Format::Nix);
+        let last = error.lines().rfind(|line| line.contains("error: ")).unwrap_or_default();
+        last.split_once("error: ").map_or(error.clone(), |(_, message)| message.to_owned())
+    };
+    let check = |text, want: &str| assert_eq!(message(text), want, "{text}");
+    check("builtins.toJSON map", "cannot convert the built-in function 'map' to JSON");
+    check("{ }.${\"1\"}", "attribute '\"1\"' missing");
+    check(
+        "builtins.toFile \"a b\" \"x\"",
+        "path 'dm85kbl5cy82j2dzvy1874s14y3salv3-a b' is not a valid store path: name 'a b' contains illegal character ' '",
+    );
+    check(
+        "builtins.floor 9223372036854775807 + 1",
+        "Due to a bug (see https://github.com/NixOS/nix/issues/12899) the NixInt argument 9223372036854775807 caused undefined behavior in previous Nix versions.",
+    );
+    check("builtins.fetchMercurial { }", "'url' argument required");
+    check(
+        "{ ${builtins.toFile \"n\" \"\"} = 1; }",
+        "the string '/nix/store/cz72rq7a4ppxjchjq78hvwn93ff912w3-n' is not allowed to refer to a store path (such as '/nix/store/cz72rq7a4ppxjchjq78hvwn93ff912w3-n')",
+    );
+    check(
+        "let a = { b = 1; }; in builtins.deepSeq a \"${[ a a ]}\"",
+        "cannot coerce a list to a string: [ { b = 1; } «repeated» ]",
+    );
+    check(
+        "assert map == (x: x); 1",
+        "distinct functions and immediate comparisons of identical functions compare as unequal",
     );
 }
 

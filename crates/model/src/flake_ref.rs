@@ -235,7 +235,8 @@ impl FlakeRef {
             return fail("'type' attribute to specify input scheme is required but not provided");
         };
         let RefAttr::Text(kind) = kind else {
-            return fail("input attribute 'type' is not a string");
+            let input = json(&attrs);
+            return fail(format!("input attribute 'type' is not a string {input}"));
         };
         if let Some((_, allowed)) = KINDS.iter().find(|(known, _)| known == kind) {
             let is_known =
@@ -349,7 +350,10 @@ impl FlakeRef {
     fn need(&self, name: &str) -> Res<&str> {
         match self.attrs.get(name) {
             Some(RefAttr::Text(value)) => Ok(value),
-            Some(_) => fail(format!("input attribute '{name}' is not a string")),
+            Some(_) => {
+                let input = json(&self.attrs);
+                fail(format!("input attribute '{name}' is not a string {input}"))
+            }
             None => fail(format!("input attribute '{name}' is missing")),
         }
     }

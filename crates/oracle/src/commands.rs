@@ -1,6 +1,7 @@
 //! The commands of the program.
 
 mod contest;
+mod evaluations;
 mod files;
 mod imports;
 mod printed;
@@ -42,6 +43,11 @@ usage: cim-nix-oracle COMMAND [--OPTION VALUE]...
   imports --nix NIX_INSTANTIATE --corpus DIR --entries DIR
       evaluate the programs below the second DIR, to which the first is `<corpus>`, and check that
       our import graph has an edge to every file that Nix evaluates
+  evaluate --nix NIX_INSTANTIATE [--count N] [--seed N]
+      compare what random expressions are worth to Nix and to our evaluator, and count what was in
+      them; `nix` must lie beside NIX_INSTANTIATE
+  evaluate --nix NIX_INSTANTIATE --record FILE [--old-nix NIX_INSTANTIATE] [--count N] [--seed N]
+      record what Nix says of them, and where Nix 2.8.0 agrees
   rnix --corpus DIR [--nix NIX_INSTANTIATE]
       compare our tree of every .nix file below DIR with rnix's, and rebuild each text; Nix judges
       where only one of the two finds a file valid
@@ -60,6 +66,14 @@ pub(crate) fn run(mut raw: impl Iterator<Item = OsString>) -> Result<Report, Err
             mutations(&Args::read(raw, &known)?)
         }
         Some("generate") => generated(&Args::read(raw, &["nix", "count", "seed", "jobs", "keep"])?),
+        Some("evaluate") => {
+            let args = Args::read(raw, &["nix", "count", "seed", "record", "old-nix"])?;
+            if args.text("record").is_some() {
+                evaluations::record(&args)
+            } else {
+                evaluations::run(&args)
+            }
+        }
         Some("corpus") => record_corpus(&Args::read(raw, &["nix", "out", "seed", "jobs"])?),
         Some("print") => printed::run(&Args::read(raw, &["nix", "corpus"])?),
         Some("imports") => imports::run(&Args::read(raw, &["nix", "corpus", "entries"])?),

@@ -23,6 +23,7 @@
 
 mod compare;
 pub mod corpus;
+pub mod evaluation;
 pub mod generate;
 pub mod mutate;
 mod nix;

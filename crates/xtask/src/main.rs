@@ -11,6 +11,7 @@
 
 mod codegen;
 mod coverage;
+mod fuzz;
 mod lcov;
 mod metadata;
 mod oracle;
@@ -43,6 +44,10 @@ Commands:
                     if one of them is out of date.
   tidy              Check what no other tool does: sizes, arrows between crates, names, forgotten
                     files, ARCHITECTURE.md.
+  fuzz-eval         Compare what random expressions are worth to real Nix and to our evaluator,
+                    and print a table of what was in them. Takes --count N, --seed N, --nix PATH;
+                    --record FILE writes Nix's answers down instead, with --old-nix PATH also
+                    where Nix 2.8.0 agrees.
   oracle            Put a current Nix beside the build output and print the path to its
                     nix-instantiate, the judge of the differential tests.
 ";
@@ -70,6 +75,7 @@ fn dispatch(args: &[&str]) -> Result<ExitCode> {
         ["codegen"] => codegen::write(&Repo::open()?)?,
         ["codegen", "--check"] => codegen::check(&Repo::open()?)?,
         ["tidy"] => tidy::run(&Repo::open()?)?,
+        ["fuzz-eval", options @ ..] => fuzz::run(&Repo::open()?, options)?,
         ["oracle"] => println!("{}", oracle::obtain(&Repo::open()?)?.path.display()),
         _ => {
             let line = args.join(" ");

@@ -46,22 +46,22 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("genericClosure", 1, 1, generic_closure),
 ];
 
-fn message(ev: &Evaluator, value: Value, position: Pos, why: &str) -> Res<String> {
+fn message(ev: &Evaluator, value: Value, how: Coercion, position: Pos, why: &str) -> Res<String> {
     let mut text = Text::new(ev);
-    ev.coerce(value, &mut text, Coercion::FIRST, position, why)?;
+    ev.coerce(value, &mut text, how, position, why)?;
     Ok(String::from_utf8_lossy(text.bytes()).into_owned())
 }
 
 fn abort(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     let why = "while evaluating the error message passed to builtins.abort";
-    let text = message(ev, a[0], position, why)?;
+    let text = message(ev, a[0], Coercion::INTERPOLATION, position, why)?;
     let text = format!("evaluation aborted with the following error message: '{text}'");
     Err(ev.fail(ErrorKind::Abort, 0, text))
 }
 
 fn throw(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     let why = "while evaluating the error message passed to builtin.throw";
-    let text = message(ev, a[0], position, why)?;
+    let text = message(ev, a[0], Coercion::INTERPOLATION, position, why)?;
     Err(ev.fail(ErrorKind::Throw, 0, text))
 }
 
@@ -80,14 +80,17 @@ fn try_eval(ev: &Evaluator, a: &[Value], _: Pos) -> Res {
             _ => return Err(failed),
         },
     };
-    Ok(ev.attrs(&mut [(known::SUCCESS, 0, Value::bool(is_success)), (known::VALUE, 0, value)]))
+    Ok(ev.attrs(&mut [
+        (ev.symbol(b"success"), 0, Value::bool(is_success)),
+        (known::VALUE, 0, value),
+    ]))
 }
 
 fn trace(ev: &Evaluator, a: &[Value], _: Pos) -> Res {
     let value = ev.force(a[0])?;
     let text = match value.kind() {
         Kind::String(text) => String::from_utf8_lossy(text.bytes()).into_owned(),
-        _ => ev.shown(value),
+        _ => ev.traced(value),
     };
     (ev.warnings)(&format!("trace: {text}"));
     ev.force(a[1])
@@ -102,7 +105,12 @@ fn warn(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         )
     })?;
     let text = String::from_utf8_lossy(text.bytes()).into_owned();
-    (ev.warnings)(&format!("evaluation warning: {text}"));
+    // As in Nix, of nothing to say nothing is left.
+    let text = match text.trim_end() {
+        "" => String::new(),
+        text => format!("evaluation warning: {text}"),
+    };
+    (ev.warnings)(&text);
     ev.force(a[1])
 }
 
@@ -111,7 +119,7 @@ fn add_error_context(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         // A message that fails itself must not hide what went wrong.
         let failure = ev.hold_failure();
         let why = "while evaluating the error message passed to builtins.addErrorContext";
-        let text = message(ev, a[0], position, why);
+        let text = message(ev, a[0], Coercion::FIRST, position, why);
         match text {
             Ok(text) => {
                 ev.restore_failure(failure);

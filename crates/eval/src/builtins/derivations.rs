@@ -39,7 +39,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     }),
     Entry::new("toFile", 2, 2, to_file),
     Entry::new("path", 1, 1, path),
-    Entry::new("filterSource", 2, 2, |ev, a, position| {
+    Entry::new("filterSource", 2, 0, |ev, a, position| {
         let why = "while evaluating the second argument (the path to filter) passed to 'builtins.filterSource'";
         let path = ev.built_path_argument(a[1], position, why)?;
         let filter = ev.function(a[0], position).map_err(|failed| {
@@ -59,7 +59,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("unsafeDiscardOutputDependency", 1, 1, |ev, a, position| {
         let mut text = Text::new(ev);
         let why = "while evaluating the argument passed to builtins.unsafeDiscardOutputDependency";
-        ev.coerce(a[0], &mut text, Coercion::FIRST, position, why)?;
+        ev.coerce(a[0], &mut text, Coercion::INTERPOLATION, position, why)?;
         let shallow = |element: &Element| match element {
             Element::Deep(path) => Element::Path(path.clone()),
             other => other.clone(),
@@ -78,7 +78,7 @@ pub(super) const ENTRIES: &[Entry] = &[
 fn add_output_dependencies(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     let mut text = Text::new(ev);
     let why = "while evaluating the argument passed to builtins.addDrvOutputDependencies";
-    ev.coerce(a[0], &mut text, Coercion::FIRST, position, why)?;
+    ev.coerce(a[0], &mut text, Coercion::INTERPOLATION, position, why)?;
     let context = ev.contexts.get(text.context());
     let error = |message: String| Err(ev.fail(ErrorKind::Other, position, message));
     let mut elements = context.iter();
@@ -130,7 +130,7 @@ fn get_context(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
             attrs.push((known::PATH, 0, Value::TRUE));
         }
         if info.is_deep {
-            attrs.push((known::ALL_OUTPUTS, 0, Value::TRUE));
+            attrs.push((ev.symbol(b"allOutputs"), 0, Value::TRUE));
         }
         if !info.outputs.is_empty() {
             let names: Vec<Value> =
@@ -164,7 +164,7 @@ fn append_context(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         let error = |message: String| Err(ev.fail(ErrorKind::Other, position, message));
         let path = ev.name(key);
         if !ev.store.is_path(&path) {
-            return error(format!("context key '{path}' is not a store path"));
+            return error(format!("context key '{}' is not a store path", ev.shown_name(key)));
         }
         let own: Rc<str> = path.as_str().into();
         let info = ev.set(flat.values[at].get(), position).map_err(|failed| {
@@ -182,7 +182,7 @@ fn append_context(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         {
             elements.insert(Element::Path(own.clone()));
         }
-        if let Some(found) = info.find(known::ALL_OUTPUTS)
+        if let Some(found) = info.find(ev.symbol(b"allOutputs"))
             && ev.bool(found.value.get(), found.position).map_err(|failed| {
                 ev.trace(
                     failed,
@@ -193,7 +193,8 @@ fn append_context(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         {
             if !is_derivation {
                 return error(format!(
-                    "tried to add all-outputs context of {path}, which is not a derivation, to a string"
+                    "tried to add all-outputs context of {}, which is not a derivation, to a string",
+                    ev.shown_name(key)
                 ));
             }
             elements.insert(Element::Deep(own.clone()));
@@ -208,7 +209,8 @@ fn append_context(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
             })?;
             if !outputs.is_empty() && !is_derivation {
                 return error(format!(
-                    "tried to add derivation output context of {path}, which is not a derivation, to a string"
+                    "tried to add derivation output context of {}, which is not a derivation, to a string",
+                    ev.shown_name(key)
                 ));
             }
             for output in outputs {
@@ -240,7 +242,8 @@ fn to_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     for element in &*ev.contexts.get(text.context()) {
         let Element::Path(path) = element else {
             let message = format!(
-                "files created by builtins.toFile may not reference derivations, but {name} references {element}"
+                "files created by builtins.toFile may not reference derivations, but {name} references {}",
+                element.encoded()
             );
             return Err(ev.fail(ErrorKind::Other, position, message));
         };
@@ -274,6 +277,7 @@ fn path(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
                 format!("while evaluating the {what} passed to builtins.path"),
             )
         };
+        let is = |key, name: &[u8]| ev.symbols.text(key) == name;
         match key {
             known::PATH => {
                 let why = "while evaluating the 'path' attribute passed to 'builtins.path'";
@@ -285,22 +289,22 @@ fn path(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
                 let name = name.map_err(|failed| traced(failed, "`name` attribute"))?;
                 wanted.name = String::from_utf8_lossy(name.bytes()).into_owned();
             }
-            known::FILTER => {
+            _ if is(key, b"filter") => {
                 let filter = ev.function(value, position);
                 wanted.filter =
                     Some(filter.map_err(|failed| traced(failed, "`filter` parameter"))?);
             }
-            known::RECURSIVE => {
+            _ if is(key, b"recursive") => {
                 let is_recursive = ev.bool(value, position);
                 let is_recursive =
                     is_recursive.map_err(|failed| traced(failed, "`recursive` attribute"))?;
                 wanted.method = if is_recursive { Method::Nar } else { Method::Flat };
             }
-            known::SHA256 => {
+            _ if is(key, b"sha256") => {
                 let hash = ev.plain_string(value, position);
                 let hash = hash.map_err(|failed| traced(failed, "`sha256` attribute"))?;
                 let hash = String::from_utf8_lossy(hash.bytes());
-                wanted.hash = Some(ev.parse_hash(&hash, Some(HashKind::Sha256), position)?);
+                wanted.hash = Some(ev.parse_hash(&hash, Some(HashKind::Sha256), 0)?);
             }
             other => {
                 let name = ev.name(other);
@@ -330,9 +334,11 @@ fn add_path(ev: &Evaluator, source: &[u8], wanted: &Wanted, position: Pos) -> Re
 
 fn add_path_of(ev: &Evaluator, source: &[u8], wanted: &Wanted, position: Pos) -> Res {
     let Wanted { name, filter, method, hash } = wanted;
-    ev.check_store_name(name, position)?;
     let none = References::new();
     let expected = hash.map(|hash| ev.store.fixed_path(name, *method, &hash, &none));
+    if let Some(path) = &expected {
+        ev.check_path_name(path, name, position)?;
+    }
     // What is there already need not be read again.
     if let Some(path) = &expected
         && ev.world.link_kind(path.as_bytes()).is_ok()
@@ -357,7 +363,9 @@ fn add_path_of(ev: &Evaluator, source: &[u8], wanted: &Wanted, position: Pos) ->
         }
         _ => {
             let hash = ev.flat_hash(&resolved, position)?;
-            ev.store.fixed_path(name, *method, &hash, &none)
+            let path = ev.store.fixed_path(name, *method, &hash, &none);
+            ev.check_path_name(&path, name, position)?;
+            path
         }
     };
     if expected.is_some_and(|expected| expected != path) {
@@ -492,10 +500,9 @@ impl Maker<'_> {
             ));
         }
         if self.name.ends_with(".drv") {
-            let name = self.name;
             let is_fine = self.flag_allows_derivation_name(attrs)?;
             if !is_fine {
-                return self.error(format!("derivation names are allowed to end in '.drv' only if they produce a single derivation file ('{name}')"));
+                return self.error("derivation names are allowed to end in '.drv' only if they produce a single derivation file");
             }
         }
         let flag = |symbol, name: &str| match attrs.get(symbol) {

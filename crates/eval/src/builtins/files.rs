@@ -92,7 +92,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         let path = ev.path_argument(a[0], position, why)?;
         Ok(ev.heap.string(&path))
     }),
-    Entry::new("findFile", 2, 2, find_file),
+    Entry::new("findFile", 2, 1, find_file),
 ];
 
 impl Evaluator {
@@ -178,7 +178,8 @@ pub(super) const REALISING: &str = "while realising the context of a path";
 
 fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     let entries = ev.list(a[0], position)?;
-    let wanted = ev.plain_string(a[1], position)?;
+    // All entries are looked at before any of them is used.
+    let mut candidates = Vec::with_capacity(entries.len());
     for entry in entries {
         let entry = ev.set(entry.get(), position)?;
         let prefix = match entry.get(known::PREFIX) {
@@ -190,17 +191,33 @@ fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         };
         let mut folder = Text::new(ev);
         ev.coerce(path, &mut folder, Coercion::FIRST, position, "while evaluating the `path` attribute of an element of the list passed to builtins.findFile")?;
+        candidates.push((prefix, folder));
+    }
+    let wanted = ev.plain_string(a[1], position)?;
+    for (prefix, folder) in candidates {
         let rest = match wanted.bytes().strip_prefix(prefix) {
             _ if prefix.is_empty() => wanted.bytes(),
             Some(b"") => b"",
             Some([b'/', rest @ ..]) => rest,
             _ => continue,
         };
+        let written = String::from_utf8_lossy(folder.bytes()).into_owned();
         let folder = paths::join(ev.settings.folder.as_bytes(), folder.bytes());
+        if let Err(error) = ev.world.link_kind(&folder) {
+            // Refused by the evaluation itself, not missing.
+            if error.get_ref().is_some() {
+                return Err(ev.io_error(&folder, &error, position));
+            }
+            if ev.missing_entries.borrow_mut().insert(written.clone()) {
+                (ev.warnings)(&format!(
+                    "warning: Nix search path entry '{written}' does not exist, ignoring"
+                ));
+            }
+            continue;
+        }
         let path = paths::canonical(&[&folder[..], b"/", rest].concat());
         match ev.world.link_kind(&path) {
             Ok(_) => return Ok(ev.path(&path)),
-            // Refused by the evaluation itself, not missing.
             Err(error) if error.get_ref().is_some() => {
                 return Err(ev.io_error(&path, &error, position));
             }

@@ -18,6 +18,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     })
     .untraced(),
     Entry::new("fetchGit", 1, 1, |ev, a, position| ev.fetch_git_builtin(a[0], position)),
+    Entry::new("fetchMercurial", 1, 1, |ev, a, p| ev.fetch_mercurial_builtin(a[0], p)),
     Entry::new("fetchTarball", 1, 1, |ev, a, position| {
         ev.fetch_url_builtin(a[0], Download::Tarball, position)
     }),

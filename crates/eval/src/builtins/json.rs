@@ -96,16 +96,42 @@ pub(crate) fn push_json(
         _ => {
             let phrase = ev.type_phrase(value);
             let message = format!("cannot convert {phrase} to JSON");
+            let own = ev.function_position(value);
+            let position = if own == 0 { position } else { own };
             return Err(ev.fail(ErrorKind::Type, position, message));
         }
     }
     Ok(())
 }
 
-/// A number as Nix's JSON library prints it: shortest form that reads back, `1.0` for whole ones.
+/// A number as Nix's JSON library prints it: the shortest digits that read back, `1.0` for whole
+/// ones, an exponent for what would be long.
 fn float(number: f64) -> String {
-    serde_json::Number::from_f64(number)
-        .map_or_else(|| "null".to_owned(), |number| number.to_string())
+    if !number.is_finite() {
+        return "null".to_owned();
+    }
+    let sign = if number.is_sign_negative() { "-" } else { "" };
+    if number == 0.0 {
+        return format!("{sign}0.0");
+    }
+    // The shortest digits that read back, and where the point stands among them.
+    let shortest = format!("{:e}", number.abs());
+    let (digits, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
+    let digits = digits.replace('.', "");
+    let n = digits.len() as i32;
+    let point = exponent.parse().unwrap_or(0) + 1;
+    let at = |place: i32| usize::try_from(place).unwrap_or(0);
+    match point {
+        1..=15 if n <= point => format!("{sign}{digits}{}.0", "0".repeat(at(point - n))),
+        1..=15 => format!("{sign}{}.{}", &digits[..at(point)], &digits[at(point)..]),
+        -3..=0 => format!("{sign}0.{}{digits}", "0".repeat(at(-point))),
+        _ => {
+            let (first, rest) = digits.split_at(1);
+            let dot = if rest.is_empty() { "" } else { "." };
+            let (mark, power) = if point < 1 { ('-', 1 - point) } else { ('+', point - 1) };
+            format!("{sign}{first}{dot}{rest}e{mark}{power:02}")
+        }
+    }
 }
 
 pub(super) fn push_string(ev: &Evaluator, text: &[u8], out: &mut Text, position: Pos) -> Res<()> {
@@ -161,13 +187,38 @@ fn utf8_fault(text: &[u8], error: std::str::Utf8Error) -> String {
 
 /// Reads a JSON text.
 pub(crate) fn parse(ev: &Evaluator, text: &[u8], position: Pos) -> Res {
-    match serde_json::from_slice::<serde_json::Value>(text) {
+    match serde_json::from_slice::<serde_json::Value>(&without_minus_zero(text)) {
         Ok(value) => build(ev, &value, position),
         Err(error) => {
             let message = format!("[json.exception.parse_error.101] parse error: {error}");
             Err(ev.fail(ErrorKind::Other, position, message))
         }
     }
+}
+
+/// The text with `0` for the integer `-0`, which would become a float.
+fn without_minus_zero(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    if !text.windows(2).any(|pair| pair == b"-0") {
+        return text.into();
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let (mut is_in_string, mut is_escaped) = (false, false);
+    for (at, &byte) in text.iter().enumerate() {
+        match byte {
+            b'"' if !is_escaped => is_in_string = !is_in_string,
+            b'-' if !is_in_string && text.get(at + 1) == Some(&b'0') => {
+                let starts = at == 0 || !text[at - 1].is_ascii_alphanumeric();
+                let goes_on = |b: &u8| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E');
+                if starts && !text.get(at + 2).is_some_and(goes_on) {
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        is_escaped = byte == b'\\' && !is_escaped;
+        out.push(byte);
+    }
+    out.into()
 }
 
 fn build(ev: &Evaluator, value: &serde_json::Value, position: Pos) -> Res {

@@ -22,7 +22,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         Ok(Value::FALSE)
     }),
     Entry::new("elemAt", 2, 1, |ev, a, position| {
-        let list = arg_list(ev, a[0], position, "first", "'builtins.elemAt'")?;
         let at = ev.int(a[1], position).map_err(|failed| {
             ev.trace(
                 failed,
@@ -30,6 +29,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 "while evaluating the second argument passed to 'builtins.elemAt'",
             )
         })?;
+        let list = arg_list(ev, a[0], position, "first", "'builtins.elemAt'")?;
         match usize::try_from(at).ok().and_then(|at| list.get(at)) {
             Some(element) => force_cell(ev, element),
             None => {
@@ -133,6 +133,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         let list = arg_list(ev, a[1], position, "second", "partition")?;
         let (mut right, mut wrong) = (Vec::new(), Vec::new());
         for element in list {
+            force_cell(ev, element)?;
             let is_right = predicate(ev, function, element.get(), position, "partition")?;
             if is_right { &mut right } else { &mut wrong }.push(element.get());
         }

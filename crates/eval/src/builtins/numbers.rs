@@ -61,7 +61,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         };
         Ok(ev.attrs(&mut [
             (known::NAME, 0, ev.heap.string(name)),
-            (known::VERSION, 0, ev.heap.string(version)),
+            (ev.symbol(b"version"), 0, ev.heap.string(version)),
         ]))
     }),
 ];
@@ -77,7 +77,26 @@ fn bits(ev: &Evaluator, a: &[Value], position: Pos, name: &str, op: fn(i64, i64)
 fn round(ev: &Evaluator, value: Value, position: Pos, name: &str, op: fn(f64) -> f64) -> Res {
     let value = ev.force(value)?;
     let number = match value.kind() {
-        Kind::Int(_) => return Ok(value),
+        Kind::Int(whole) => {
+            // Nix goes by way of a float, and says so where that shows.
+            let rounded = op(whole as f64);
+            if rounded as i128 == i128::from(whole) {
+                return Ok(value);
+            }
+            let what = match rounded < 9_223_372_036_854_775_808.0 {
+                true => format!(
+                    "a loss of precision occurred in previous Nix versions because the NixInt argument {whole} was rounded to {}.",
+                    rounded as i128
+                ),
+                false => format!(
+                    "the NixInt argument {whole} caused undefined behavior in previous Nix versions."
+                ),
+            };
+            let message = format!(
+                "Due to a bug (see https://github.com/NixOS/nix/issues/12899) {what}\n\tFuture Nix versions might implement the correct behavior."
+            );
+            return Err(ev.fail(ErrorKind::Other, position, message));
+        }
         Kind::Float(number) => number,
         _ => {
             let failed = ev.expected("a float", value, position);

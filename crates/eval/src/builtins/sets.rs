@@ -28,7 +28,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         match set.find(name) {
             Some(found) => force_cell(ev, found.value),
             None => {
-                let name = ev.name(name);
+                let name = ev.shown_name(name);
                 let failed = ev.fail(
                     ErrorKind::MissingAttribute,
                     position,
@@ -58,7 +58,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         }
         Ok(ev.heap.list(&found))
     }),
-    Entry::new("mapAttrs", 2, 1, |ev, a, position| {
+    Entry::new("mapAttrs", 2, 0, |ev, a, position| {
         let flat = arg_flat(ev, a[1], position, "the second argument", "mapAttrs")?;
         let names = flat.layout.keys.iter().zip(flat.values);
         let call = ev.lazy_calls(a[0], flat.values.len());
@@ -154,7 +154,7 @@ fn list_to_attrs(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
             ev.fail(ErrorKind::MissingAttribute, position, format!("attribute '{name}' missing"))
         };
         let Some(name) = set.find(known::NAME) else { return Err(traced(missing("name"))) };
-        let text = ev.plain_string(name.value.get(), position).map_err(|failed| {
+        let text = ev.plain_string(name.value.get(), name.position).map_err(|failed| {
             ev.trace(failed, name.position, "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs")
         })?;
         let symbol = ev.symbols.intern_string(&ev.heap, text);

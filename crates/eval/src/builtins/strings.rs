@@ -17,7 +17,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         }
         let mut text = Text::new(ev);
         let why = "while evaluating the argument passed to builtins.stringLength";
-        ev.coerce(a[0], &mut text, Coercion::FIRST, position, why)?;
+        ev.coerce(a[0], &mut text, Coercion::INTERPOLATION, position, why)?;
         Ok(ev.heap.int(text.bytes().len() as i64))
     }),
     Entry::new("substring", 3, 2, substring),
@@ -52,7 +52,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         let text = arg_string(ev, a[1], position, "second", "split")?;
         let regex = regex(ev, pattern, position)?;
         let bytes = text.bytes();
-        let piece = |from, to| ev.heap.string_with(&bytes[from..to], text.context()).value();
+        // As in Nix, pieces have no context.
+        let piece = |from: usize, to: usize| ev.heap.string(&bytes[from..to]);
         let mut parts = Vec::new();
         let mut end = 0;
         regex.each_match(bytes, |found| {
@@ -71,7 +72,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("unsafeDiscardStringContext", 1, 1, |ev, a, position| {
         let mut text = Text::new(ev);
         let why = "while evaluating the argument passed to builtins.unsafeDiscardStringContext";
-        ev.coerce(a[0], &mut text, Coercion::FIRST, position, why)?;
+        ev.coerce(a[0], &mut text, Coercion::INTERPOLATION, position, why)?;
         Ok(ev.heap.string(text.bytes()))
     }),
     Entry::new("hasContext", 1, 1, |ev, a, position| {
@@ -102,7 +103,7 @@ fn substring(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         Some(text) => (text.bytes(), text.context()),
         None => {
             let why = at("third", "the string");
-            ev.coerce(value, &mut coerced, Coercion::FIRST, position, &why)?;
+            ev.coerce(value, &mut coerced, Coercion::INTERPOLATION, position, &why)?;
             (coerced.bytes(), coerced.context())
         }
     };

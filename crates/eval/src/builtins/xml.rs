@@ -117,37 +117,48 @@ impl Writer<'_, '_> {
                 self.members(attrs, depth)?;
                 self.end(depth, "attrs");
             }
-            Kind::Closure(closure) => {
-                let lambda = closure.lambda();
-                self.placed_tag(depth, "function", None, lambda.positions.first().copied());
-                match lambda.pattern.filter(|_| lambda.arity == 1) {
-                    Some(pattern) => {
-                        let mut attributes: Vec<(&str, &[u8])> = Vec::new();
-                        if pattern.has_ellipsis {
-                            attributes.push(("ellipsis", b"1"));
-                        }
-                        if let Some(name) = lambda.parameter {
-                            attributes.push(("name", ev.symbols.text(name)));
-                        }
-                        self.tag(depth + 1, "attrspat", &attributes, false);
-                        let mut names: Vec<&[u8]> =
-                            pattern.formals.iter().map(|f| ev.symbols.text(f.symbol)).collect();
-                        names.sort_unstable();
-                        for name in names {
-                            self.tag(depth + 2, "attr", &[("name", name)], true);
-                        }
-                        self.end(depth + 1, "attrspat");
-                    }
-                    None => {
-                        let name = lambda.first_parameter.map(|name| ev.symbols.text(name));
-                        self.tag(depth + 1, "varpat", &[("name", name.unwrap_or_default())], true);
-                    }
+            Kind::Closure(closure) => self.function(closure.lambda(), 0, depth),
+            Kind::Partial(partial) => match partial.function().as_closure() {
+                Some(closure) => {
+                    let lambda = closure.lambda();
+                    self.function(lambda, partial.arguments().len(), depth);
                 }
-                self.end(depth, "function");
-            }
-            Kind::Builtin(_) | Kind::Partial(_) => self.tag(depth, "unevaluated", &[], true),
+                None => self.tag(depth, "unevaluated", &[], true),
+            },
+            Kind::Builtin(_) => self.tag(depth, "unevaluated", &[], true),
         }
         Ok(())
+    }
+
+    /// A function that already has some of its arguments.
+    fn function(&mut self, lambda: &crate::code::Lambda, n_given: usize, depth: usize) {
+        let ev = self.ev;
+        self.placed_tag(depth, "function", None, lambda.positions.get(n_given).copied());
+        match lambda.pattern.filter(|_| lambda.arity as usize == n_given + 1) {
+            Some(pattern) => {
+                let mut attributes: Vec<(&str, &[u8])> = Vec::new();
+                if pattern.has_ellipsis {
+                    attributes.push(("ellipsis", b"1"));
+                }
+                if let Some(name) = lambda.parameter {
+                    attributes.push(("name", ev.symbols.text(name)));
+                }
+                self.tag(depth + 1, "attrspat", &attributes, false);
+                let mut names: Vec<&[u8]> =
+                    pattern.formals.iter().map(|f| ev.symbols.text(f.symbol)).collect();
+                names.sort_unstable();
+                for name in names {
+                    self.tag(depth + 2, "attr", &[("name", name)], true);
+                }
+                self.end(depth + 1, "attrspat");
+            }
+            None => {
+                let name = lambda.parameters.get(n_given).copied().flatten();
+                let name = name.map(|name| ev.symbols.text(name));
+                self.tag(depth + 1, "varpat", &[("name", name.unwrap_or_default())], true);
+            }
+        }
+        self.end(depth, "function");
     }
 
     fn members(&mut self, attrs: crate::attrs::Attrs, depth: usize) -> Res<()> {

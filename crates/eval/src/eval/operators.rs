@@ -37,8 +37,17 @@ impl Evaluator {
     /// An operator that Nix turns into a call of a builtin.
     #[inline]
     fn eval_called(&self, code: &'static BinaryCode, frame: Slots, captures: Slots) -> Res {
-        let left = self.eval(&code.left, frame, captures);
-        let right = left.and_then(|_| self.eval(&code.right, frame, captures));
+        // `a > b` is `b < a`, in the order of evaluation, too.
+        let (left, right) = match code.op {
+            Op::Greater | Op::LessEqual => {
+                let right = self.eval(&code.right, frame, captures);
+                (right.and_then(|_| self.eval(&code.left, frame, captures)), right)
+            }
+            _ => {
+                let left = self.eval(&code.left, frame, captures);
+                (left, left.and_then(|_| self.eval(&code.right, frame, captures)))
+            }
+        };
         if let (Ok(left), Ok(right)) = (left, right)
             && let (Some(a), Some(b)) = (left.as_small_int(), right.as_small_int())
         {
@@ -132,7 +141,7 @@ impl Evaluator {
                 let lists = (left.as_list(), right.as_list());
                 let (Some(a), Some(b)) = lists else {
                     let value = if left.as_list().is_none() { left } else { right };
-                    let failed = self.expected("a list", value, code.position);
+                    let failed = self.expected("a list", value, 0);
                     let text = "while evaluating one of the elements to concatenate";
                     return Err(self.trace(failed, code.position, text));
                 };
@@ -275,7 +284,7 @@ impl Evaluator {
                     out.push_bytes(start.bytes());
                     let value = self.eval(part, frame, captures)?;
                     self.coerce(value, &mut out, builtins::Coercion::PATH, *position, SEGMENT)?;
-                    sum = self.path_from(out, *position)?;
+                    sum = self.path_from(out, code.position)?;
                 }
                 _ => {
                     // From a string on, everything is part of the string. What follows a string is

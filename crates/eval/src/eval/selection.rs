@@ -2,7 +2,7 @@
 
 use crate::attrs::Attrs;
 use crate::builtins;
-use crate::code::{Code, Expr, HasCode, Pos, Select1, SelectCode, SetCode, Step, WithName};
+use crate::code::{Code, Expr, HasCode, Lambda, Pos, Select1, SelectCode, SetCode, Step, WithName};
 use crate::error::{ErrorKind, Failed, Res};
 use crate::evaluator::Evaluator;
 use crate::symbols::Symbol;
@@ -20,7 +20,7 @@ impl Evaluator {
     ) -> Res {
         let base = self.eval(&select.base, frame, captures)?;
         let Some(attrs) = base.as_attrs() else {
-            let failed = self.expected("a set", base, select.position);
+            let failed = self.expected("a set", base, 0);
             let text = "while selecting an attribute";
             return Err(self.trace(failed, select.position, text));
         };
@@ -99,7 +99,7 @@ impl Evaluator {
         let name = self.name(symbol);
         let flat = self.layouts.flat(&self.heap, attrs);
         let known = flat.layout.keys.iter().map(|&key| self.name(key)).collect();
-        let message = format!("attribute '{name}' missing");
+        let message = format!("attribute '{}' missing", self.shown_name(symbol));
         let near = builtins::suggestions(&name, known);
         self.fail_suggesting(ErrorKind::MissingAttribute, position, message, near)
     }
@@ -133,7 +133,7 @@ impl Evaluator {
                     let failed = match value.as_attrs() {
                         Some(attrs) => self.no_attribute(attrs, symbol, code.position),
                         None => {
-                            let failed = self.expected("a set", value, code.position);
+                            let failed = self.expected("a set", value, 0);
                             self.trace(failed, code.position, "while selecting an attribute")
                         }
                     };
@@ -201,23 +201,20 @@ impl Evaluator {
     }
 
     pub(super) fn attribute_name(&self, value: Value, position: Pos) -> Res<Symbol> {
-        match value.as_string() {
-            Some(text) => Ok(self.symbols.intern_string(&self.heap, text)),
-            None => {
-                let failed = self.expected("a string", value, position);
-                Err(self.trace(failed, position, "while evaluating an attribute name"))
-            }
-        }
+        let text = self
+            .plain_string(value, position)
+            .map_err(|failed| self.trace(failed, position, "while evaluating an attribute name"))?;
+        Ok(self.symbols.intern_string(&self.heap, text))
     }
 
     #[inline(never)]
     pub(super) fn eval_has(&self, code: &'static HasCode, frame: Slots, captures: Slots) -> Res {
         let mut value = self.eval(&code.base, frame, captures)?;
-        for (at, step) in code.path.iter().enumerate() {
-            let symbol = self.step(step, 0, frame, captures)?;
+        for (at, (step, position)) in code.path.iter().enumerate() {
             if at > 0 {
                 value = self.force(value)?;
             }
+            let symbol = self.step(step, *position, frame, captures)?;
             match value.as_attrs().and_then(|attrs| attrs.get(symbol)) {
                 Some(found) => value = found,
                 None => return Ok(Value::FALSE),
@@ -233,11 +230,15 @@ impl Evaluator {
         frame: Slots,
         captures: Slots,
     ) -> Res {
-        for &source in name.sets {
+        for &(source, position) in name.sets {
             let set = self.force(fetch(source, frame, captures));
             let Some(attrs) = set.ok().and_then(Value::as_attrs) else {
                 let text = "while evaluating the first subexpression of a with expression";
-                return Err(self.no_set(set, name.position, text));
+                let failed = match set {
+                    Ok(value) => self.expected("a set", value, 0),
+                    Err(failed) => failed,
+                };
+                return Err(self.trace(failed, position, text));
             };
             if let Some(found) = attrs.find(name.symbol) {
                 let value = self.force(found.value.get())?;
@@ -279,17 +280,21 @@ impl Evaluator {
                     "while evaluating the name of a dynamic attribute",
                 )
             };
-            let Some(text) = name.as_string() else {
-                return Err(failed(self.expected("a string", name, dynamic.position)));
-            };
+            let text = self.plain_string(name, dynamic.position).map_err(failed)?;
             let symbol = self.symbols.intern_string(&self.heap, text);
             if let Some(known) = all.iter().find(|known| known.0 == symbol) {
                 let place = self.place_text(known.1).unwrap_or_default();
-                let name = self.name(symbol);
+                let name = self.shown_name(symbol);
                 let message = format!("dynamic attribute '{name}' already defined at {place}");
                 return Err(self.fail(ErrorKind::Other, dynamic.position, message));
             }
-            let value = self.delay(&dynamic.value, frame, captures);
+            let value = match dynamic.value {
+                Expr::Lambda(lambda) => {
+                    let named = Lambda { name: Some(symbol), ..*lambda };
+                    self.closure(self.heap.keep_any(named), frame, captures).value()
+                }
+                ref value => self.delay(value, frame, captures),
+            };
             all.push((symbol, dynamic.position, value));
         }
         Ok(self.attrs(&mut all))
