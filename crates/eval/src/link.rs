@@ -2,6 +2,8 @@
 
 mod update;
 
+use std::borrow::Cow;
+
 use cim_nix_semantics::{
     AttrKind, BinaryOp, BindingId, Expr as Ir, ExprId, Ir as File, LambdaId, List, PathElement,
     PathId, ScopeId, SetId, SourceId, Symbol as Name, Target, WithId,
@@ -67,13 +69,23 @@ const NOWHERE: (u32, u32) = (u32::MAX, 0);
 
 /// Links a whole file.
 pub(crate) fn link(ev: &Evaluator, input: Input<'_>) -> &'static Code {
-    let symbol = |text: &str| match input.has_stand_ins {
-        true => ev.symbol(&encode(text)),
-        false => ev.symbol(text.as_bytes()),
+    let bytes = |name: Name| match input.has_stand_ins {
+        true => encode(input.ir.symbol(name)).into(),
+        false => Cow::Borrowed(input.ir.symbol(name).as_bytes()),
     };
-    let mut symbols = vec![known::TYPE; input.ir.symbol_count()];
-    for name in crate::naming::in_order(input.tree, input.ir) {
-        symbols[name.index()] = symbol(input.ir.symbol(name));
+    // What was met in another file has its number; the others get theirs in the order of Nix.
+    let mut symbols = Vec::with_capacity(input.ir.symbol_count());
+    let mut new = Vec::new();
+    for name in (0..input.ir.symbol_count() as u32).map(Name) {
+        let known = ev.symbols.find(&bytes(name));
+        new.extend(known.is_none().then_some(name));
+        symbols.push(known.unwrap_or(known::TYPE));
+    }
+    if new.len() > 1 {
+        new = crate::naming::in_order(input.tree, input.ir, &new);
+    }
+    for name in new {
+        symbols[name.index()] = ev.symbol(&bytes(name));
     }
     let root = input.ir.root();
     let n_keys = input.ir.bindings.len() + input.ir.withs.len() + input.ir.sources.len();

@@ -8,27 +8,39 @@ use cim_nix_semantics::{Ir, Symbol};
 use cim_nix_syntax::{Node, NodeKind, TokenKind, Tree, literal};
 use rustc_hash::FxHashMap;
 
-/// All names of a file, in that order.
-pub(crate) fn in_order(tree: &Tree, ir: &Ir) -> Vec<Symbol> {
-    let names = (0..ir.symbol_count() as u32).map(Symbol);
-    let mut left: FxHashMap<&str, Symbol> = names.map(|name| (ir.symbol(name), name)).collect();
+/// Some names of a file, in that order.
+pub(crate) fn in_order(tree: &Tree, ir: &Ir, names: &[Symbol]) -> Vec<Symbol> {
+    let mut left: FxHashMap<&str, Symbol> =
+        names.iter().map(|&name| (ir.symbol(name), name)).collect();
+    // Most names of a file are none of these, which their length and first byte tell already.
+    let mark = |text: &str| {
+        let first = text.as_bytes().first().copied().unwrap_or_default();
+        1u64 << ((usize::from(first) ^ text.len() << 3) & 63)
+    };
+    let marks = names.iter().fold(0, |marks, &name| marks | mark(ir.symbol(name)));
     let mut order = Vec::with_capacity(left.len());
-    let mut meet = |text: &str| order.extend(left.remove(text));
+    let mut meet = |text: &str| {
+        if marks & mark(text) != 0 {
+            order.extend(left.remove(text));
+        }
+        left.is_empty()
+    };
     // Names that are met at the end of a node, the innermost last.
     let mut waiting: Vec<(u32, &str)> = Vec::new();
+    let mut is_over = names.is_empty();
     for node in tree.nodes() {
         while let Some((_, text)) = waiting.pop_if(|(end, _)| *end <= node.id().0) {
-            meet(text);
+            is_over = meet(text);
         }
         match node.kind() {
-            NodeKind::Ident | NodeKind::Name => meet(node.text()),
+            NodeKind::Ident | NodeKind::Name => is_over = meet(node.text()),
             NodeKind::Param => wait(&mut waiting, node, node.parent()),
             NodeKind::PatBind => {
                 wait(&mut waiting, node, node.parent().and_then(Node::parent));
             }
             NodeKind::Formal if node.is_leaf() => {
                 if let Some(token) = node.first_token() {
-                    meet(token.text());
+                    is_over = meet(token.text());
                 }
             }
             NodeKind::Formal => wait(&mut waiting, node, Some(node)),
@@ -37,10 +49,13 @@ pub(crate) fn in_order(tree: &Tree, ir: &Ir) -> Vec<Symbol> {
                 if matches!(parent, Some(NodeKind::AttrPath | NodeKind::Inherit))
                     && let Some(text) = literal::attr_name(node)
                 {
-                    meet(&text);
+                    is_over = meet(&text);
                 }
             }
             _ => {}
+        }
+        if is_over {
+            break;
         }
     }
     while let Some((_, text)) = waiting.pop() {
@@ -69,7 +84,8 @@ mod tests {
     fn order(text: &str) -> String {
         let parse = Parser::default().parse(text);
         let ir = Lowerer::default().lower(&parse.tree);
-        let names = in_order(&parse.tree, &ir);
+        let all: Vec<Symbol> = (0..ir.symbol_count() as u32).map(Symbol).collect();
+        let names = in_order(&parse.tree, &ir, &all);
         names.into_iter().map(|name| ir.symbol(name)).collect::<Vec<_>>().join(" ")
     }
 
