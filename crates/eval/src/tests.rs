@@ -218,6 +218,7 @@ fn what_fuzzing_has_found() {
     check("(builtins.tryEval (builtins.partition (x: true) [ (throw \"\") ])).success", "false");
     check("builtins.mapAttrs (throw \"\") { }", "{ }");
     check("(builtins.tryEval (let k = { f = throw \"\"; }; in k == k)).success", "false");
+    check("(builtins.tryEval ({ a = throw \"\"; b = 1; } == { a = 1; c = 1; })).success", "false");
     // Which of two failures comes first.
     check("(builtins.tryEval ((1 + \"\") // (throw \"\"))).success", "false");
     check("(builtins.tryEval ((1 + \"\") > (throw \"\"))).success", "false");

@@ -284,6 +284,9 @@ fn each_attribute_on_its_own() {
                    … while evaluating list element at index 0
 
                    error: cannot convert a function to JSON
+                   at «string»:1:78:
+                        1| { b = { n = 2; }; a = { n = 1; }; "c d" = throw "out of order"; e = { n = [ (x: x) ]; }; }
+                         |                                                                              ^
             [exit 1]
         "#]],
     );
