@@ -175,7 +175,7 @@ impl<'e> Repl<'e> {
             "t" => self.report(
                 |repl, out| {
                     let value = repl.value(&rest)?;
-                    out.line(&repl.evaluation.type_phrase(value));
+                    out.line(repl.evaluation.type_phrase(value));
                     Ok(())
                 },
                 out,
