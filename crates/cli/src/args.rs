@@ -15,6 +15,7 @@ use crate::commands::files::FilesArgs;
 use crate::commands::flake::FlakeArgs;
 use crate::commands::graph::GraphArgs;
 use crate::commands::instantiate::InstantiateArgs;
+use crate::commands::options::OptionsArgs;
 use crate::commands::parse::ParseArgs;
 use crate::commands::repl::ReplArgs;
 use crate::commands::symbols::SymbolsArgs;
@@ -64,6 +65,8 @@ pub(crate) enum Command {
     Instantiate(InstantiateArgs),
     /// Show what a flake has and where it comes from
     Flake(FlakeArgs),
+    /// Show the options of NixOS, Home Manager or own modules
+    Options(OptionsArgs),
     /// Evaluate expressions as you type them
     Repl(ReplArgs),
     /// Print the syntax tree or the tokens of a file

@@ -9,6 +9,7 @@ pub(crate) mod files;
 pub(crate) mod flake;
 pub(crate) mod graph;
 pub(crate) mod instantiate;
+pub(crate) mod options;
 pub(crate) mod parse;
 pub(crate) mod repl;
 pub(crate) mod symbols;
@@ -27,6 +28,7 @@ pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
         Command::EvalCompat(args) => eval_compat::run(args),
         Command::Instantiate(args) => instantiate::run(args),
         Command::Flake(args) => flake::run(args),
+        Command::Options(args) => options::run(args, color),
         Command::Repl(args) => repl::run(args),
         Command::Parse(args) => parse::run(args),
         Command::Symbols(args) => symbols::run(args),

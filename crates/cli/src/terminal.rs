@@ -11,6 +11,8 @@ use std::io::{self, BufWriter, ErrorKind, IsTerminal, Stdout, Write};
 use cim_nix_base::Error;
 use clap::ValueEnum;
 
+use crate::escapes;
+
 /// When to colour.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub(crate) enum ColorWhen {
@@ -104,6 +106,21 @@ impl Out {
     }
 }
 
+/// How many columns standard output has, if it is a terminal. COLUMNS is the stronger.
+pub(crate) fn width() -> Option<usize> {
+    let stream = io::stdout();
+    if !stream.is_terminal() {
+        return None;
+    }
+    let said = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    #[cfg(unix)]
+    let said = said.or_else(|| {
+        let size = rustix::termios::tcgetwinsize(&stream).ok()?;
+        Some(usize::from(size.ws_col))
+    });
+    Some(said.filter(|&columns| columns > 0).unwrap_or(80))
+}
+
 /// Writes a line to standard error; nobody there is no failure.
 pub(crate) fn note(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
@@ -112,67 +129,7 @@ pub(crate) fn note(line: impl Display) {
 /// Writes what Nix code has to say to standard error: where Nix would, and as Nix would, so that no
 /// text can steer a terminal.
 pub(crate) fn say(text: &str) {
-    note(filtered(text, io::stderr().is_terminal()));
-}
-
-/// `text` with tabs as blanks, without carriage returns and bells, and without what steers a
-/// terminal; colours stay if `keeps_colour`.
-fn filtered(text: &str, keeps_colour: bool) -> Cow<'_, str> {
-    if !text.contains(['\x1b', '\t', '\r', '\x07']) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len());
-    // As Nix does, columns are counted through, not for each line.
-    let mut column = 0;
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let len = match c {
-            '\x1b' => {
-                let len = sequence(rest);
-                if keeps_colour && rest[..len].starts_with("\x1b[") && rest[..len].ends_with('m') {
-                    out.push_str(&rest[..len]);
-                }
-                len
-            }
-            '\t' => {
-                let blanks = 8 - column % 8;
-                out.extend(std::iter::repeat_n(' ', blanks));
-                column += blanks;
-                1
-            }
-            '\r' | '\x07' => 1,
-            c => {
-                out.push(c);
-                column += usize::from(!c.is_control());
-                c.len_utf8()
-            }
-        };
-        rest = &rest[len..];
-    }
-    Cow::Owned(out)
-}
-
-/// How many bytes at the start of a text, which is an escape, are one sequence.
-fn sequence(text: &str) -> usize {
-    let bytes = text.as_bytes();
-    let run = |from: usize, range: std::ops::RangeInclusive<u8>| {
-        from + bytes[from..].iter().take_while(|byte| range.contains(byte)).count()
-    };
-    let one = |from: usize, range: std::ops::RangeInclusive<u8>| {
-        from + usize::from(bytes.get(from).is_some_and(|byte| range.contains(byte)))
-    };
-    match bytes.get(1) {
-        Some(b'[') => one(run(run(2, 0x30..=0x3f), 0x20..=0x2f), 0x40..=0x7e),
-        Some(b']') => {
-            let end = text[2..].find(['\x1b', '\x07']).map(|at| at + 2);
-            match end.map(|end| (end, bytes[end])) {
-                None => text.len(),
-                Some((end, 0x1b)) => one(end + 1, b'\\'..=b'\\'),
-                Some((end, _)) => end + 1,
-            }
-        }
-        _ => one(1, 0x40..=0x5f),
-    }
+    note(escapes::filtered(text, io::stderr().is_terminal()));
 }
 
 /// Reports an error with its hints.
@@ -238,19 +195,6 @@ mod tests {
         check(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], true, false);
         check(&[("CLICOLOR", "0")], true, false);
         check(&[("TERM", "dumb")], true, false);
-    }
-
-    #[test]
-    fn what_nix_code_says_cannot_steer_a_terminal() {
-        let check = |text: &str, want: &str, want_coloured: &str| {
-            assert_eq!(filtered(text, false), want, "{text:?}");
-            assert_eq!(filtered(text, true), want_coloured, "{text:?}");
-        };
-        check("plain λ\nplain", "plain λ\nplain", "plain λ\nplain");
-        check("trace: a\tb\r\nüx\ty", "trace: a        b\nüx     y", "trace: a        b\nüx     y");
-        check("\x1b[31mred\x1b[0m", "red", "\x1b[31mred\x1b[0m");
-        check("\x1b]8;;http://x\x07l\x1b]8;;\x07 \x1bM \x07bell \x1b[1;2", "l  bell ", "l  bell ");
-        check("\x1b]0;t\x1b\\a\x1b[2Jb\x1bλ\x1b", "abλ", "abλ");
     }
 
     #[test]

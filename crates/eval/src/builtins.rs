@@ -21,6 +21,7 @@ use crate::symbols::Symbol;
 use crate::value::Value;
 
 pub(crate) use crate::ops::{Coercion, Text, add_numbers, arithmetic};
+pub(crate) use control::function_args;
 pub(crate) use json::{JsonStyle, parse as parse_json, push_json};
 pub(crate) use xml::to_xml;
 

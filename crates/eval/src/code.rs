@@ -164,6 +164,19 @@ pub(crate) struct BinaryCode {
     pub(crate) position: Pos,
 }
 
+/// `a // b // c`, with those in parentheses: the operands in the order of the text.
+pub(crate) struct UpdateCode {
+    pub(crate) operands: &'static [UpdateOperand],
+}
+
+/// An operand of `//`.
+#[derive(Clone, Copy)]
+pub(crate) struct UpdateOperand {
+    pub(crate) expr: Expr,
+    pub(crate) position: Pos,
+    pub(crate) is_right: bool,
+}
+
 /// Interpolation or `+`: parts that are joined, each with its position.
 pub(crate) struct JoinCode {
     pub(crate) parts: &'static [(Expr, Pos)],
@@ -177,7 +190,6 @@ pub(crate) enum Op {
     Mul,
     Div,
     Concat,
-    Update,
     Equal,
     NotEqual,
     Less,
@@ -216,6 +228,7 @@ pub(crate) enum Expr {
     Not(&'static (Self, Pos)),
     Negate(&'static (Self, Pos)),
     Binary(&'static BinaryCode),
+    Update(&'static UpdateCode),
     /// `a + b + c`.
     Add(&'static JoinCode),
     /// An interpolated string.

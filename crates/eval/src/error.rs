@@ -27,7 +27,9 @@ pub enum ErrorKind {
     MissingAttribute,
     /// A value that needs itself.
     InfiniteRecursion,
-    /// Memory, time or depth ran out, or the user has interrupted.
+    /// Calls or data are nested too deeply.
+    Depth,
+    /// Memory or time ran out, or the user has interrupted.
     Limit,
     /// A file is broken.
     Syntax,
@@ -129,6 +131,12 @@ impl EvalError {
     pub fn missing_attribute(message: String, suggestions: Vec<String>) -> Self {
         let (kind, place, trace) = (ErrorKind::MissingAttribute, None, Vec::new());
         Self { kind, message, place, trace, suggestions }
+    }
+
+    /// The same, which finds out itself which of the names that are there may have been meant.
+    #[must_use]
+    pub fn unknown_name(message: String, name: &str, known: Vec<String>) -> Self {
+        Self::missing_attribute(message, crate::builtins::suggestions(name, known))
     }
 
     /// The error as Nix prints it, with all of the trace or the more telling part of it.

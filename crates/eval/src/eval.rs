@@ -79,7 +79,7 @@ impl Evaluator {
 
     #[cold]
     pub(crate) fn too_deep(&self) -> Failed {
-        self.fail(ErrorKind::Limit, 0, "stack overflow; max-call-depth exceeded")
+        self.fail(ErrorKind::Depth, 0, "stack overflow; max-call-depth exceeded")
     }
 
     /// Looks, once every few thousand calls, whether evaluation may go on.
@@ -129,6 +129,7 @@ impl Evaluator {
             Expr::Call(call) => self.eval_call(call, frame, captures),
             Expr::Select1(select) => self.eval_select1(select, frame, captures),
             Expr::Binary(binary) => self.eval_binary(binary, frame, captures),
+            Expr::Update(code) => self.eval_update(code, frame, captures),
             Expr::If(_) | Expr::Let(_) | Expr::With(_) | Expr::Assert(_) => {
                 self.eval_block(expr, frame, captures)
             }
@@ -555,14 +556,14 @@ impl Evaluator {
                     let Some(functor) = attrs.find(known::FUNCTOR) else {
                         return Err(self.no_function(function, position));
                     };
-                    let (own, at) = (functor.value.get(), functor.position);
-                    let given = rest.first().map_or(&[][..], |_| &rest[..1]);
-                    let both = [&[function], given].concat();
-                    rest = &rest[given.len()..];
-                    function = self.apply(own, &both, at).map_err(|failed| {
+                    // With the argument: what fails behind it happens while the functor is called.
+                    let called =
+                        self.apply(functor.value.get(), &[function, rest[0]], functor.position);
+                    function = called.map_err(|failed| {
                         let text = "while calling a functor (an attribute set with a '__functor' attribute)";
                         self.trace(failed, position, text)
                     })?;
+                    rest = &rest[1..];
                 }
                 _ => return Err(self.no_function(function, position)),
             }
@@ -639,16 +640,6 @@ impl Evaluator {
     fn no_bool(&self, got: Res, position: Pos, text: impl Into<String>) -> Failed {
         let failed = match got {
             Ok(value) => self.expected("a Boolean", value, position),
-            Err(failed) => failed,
-        };
-        self.trace(failed, position, text)
-    }
-
-    /// The failure where a set was wanted.
-    #[cold]
-    fn no_set(&self, got: Res, position: Pos, text: impl Into<String>) -> Failed {
-        let failed = match got {
-            Ok(value) => self.expected("a set", value, 0),
             Err(failed) => failed,
         };
         self.trace(failed, position, text)

@@ -32,6 +32,9 @@ use crate::world::World;
 /// The one file that Nix itself provides.
 pub(crate) const INTERNAL_FETCHURL: &[u8] = b"<nix/fetchurl.nix>";
 
+/// The file behind `derivation`.
+const INTERNAL_DERIVATION: &str = "«nix-internal»/derivation-internal.nix";
+
 /// What an evaluation may do and how much it may take.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -529,6 +532,12 @@ impl Evaluator {
         let sources = self.sources.borrow();
         let at = sources.partition_point(|source| source.base <= position).checked_sub(1)?;
         Some(read(&sources[at]))
+    }
+
+    /// Whether a place is in the file behind `derivation`.
+    pub(crate) fn is_internal(&self, position: Pos) -> bool {
+        let is_file = |source: &SourceText| &*source.origin == INTERNAL_DERIVATION;
+        self.source_at(position, is_file).unwrap_or(false)
     }
 
     pub(crate) fn place(&self, position: Pos) -> Option<Place> {

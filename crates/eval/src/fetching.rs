@@ -277,7 +277,7 @@ impl Evaluator {
                 FlakeRef::from_attrs(attrs)
             }
             _ => {
-                let mut url = crate::builtins::Text::new();
+                let mut url = crate::builtins::Text::new(self);
                 let why = "while evaluating the first argument passed to 'fetchTree'";
                 let how = crate::builtins::Coercion::FIRST;
                 self.coerce(value, &mut url, how, position, why)?;
@@ -302,7 +302,7 @@ impl Evaluator {
                 [("url".to_owned(), text(String::from_utf8_lossy(path.bytes())))].into()
             }
             _ => {
-                let mut url = crate::builtins::Text::new();
+                let mut url = crate::builtins::Text::new(self);
                 let why = "while evaluating the first argument passed to 'fetchGit'";
                 let how = crate::builtins::Coercion::FIRST;
                 self.coerce(value, &mut url, how, position, why)?;
@@ -328,7 +328,7 @@ impl Evaluator {
         use crate::builtins::{Coercion, Text};
 
         let value = self.force(value)?;
-        let mut url = Text::new();
+        let mut url = Text::new(self);
         match value.as_attrs() {
             Some(set) => {
                 let flat = self.layouts.flat(&self.heap, set);

@@ -50,6 +50,11 @@ impl Heap {
         self.taken.get() > self.limit
     }
 
+    /// Bytes that may still be taken.
+    pub(crate) fn room(&self) -> usize {
+        self.limit.saturating_sub(self.taken.get())
+    }
+
     /// Whether an object of so many words would exceed the limit.
     pub(crate) fn lacks(&self, words: usize) -> bool {
         words.saturating_mul(8).saturating_add(self.taken.get()) > self.limit

@@ -1,5 +1,7 @@
 //! From the IR of a file to code with slots.
 
+mod update;
+
 use cim_nix_semantics::{
     AttrKind, BinaryOp, BindingId, Expr as Ir, ExprId, Ir as File, LambdaId, List, PathElement,
     PathId, ScopeId, SetId, SourceId, Symbol as Name, Target, WithId,
@@ -634,8 +636,19 @@ impl<'a> Linker<'a> {
     /// A function that a binding names.
     fn named(&self, lambda: &'static Lambda, name: NodeId) -> Expr {
         let text = literal::attr_name(self.input.tree.node(name));
-        let name = text.map(|text| self.ev.symbol(text.as_bytes()));
-        Expr::Lambda(self.keep(Lambda { name, ..*lambda }))
+        match text.map(|text| self.ev.symbol(text.as_bytes())) {
+            Some(name) => self.with_name(lambda, name),
+            None => Expr::Lambda(lambda),
+        }
+    }
+
+    /// A function with a name; a function that it gives at once has the name, too.
+    fn with_name(&self, lambda: &'static Lambda, name: Symbol) -> Expr {
+        let body = match lambda.body {
+            Expr::Lambda(inner) => self.with_name(inner, name),
+            body => body,
+        };
+        Expr::Lambda(self.keep(Lambda { name: Some(name), body, ..*lambda }))
     }
 
     fn let_in(&self, bindings: &'static [(u32, Expr)], body: Expr) -> Expr {
@@ -789,7 +802,7 @@ impl<'a> Linker<'a> {
             BinaryOp::Mul => Op::Mul,
             BinaryOp::Div => Op::Div,
             BinaryOp::Concat => Op::Concat,
-            BinaryOp::Update => Op::Update,
+            BinaryOp::Update => return self.update(ids),
             BinaryOp::Equal => Op::Equal,
             BinaryOp::NotEqual => Op::NotEqual,
             BinaryOp::Less => Op::Less,
@@ -804,7 +817,7 @@ impl<'a> Linker<'a> {
             return expr;
         }
         let exprs: Vec<Expr> = ids.iter().map(|&id| self.expr(id)).collect();
-        let is_right = matches!(linked, Op::Concat | Op::Update | Op::Implies);
+        let is_right = matches!(linked, Op::Concat | Op::Implies);
         let mut folded = exprs[if is_right { exprs.len() - 1 } else { 0 }];
         for at in 1..exprs.len() {
             let (left, right, position) = if is_right {

@@ -15,6 +15,8 @@ pub(crate) struct Text {
     n_short: usize,
     /// All bytes, once they do not.
     long: Vec<u8>,
+    /// How many there may be: what the evaluation's memory has room for.
+    limit: usize,
     context: u32,
     is_too_long: bool,
 }
@@ -25,22 +27,19 @@ const MAX_TEXT: usize = u32::MAX as usize;
 
 impl Text {
     #[inline]
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new(ev: &Evaluator) -> Self {
         Self {
             short: [0; SHORT_TEXT],
             n_short: 0,
             long: Vec::new(),
+            limit: ev.heap.room().min(MAX_TEXT),
             context: 0,
             is_too_long: false,
         }
     }
 
     pub(crate) fn push(&mut self, ev: &Evaluator, text: Str) {
-        let bytes = text.bytes();
-        if bytes.len() > SHORT_TEXT && ev.heap.lacks((self.bytes().len() + bytes.len()) / 8) {
-            self.is_too_long = true;
-        }
-        self.push_bytes(bytes);
+        self.push_bytes(text.bytes());
         self.context = ev.contexts.union(self.context, text.context());
     }
 
@@ -56,7 +55,7 @@ impl Text {
     }
 
     fn push_long(&mut self, bytes: &[u8]) {
-        if self.is_too_long || self.bytes().len() + bytes.len() > MAX_TEXT {
+        if self.is_too_long || self.bytes().len() + bytes.len() > self.limit {
             self.is_too_long = true;
             return;
         }
@@ -65,6 +64,15 @@ impl Text {
             self.long.extend_from_slice(&self.short[..self.n_short]);
         }
         self.long.extend_from_slice(bytes);
+    }
+
+    /// Errors: it is longer than a string or the memory may be. Whoever pushes in a loop asks now and
+    /// then.
+    pub(crate) fn check(&self, ev: &Evaluator) -> Res<()> {
+        match self.is_too_long {
+            true => Err(ev.fail(ErrorKind::Limit, 0, "out of memory: a string is too long")),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn add_context(&mut self, ev: &Evaluator, context: u32) {
@@ -82,9 +90,7 @@ impl Text {
 
     /// The string. Errors: it would be longer than a string or the memory may be.
     pub(crate) fn finish(self, ev: &Evaluator) -> Res {
-        if self.is_too_long {
-            return Err(ev.fail(ErrorKind::Limit, 0, "out of memory: a string is too long"));
-        }
+        self.check(ev)?;
         Ok(ev.heap.string_with(self.bytes(), self.context).value())
     }
 }
@@ -144,6 +150,7 @@ impl Evaluator {
             Kind::List(list) if how.more => {
                 let _level = self.level(position)?;
                 for (at, element) in list.iter().enumerate() {
+                    out.check(self)?;
                     let one = "while evaluating one element of the list";
                     self.coerce(element.get(), out, how, position, one).map_err(|failed| {
                         if why.is_empty() { failed } else { self.trace(failed, position, why) }
@@ -212,6 +219,22 @@ impl Evaluator {
         Err(self.fail(ErrorKind::Type, 0, message))
     }
 
+    /// A list that may be longer than the memory.
+    pub(crate) fn long_list(
+        &self,
+        n: usize,
+        values: impl Iterator<Item = Value>,
+        position: Pos,
+    ) -> Res {
+        if self.heap.lacks(n) {
+            let message = format!(
+                "out of memory: the limit of `--max-memory` is reached by a list of {n} elements"
+            );
+            return Err(self.fail(ErrorKind::Limit, position, message));
+        }
+        Ok(self.heap.list_from(n, values))
+    }
+
     pub(crate) fn int(&self, value: Value, position: Pos) -> Res<i64> {
         let value = self.force(value)?;
         match value.kind() {
@@ -266,10 +289,7 @@ impl Evaluator {
         if let (Some(a), Some(b)) = (left.as_string(), right.as_string()) {
             return Ok(a.bytes() == b.bytes());
         }
-        if left == right && matches!(left.kind(), Kind::Attrs(_) | Kind::List(_) | Kind::String(_))
-        {
-            return self.equal_itself(left);
-        }
+        // Members are compared even if both sides are one set or list: what fails there, fails here.
         match (left.kind(), right.kind()) {
             (Kind::Null, Kind::Null) => Ok(true),
             (Kind::Bool(a), Kind::Bool(b)) => Ok(a == b),
@@ -294,30 +314,6 @@ impl Evaluator {
             (Kind::Attrs(a), Kind::Attrs(b)) => self.equal_sets(a, b, position),
             _ => Ok(false),
         }
-    }
-
-    /// A set or list is equal to itself, but for members that fail.
-    fn equal_itself(&self, value: Value) -> Res<bool> {
-        match value.kind() {
-            Kind::List(list) => {
-                for element in list {
-                    self.force(element.get())?;
-                }
-            }
-            Kind::Attrs(attrs) => {
-                if self.is_derivation(attrs)?
-                    && let Some(path) = attrs.get(known::OUT_PATH)
-                {
-                    self.force(path)?;
-                    return Ok(true);
-                }
-                for member in self.layouts.flat(&self.heap, attrs).values {
-                    self.force(member.get())?;
-                }
-            }
-            _ => {}
-        }
-        Ok(true)
     }
 
     fn equal_sets(&self, a: Attrs, b: Attrs, position: Pos) -> Res<bool> {

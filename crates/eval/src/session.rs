@@ -30,13 +30,13 @@ pub fn with_stack<T: Send>(work: impl FnOnce() -> T + Send) -> std::io::Result<T
 
 /// One evaluation. It must run inside of [`with_stack`].
 pub struct Evaluation {
-    ev: Evaluator,
+    pub(crate) ev: Evaluator,
 }
 
 /// A value of an evaluation, maybe one that is still to be computed.
 #[derive(Clone, Copy)]
 pub struct Handle<'e> {
-    value: Value,
+    pub(crate) value: Value,
     evaluation: PhantomData<&'e Evaluation>,
 }
 
@@ -70,11 +70,11 @@ impl Evaluation {
         Self { ev }
     }
 
-    fn handle(&self, value: Value) -> Handle<'_> {
+    pub(crate) fn handle(&self, value: Value) -> Handle<'_> {
         Handle { value, evaluation: PhantomData }
     }
 
-    fn owned<T>(&self, result: Result<T, Failed>) -> Result<T, Box<EvalError>> {
+    pub(crate) fn owned<T>(&self, result: Result<T, Failed>) -> Result<T, Box<EvalError>> {
         result.map_err(|Failed| Box::new(self.ev.take_error()))
     }
 
@@ -392,7 +392,7 @@ impl Evaluation {
         is_strict: bool,
     ) -> Result<Vec<u8>, Box<EvalError>> {
         let ev = &self.ev;
-        let mut text = Text::new();
+        let mut text = Text::new(ev);
         let written = match format {
             Format::Nix => return self.owned(ev.printed(handle.value)),
             Format::Surface => return self.owned(ev.surface(handle.value)),

@@ -30,6 +30,16 @@ fn check(text: &str, want: &str) {
     assert_eq!(eval(text, Format::Nix), want, "{text}");
 }
 
+/// The same with all of the trace.
+fn check_trace(text: &str, want: &Expect) {
+    let run = || {
+        let evaluation = Evaluation::new(Settings::default(), Box::new(files()), Box::new(|_| {}));
+        let value = evaluation.text(text, Path::new("/p"))?;
+        evaluation.force(value, true).map(|_| ())
+    };
+    want.assert_eq(&with_stack(run).unwrap().unwrap_err().render(true));
+}
+
 fn check_error(text: &str, want: &Expect) {
     want.assert_eq(&eval(text, Format::Nix));
 }
@@ -50,6 +60,8 @@ fn language() {
     check("{ __functor = self: x: x + self.n; n = 1; } 2", "3");
     check("assert true; { inherit ({ a = 1; }) a; }", "{ a = 1; }");
     check("1.5 + 1", "2.5");
+    check("{ outPath = \"/x\"; } + ./b.txt", "\"/x/p/b.txt\"");
+    check("({ __toString = _: \"y\"; } + /nowhere) + \"z\"", "\"y/nowherez\"");
     check("(a: b: c: [ c b a ]) 1 2 3", "[ 3 2 1 ]");
 }
 
@@ -58,6 +70,17 @@ fn members_that_are_one_value_are_equal() {
     check("let f = x: x; in f == f", "false");
     check("let f = x: x; in [ f ] == [ f ]", "true");
     check("let f = x: x; a = { b = [ { inherit f; } ]; }; in builtins.elem a [ a ]", "true");
+}
+
+#[test]
+fn members_of_what_is_compared_with_itself_are_evaluated() {
+    let caught = |text: &str| format!("(builtins.tryEval ({text})).success");
+    check(&caught("let s = { a = throw \"x\"; }; in s == s"), "false");
+    check(&caught("let s = [ (throw \"x\") ]; in s == s"), "false");
+    check(&caught("let s = { a = { b = throw \"x\"; }; }; in s == s"), "true");
+    check(&caught("let s = { a = throw \"x\"; }; in [ s ] == [ s ]"), "true");
+    check(&caught("let s = { type = \"derivation\"; outPath = throw \"x\"; }; in s == s"), "false");
+    check("let f = x: x; s = { inherit f; }; in s == s", "true");
 }
 
 #[test]
@@ -292,4 +315,175 @@ fn nothing_overflows_the_stack() {
             "{function}: {text}"
         );
     }
+}
+
+#[test]
+fn derivations_that_fail_name_the_places_that_nix_names() {
+    let check = |text: &str, want: &Expect| {
+        let error = eval(text, Format::Nix);
+        let places = error.lines().filter(|line| line.contains('…') || line.contains(" at «"));
+        want.assert_eq(&places.map(|line| format!("{}\n", line.trim())).collect::<String>());
+    };
+    check(
+        "(derivation { name = \"x\"; builder = \"b\"; system = throw \"y\"; }).drvPath",
+        &expect![[r#"
+            … while calling the 'derivationStrict' builtin
+            at «nix-internal»/derivation-internal.nix:37:12:
+            … while evaluating derivation 'x'
+            whose name attribute is located at «string»:1:15
+            … while evaluating attribute 'system' of derivation 'x'
+            at «string»:1:42:
+        "#]],
+    );
+    check(
+        "\"${derivation { name = \"x\"; builder = \"b\"; system = throw \"y\"; }}\"",
+        &expect![[r#"
+            … while calling the 'getAttr' builtin
+            at «nix-internal»/derivation-internal.nix:50:17:
+            … while calling the 'derivationStrict' builtin
+            at «nix-internal»/derivation-internal.nix:37:12:
+        "#]],
+    );
+    check(
+        "(derivation { name = \"x\"; builder = \"b\"; system = \"s\"; outputs = 1; }).out",
+        &expect![[r#"
+            … while calling the 'head' builtin
+            at «nix-internal»/derivation-internal.nix:60:2:
+            … while calling the 'map' builtin
+            at «nix-internal»/derivation-internal.nix:57:17:
+        "#]],
+    );
+}
+
+#[test]
+fn functors_and_conditions_are_steps_of_the_way() {
+    check_error(
+        "let f = { __functor = self: x: x.y; }; in f { }",
+        &expect![[r#"
+        error:
+               … while calling a functor (an attribute set with a '__functor' attribute)
+                 at «string»:1:43:
+                    1| let f = { __functor = self: x: x.y; }; in f { }
+                     |                                           ^
+
+               error: attribute 'y' missing
+               at «string»:1:32:
+                    1| let f = { __functor = self: x: x.y; }; in f { }
+                     |                                ^"#]],
+    );
+    check_error(
+        "assert throw \"x\"; 1",
+        &expect![[r#"
+        error:
+               … in the condition of the assert statement
+                 at «string»:1:1:
+                    1| assert throw "x"; 1
+                     | ^
+
+               … while calling the 'throw' builtin
+                 at «string»:1:8:
+                    1| assert throw "x"; 1
+                     |        ^
+
+               error: x"#]],
+    );
+    check_error(
+        "assert 1; 1",
+        &expect![[r#"
+        error:
+               … in the condition of the assert statement
+                 at «string»:1:1:
+                    1| assert 1; 1
+                     | ^
+
+               error: expected a Boolean but found an integer: 1
+               at «string»:1:1:
+                    1| assert 1; 1
+                     | ^"#]],
+    );
+}
+
+#[test]
+fn pure_evaluation_has_the_file_that_nix_provides() {
+    let check = |text: &str, want: &str| {
+        let run = || {
+            let settings = Settings { is_pure: true, ..Settings::default() };
+            let evaluation = Evaluation::new(settings, Box::new(files()), Box::new(|_| {}));
+            let value = evaluation.text(text, Path::new("/p"))?;
+            evaluation.write(value, Format::Raw, true)
+        };
+        match with_stack(run).unwrap() {
+            Ok(bytes) => assert_eq!(String::from_utf8(bytes).unwrap(), want, "{text}"),
+            Err(error) => assert_eq!(error.message, want, "{text}"),
+        }
+    };
+    let hash = "0000000000000000000000000000000000000000000000000000";
+    check(
+        &format!(
+            "(import <nix/fetchurl.nix> {{ url = \"http://x.org/a\"; sha256 = \"{hash}\"; }}).name"
+        ),
+        "a",
+    );
+    let refused = "cannot look up '<nixpkgs>' in pure evaluation mode (use '--impure' to override)";
+    check("<nixpkgs>", refused);
+    check(
+        "builtins.findFile [ { prefix = \"nixpkgs\"; path = \"/p\"; } ] \"nixpkgs\"",
+        "access to absolute path '/p' is forbidden in pure evaluation mode (use '--impure' to override)",
+    );
+}
+
+#[test]
+fn updates_begin_on_the_right() {
+    check("{ a = 1; b = 1; } // { b = 2; c = 2; } // { c = 3; }", "{ a = 1; b = 2; c = 3; }");
+    check("({ a = 1; } // { a = 2; }) // { }", "{ a = 2; }");
+    let check = |text: &str, place: &str, message: &str| {
+        let error = eval(text, Format::Nix);
+        assert!(error.ends_with(&format!("error: {message}")), "{error}");
+        let lines: Vec<&str> = error.lines().map(str::trim).collect();
+        let at = lines.iter().rposition(|line| line.starts_with("… in the")).unwrap();
+        let found = lines[at + 1].strip_prefix("at «string»:1:").unwrap_or("");
+        let found = format!("{} {found}", lines[at].split(' ').nth(3).unwrap());
+        assert_eq!(found.trim_end_matches([':', ' ']), place, "{error}");
+    };
+    let wrong = "expected a set but found an integer: 1";
+    check("{ } // 1", "right", wrong);
+    check("1 // 2", "right", "expected a set but found an integer: 2");
+    check("({ } // 1) // { }", "right", wrong);
+    check("{ } // (1 // { })", "left", wrong);
+    check("let a.b = 1; in { } // a.b // { }", "left 24", wrong);
+    check("let f = x: x; in (f 1) // { }", "left 19", wrong);
+    check("(0 + 1) // { }", "left 4", wrong);
+    check("(0 + 0 + 1) // { }", "left 8", wrong);
+    check("(if true then 1 else 2) // { }", "left 2", wrong);
+    check("(let a = 1; in a) // { }", "left", wrong);
+    check("[ (0 + 1) ] // { }", "left 6", "expected a set but found a list: [ «thunk» ]");
+    check("(! false) // { }", "left 4", "expected a set but found a Boolean: true");
+    check("(0 == 1) // { }", "left", "expected a set but found a Boolean: false");
+    check("\"a${\"b\"}\" // { }", "left 2", "expected a set but found a string: \"ab\"");
+}
+
+#[test]
+fn functions_of_functions_have_one_name() {
+    check_trace(
+        "let f = { a }: { b }: a.c; g = f { a = { }; }; in [ (g { b = 2; }) ]",
+        &expect![[r#"
+            error:
+                   … while evaluating list element at index 0
+
+                   … from call site
+                     at «string»:1:54:
+                        1| let f = { a }: { b }: a.c; g = f { a = { }; }; in [ (g { b = 2; }) ]
+                         |                                                      ^
+
+                   … while calling 'f'
+                     at «string»:1:16:
+                        1| let f = { a }: { b }: a.c; g = f { a = { }; }; in [ (g { b = 2; }) ]
+                         |                ^
+
+                   error: attribute 'c' missing
+                   at «string»:1:23:
+                        1| let f = { a }: { b }: a.c; g = f { a = { }; }; in [ (g { b = 2; }) ]
+                         |                       ^"#]],
+    );
+    check("let f = { a }: { b }: a + b; in f { a = 1; } { b = 2; }", "3");
 }

@@ -122,6 +122,10 @@ pub enum HashError {
         text: String,
         /// The format that its length says.
         format: &'static str,
+        /// How many bytes it has; 0 if not all characters are of that format.
+        length: usize,
+        /// How many bytes it should have.
+        wanted: usize,
     },
     /// An algorithm with `-` but no valid base 64.
     InvalidSri(String),
@@ -146,7 +150,10 @@ impl fmt::Display for HashError {
             Self::WrongLength { text, kind } => {
                 write!(f, "hash '{text}' has wrong length for hash algorithm '{kind}'")
             }
-            Self::Invalid { text, format } => write!(f, "invalid {format} hash '{text}'"),
+            Self::Invalid { text, format, length, wanted } => write!(
+                f,
+                "invalid {format} hash '{text}', length {length} != expected length {wanted}"
+            ),
             Self::InvalidSri(text) => write!(f, "hash '{text}' is not SRI"),
         }
     }
@@ -231,18 +238,20 @@ impl Hash {
     fn parse_digits(digits: &str, kind: HashKind, is_sri: bool) -> Result<Self, HashError> {
         let size = kind.size();
         let (format, bytes) = if !is_sri && digits.len() == size * 2 {
-            ("base-16", decode_hex(digits))
+            ("base16", decode_hex(digits))
         } else if !is_sri && digits.len() == nix32::encoded_len(size) {
-            ("base-32", nix32::decode(digits.as_bytes()))
+            ("nix32", nix32::decode(digits.as_bytes()))
         } else if is_sri || digits.len() == size.div_ceil(3) * 4 {
-            (if is_sri { "SRI" } else { "base-64" }, decode_base64(digits))
+            (if is_sri { "SRI" } else { "Base64" }, decode_base64(digits))
         } else {
             return Err(HashError::WrongLength { text: digits.to_owned(), kind });
         };
-        match bytes {
-            Some(bytes) if bytes.len() == size => Ok(Self::from_bytes(kind, &bytes)),
-            _ => Err(HashError::Invalid { text: digits.to_owned(), format }),
+        let bytes = bytes.unwrap_or_default();
+        if bytes.len() == size {
+            return Ok(Self::from_bytes(kind, &bytes));
         }
+        let text = digits.to_owned();
+        Err(HashError::Invalid { text, format, length: bytes.len(), wanted: size })
     }
 }
 
@@ -276,14 +285,13 @@ fn base64(bytes: &[u8]) -> String {
     out
 }
 
+/// The bytes of base 64. As in Nix, the first `=` ends it, whatever follows, and there need not be
+/// one: some hashes in nixpkgs have a tail that nobody noticed.
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    let digits = text.trim_end_matches('=');
-    if text.len() - digits.len() > 2 || digits.len() % 4 == 1 {
-        return None;
-    }
+    let digits = text.split('=').next().unwrap_or_default();
     let mut out = Vec::with_capacity(digits.len() * 3 / 4);
     let (mut group, mut bits) = (0_u32, 0);
-    for digit in digits.bytes() {
+    for digit in digits.bytes().filter(|&digit| digit != b'\n') {
         let value = BASE64.iter().position(|&known| known == digit)?;
         group = group << 6 | value as u32;
         bits += 6;
@@ -407,5 +415,25 @@ mod tests {
             None,
             "unknown hash algorithm 'md6', expect 'blake3', 'md5', 'sha1', 'sha256', or 'sha512'",
         );
+        check("md5-ab=c", None, "invalid SRI hash 'ab=c', length 1 != expected length 16");
+        check("md5-!", None, "invalid SRI hash '!', length 0 != expected length 16");
+        let base16 = "g".repeat(32);
+        let want = format!("invalid base16 hash '{base16}', length 0 != expected length 16");
+        check(&base16, Some(HashKind::Md5), &want);
+        let base32 = "e".repeat(26);
+        let want = format!("invalid nix32 hash '{base32}', length 0 != expected length 16");
+        check(&base32, Some(HashKind::Md5), &want);
+    }
+
+    #[test]
+    fn a_tail_of_base_64_counts_for_nothing() {
+        let hash = Hash::of(HashKind::Md5, b"abc");
+        let sri = hash.format(HashFormat::Sri);
+        let bare = sri.trim_end_matches('=');
+        for text in
+            [&format!("{bare}=/x"), &format!("{sri} "), bare, &sri.replace("md5-", "md5-\n")]
+        {
+            assert_eq!(Hash::parse(text, None), Ok(hash), "{text:?}");
+        }
     }
 }

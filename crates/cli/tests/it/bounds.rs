@@ -88,6 +88,31 @@ fn recursion_in_data_is_an_error() {
 }
 
 #[test]
+fn one_value_may_not_take_all_memory() {
+    let many = "(builtins.genList (i: i) 60)";
+    for expr in [
+        format!("builtins.length (builtins.foldl' (a: b: a ++ a) [ 1 ] {many})"),
+        format!(
+            "builtins.length (builtins.foldl' (a: b: builtins.concatLists [ a a ]) [ 1 ] {many})"
+        ),
+        format!("builtins.stringLength (builtins.foldl' (a: b: a + a) \"xy\" {many})"),
+        format!("builtins.stringLength (builtins.foldl' (a: b: \"${{a}}${{a}}\") \"xy\" {many})"),
+        "builtins.toXML builtins".to_owned(),
+        "builtins.toXML (let x = { a = x; b = [ x x ]; }; in x)".to_owned(),
+        "builtins.concatStringsSep \"0123456789\" (builtins.genList (i: \"\") 400000000)"
+            .to_owned(),
+    ] {
+        let said = fault(&["--max-memory", "300M"], &expr);
+        assert!(
+            ["out of memory", "stack overflow", "cannot create list"]
+                .iter()
+                .any(|w| said.contains(w)),
+            "{expr}: {said}"
+        );
+    }
+}
+
+#[test]
 fn an_interrupt_ends_it() {
     let sandbox = Sandbox::new("");
     let calls = "let f = n: if n < 0 then 0 else g (n + 1) (f 0); g = n: x: n; in builtins.foldl' (a: b: f 1) 0 (builtins.genList (i: i) 900000000)";

@@ -18,6 +18,7 @@ fn help_of_the_program() {
           eval-compat  Evaluate with the arguments of nix-instantiate
           instantiate  Print the store paths of derivations, and write them on request
           flake        Show what a flake has and where it comes from
+          options      Show the options of NixOS, Home Manager or own modules
           repl         Evaluate expressions as you type them
           parse        Print the syntax tree or the tokens of a file
           symbols      List what files define: bindings, attributes, parameters
@@ -98,6 +99,7 @@ fn wrong_arguments_are_refused() {
           eval-compat  Evaluate with the arguments of nix-instantiate
           instantiate  Print the store paths of derivations, and write them on request
           flake        Show what a flake has and where it comes from
+          options      Show the options of NixOS, Home Manager or own modules
           repl         Evaluate expressions as you type them
           parse        Print the syntax tree or the tokens of a file
           symbols      List what files define: bindings, attributes, parameters

@@ -47,7 +47,7 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 fn message(ev: &Evaluator, value: Value, how: Coercion, position: Pos, why: &str) -> Res<String> {
-    let mut text = Text::new();
+    let mut text = Text::new(ev);
     ev.coerce(value, &mut text, how, position, why)?;
     Ok(String::from_utf8_lossy(text.bytes()).into_owned())
 }
@@ -130,7 +130,7 @@ fn add_error_context(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     })
 }
 
-fn function_args(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
+pub(crate) fn function_args(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     let function = ev.force(a[0])?;
     let pattern = match function.kind() {
         Kind::Closure(closure) if closure.lambda().arity == 1 => closure.lambda().pattern,

@@ -42,13 +42,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         if let Some(number) = value.as_small_int() {
             return Ok(ev.heap.string(itoa::Buffer::new().format(number).as_bytes()));
         }
-        let mut text = Text::new();
+        let mut text = Text::new(ev);
         let why = "while evaluating the first argument passed to builtins.toString";
         ev.coerce(value, &mut text, Coercion::TO_STRING, position, why)?;
         text.finish(ev)
     }),
     Entry::new("toJSON", 1, 0, |ev, a, position| {
-        let mut text = Text::new();
+        let mut text = Text::new(ev);
         json::push_json(ev, a[0], &mut text, json::JsonStyle::DATA, position)?;
         text.finish(ev)
     }),
@@ -63,7 +63,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         json::parse(ev, text.bytes(), position)
     }),
     Entry::new("toXML", 1, 0, |ev, a, position| {
-        let mut text = Text::new();
+        let mut text = Text::new(ev);
         xml::to_xml(ev, a[0], &mut text, true, false, position)?;
         text.finish(ev)
     }),

@@ -57,7 +57,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("getContext", 1, 1, get_context),
     Entry::new("appendContext", 2, 2, append_context),
     Entry::new("unsafeDiscardOutputDependency", 1, 1, |ev, a, position| {
-        let mut text = Text::new();
+        let mut text = Text::new(ev);
         let why = "while evaluating the argument passed to builtins.unsafeDiscardOutputDependency";
         ev.coerce(a[0], &mut text, Coercion::INTERPOLATION, position, why)?;
         let shallow = |element: &Element| match element {
@@ -76,7 +76,7 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 fn add_output_dependencies(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
-    let mut text = Text::new();
+    let mut text = Text::new(ev);
     let why = "while evaluating the argument passed to builtins.addDrvOutputDependencies";
     ev.coerce(a[0], &mut text, Coercion::INTERPOLATION, position, why)?;
     let context = ev.contexts.get(text.context());
@@ -466,7 +466,7 @@ fn derivation_strict(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         let text = format!(
             "while evaluating derivation '{text}'\n  whose name attribute is located at {place}"
         );
-        ev.main_step(failed, text)
+        ev.trace(failed, 0, text)
     })
 }
 
@@ -515,7 +515,7 @@ impl Maker<'_> {
             }),
         };
         if flag(known::STRUCTURED_ATTRS, "__structuredAttrs")? {
-            self.json = Some(Text::new());
+            self.json = Some(Text::new(ev));
         }
         let ignores_nulls = flag(known::IGNORE_NULLS, "__ignoreNulls")?;
         let flat = ev.layouts.flat(&ev.heap, attrs);
@@ -573,7 +573,7 @@ impl Maker<'_> {
             }
             known::ARGS => {
                 for argument in ev.list(value, position)? {
-                    let mut text = Text::new();
+                    let mut text = Text::new(ev);
                     let why = "while evaluating an element of the argument list";
                     ev.coerce(argument.get(), &mut text, Coercion::DERIVATION, position, why)?;
                     self.context = ev.contexts.union(self.context, text.context());
@@ -589,7 +589,7 @@ impl Maker<'_> {
 
     fn plain_attribute(&mut self, key: Symbol, value: Value) -> Res<()> {
         let ev = self.ev;
-        let mut text = Text::new();
+        let mut text = Text::new(ev);
         ev.coerce(value, &mut text, Coercion::DERIVATION, self.position, "")?;
         self.context = ev.contexts.union(self.context, text.context());
         if key == known::JSON {

@@ -13,7 +13,7 @@ use crate::value::{Kind, Str, Value};
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("baseNameOf", 1, 1, |ev, a, position| {
-        let mut text = Text::new();
+        let mut text = Text::new(ev);
         let why = "while evaluating the first argument passed to builtins.baseNameOf";
         ev.coerce(a[0], &mut text, Coercion::FIRST, position, why)?;
         let name = paths::base_name(text.bytes()).to_vec();
@@ -24,7 +24,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         if let Kind::Path(path) = value.kind() {
             return Ok(ev.path(paths::parent(path.bytes())));
         }
-        let mut text = Text::new();
+        let mut text = Text::new(ev);
         let why = "while evaluating the first argument passed to 'builtins.dirOf'";
         ev.coerce(value, &mut text, Coercion::FIRST, position, why)?;
         let bytes = text.bytes();
@@ -102,7 +102,7 @@ impl Evaluator {
         if let Kind::Path(path) = value.kind() {
             return Ok(path.bytes().to_vec());
         }
-        let mut text = Text::new();
+        let mut text = Text::new(self);
         self.coerce(value, &mut text, Coercion::FIRST, position, why)?;
         if text.bytes().first() != Some(&b'/') {
             let shown = String::from_utf8_lossy(text.bytes()).into_owned();
@@ -126,7 +126,7 @@ impl Evaluator {
         // A set stands for its output.
         let context = match self.force(value)?.as_attrs() {
             Some(_) => {
-                let mut text = Text::new();
+                let mut text = Text::new(self);
                 self.coerce(value, &mut text, Coercion::FIRST, position, why)?;
                 text.context()
             }
@@ -189,7 +189,7 @@ fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         let Some(path) = entry.get(known::PATH) else {
             return Err(ev.fail(ErrorKind::MissingAttribute, position, "attribute 'path' missing"));
         };
-        let mut folder = Text::new();
+        let mut folder = Text::new(ev);
         ev.coerce(path, &mut folder, Coercion::FIRST, position, "while evaluating the `path` attribute of an element of the list passed to builtins.findFile")?;
         candidates.push((prefix, folder));
     }
@@ -203,7 +203,11 @@ fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         };
         let written = String::from_utf8_lossy(folder.bytes()).into_owned();
         let folder = paths::join(ev.settings.folder.as_bytes(), folder.bytes());
-        if ev.world.link_kind(&folder).is_err() {
+        if let Err(error) = ev.world.link_kind(&folder) {
+            // Refused by the evaluation itself, not missing.
+            if error.get_ref().is_some() {
+                return Err(ev.io_error(&folder, &error, position));
+            }
             if ev.missing_entries.borrow_mut().insert(written.clone()) {
                 (ev.warnings)(&format!(
                     "warning: Nix search path entry '{written}' does not exist, ignoring"
@@ -212,8 +216,12 @@ fn find_file(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
             continue;
         }
         let path = paths::canonical(&[&folder[..], b"/", rest].concat());
-        if ev.world.link_kind(&path).is_ok() {
-            return Ok(ev.path(&path));
+        match ev.world.link_kind(&path) {
+            Ok(_) => return Ok(ev.path(&path)),
+            Err(error) if error.get_ref().is_some() => {
+                return Err(ev.io_error(&path, &error, position));
+            }
+            Err(_) => {}
         }
     }
     if let Some(rest) = wanted.bytes().strip_prefix(b"nix/") {

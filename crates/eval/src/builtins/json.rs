@@ -41,13 +41,14 @@ pub(crate) fn push_json(
         }
         Kind::Path(path) if style.keeps_paths => push_string(ev, path.bytes(), out, position)?,
         Kind::Path(_) => {
-            let mut copied = Text::new();
+            let mut copied = Text::new(ev);
             ev.coerce(value, &mut copied, Coercion::INTERPOLATION, position, "")?;
             push_string(ev, copied.bytes(), out, position)?;
             out.add_context(ev, copied.context());
         }
         Kind::List(list) => {
             let _level = ev.level(position)?;
+            out.check(ev)?;
             out.push_bytes(b"[");
             for (at, element) in list.iter().enumerate() {
                 if at > 0 {
@@ -62,8 +63,9 @@ pub(crate) fn push_json(
         }
         Kind::Attrs(attrs) => {
             let _level = ev.level(position)?;
+            out.check(ev)?;
             if attrs.find(known::TO_STRING).is_some() {
-                let mut text = Text::new();
+                let mut text = Text::new(ev);
                 ev.coerce(value, &mut text, Coercion::INTERPOLATION, position, "")?;
                 push_string(ev, text.bytes(), out, position)?;
                 out.add_context(ev, text.context());

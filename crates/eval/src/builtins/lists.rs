@@ -75,7 +75,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 )
             })?);
         }
-        Ok(concat(ev, &parts))
+        concat(ev, &parts, position)
     }),
     Entry::new("concatMap", 2, 0, |ev, a, position| {
         let function = arg_function(ev, a[0], position, "concatMap")?;
@@ -87,7 +87,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 ev.trace(failed, position, "while evaluating the return value of the function passed to builtins.concatMap")
             })?);
         }
-        Ok(concat(ev, &parts))
+        concat(ev, &parts, position)
     }),
     Entry::new("foldl'", 3, 0, |ev, a, position| {
         let function = arg_function(ev, a[0], position, "foldlStrict")?;
@@ -270,9 +270,9 @@ fn filter(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
     Ok(ev.heap.list(&kept))
 }
 
-fn concat(ev: &Evaluator, parts: &[List]) -> Value {
+fn concat(ev: &Evaluator, parts: &[List], position: Pos) -> Res {
     let n = parts.iter().map(|part| part.len()).sum();
-    ev.heap.list_from(n, parts.iter().flat_map(|part| part.iter().map(Cell::get)))
+    ev.long_list(n, parts.iter().flat_map(|part| part.iter().map(Cell::get)), position)
 }
 
 fn any_all(ev: &Evaluator, a: &[Value], position: Pos, wanted: bool, name: &str) -> Res {

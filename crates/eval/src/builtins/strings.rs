@@ -15,7 +15,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         if let Some(text) = ev.force(a[0])?.as_string() {
             return Ok(ev.heap.int(text.bytes().len() as i64));
         }
-        let mut text = Text::new();
+        let mut text = Text::new(ev);
         let why = "while evaluating the argument passed to builtins.stringLength";
         ev.coerce(a[0], &mut text, Coercion::INTERPOLATION, position, why)?;
         Ok(ev.heap.int(text.bytes().len() as i64))
@@ -28,7 +28,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         let list = ev.list(a[1], position).map_err(|failed| {
             ev.trace(failed, position, "while evaluating the second argument (the list of strings to concat) passed to builtins.concatStringsSep")
         })?;
-        let mut text = Text::new();
+        let mut text = Text::new(ev);
         text.add_context(ev, separator.context());
         for (at, element) in list.iter().enumerate() {
             if at > 0 {
@@ -70,7 +70,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         Ok(ev.heap.list(&parts))
     }),
     Entry::new("unsafeDiscardStringContext", 1, 1, |ev, a, position| {
-        let mut text = Text::new();
+        let mut text = Text::new(ev);
         let why = "while evaluating the argument passed to builtins.unsafeDiscardStringContext";
         ev.coerce(a[0], &mut text, Coercion::INTERPOLATION, position, why)?;
         Ok(ev.heap.string(text.bytes()))
@@ -98,7 +98,7 @@ fn substring(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         .int(a[1], position)
         .map_err(|f| ev.trace(f, position, at("second", "the substring length")))?;
     let value = ev.force(a[2])?;
-    let mut coerced = Text::new();
+    let mut coerced = Text::new(ev);
     let (bytes, context) = match value.as_string() {
         Some(text) => (text.bytes(), text.context()),
         None => {
@@ -147,7 +147,7 @@ fn replace_strings(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         .filter_map(|pattern| pattern.first())
         .for_each(|&byte| begins[byte as usize] = true);
     let mut replacements: Vec<Option<Str>> = vec![None; to.len()];
-    let mut out = Text::new();
+    let mut out = Text::new(ev);
     out.add_context(ev, text.context());
     let bytes = text.bytes();
     let mut at = 0;

@@ -80,6 +80,7 @@ impl Writer<'_, '_> {
     fn value(&mut self, value: Value, depth: usize) -> Res<()> {
         let ev = self.ev;
         let _level = ev.level(0)?;
+        self.out.check(ev)?;
         let value = match self.forces {
             true => ev.force(value)?,
             false => value.as_thunk().and_then(crate::value::Thunk::done).unwrap_or(value),

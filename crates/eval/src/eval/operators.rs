@@ -1,8 +1,9 @@
 //! Operators, assertions and strings with interpolations.
 
+use crate::attrs::Attrs;
 use crate::builtins;
-use crate::code::{AssertCode, BinaryCode, Expr, JoinCode, Op, Pos};
-use crate::error::{ErrorKind, Res};
+use crate::code::{AssertCode, BinaryCode, Expr, JoinCode, Op, Pos, UpdateCode, UpdateOperand};
+use crate::error::{ErrorKind, Failed, Res};
 use crate::evaluator::Evaluator;
 use crate::value::{Kind, Slots, Value};
 
@@ -122,7 +123,6 @@ impl Evaluator {
                         || self.eval_bool(&code.right, frame, captures, code)?,
                 ));
             }
-            Op::Update => return self.eval_update(code, frame, captures),
             Op::Less
             | Op::LessEqual
             | Op::Greater
@@ -152,25 +152,44 @@ impl Evaluator {
                     return Ok(left);
                 }
                 let values = a.iter().chain(b).map(std::cell::Cell::get);
-                Ok(self.heap.list_from(a.len() + b.len(), values))
+                self.long_list(a.len() + b.len(), values, code.position)
             }
             _ => unreachable!("all other operators were met above"),
         }
     }
 
+    /// As in Nix, the last operand is evaluated first.
     #[inline(never)]
-    fn eval_update(&self, code: &'static BinaryCode, frame: Slots, captures: Slots) -> Res {
-        let side = |expr: &Expr, side: &str| {
-            let value = self.eval(expr, frame, captures);
-            value.ok().and_then(Value::as_attrs).ok_or_else(|| {
-                let text = format!("in the {side} operand of the update (//) operator");
-                self.no_set(value, code.position, text)
-            })
+    pub(super) fn eval_update(
+        &self,
+        code: &'static UpdateCode,
+        frame: Slots,
+        captures: Slots,
+    ) -> Res {
+        let mut result: Option<Attrs> = None;
+        for operand in code.operands.iter().rev() {
+            let value = self.eval(&operand.expr, frame, captures);
+            let Some(set) = value.ok().and_then(Value::as_attrs) else {
+                return Err(self.no_operand(value, operand));
+            };
+            result = Some(match result {
+                None => set,
+                Some(right) => self.layouts.update(&self.heap, set, right),
+            });
+        }
+        Ok(result.map_or_else(|| self.empty_attrs(), Attrs::value))
+    }
+
+    /// The failure where a set was wanted on a side of `//`.
+    #[cold]
+    fn no_operand(&self, got: Res, operand: &UpdateOperand) -> Failed {
+        let failed = match got {
+            Ok(value) => self.expected("a set", value, 0),
+            Err(failed) => failed,
         };
-        // As in Nix, the right side comes first.
-        let right = side(&code.right, "right")?;
-        let left = side(&code.left, "left")?;
-        Ok(self.layouts.update(&self.heap, left, right).value())
+        let side = if operand.is_right { "right" } else { "left" };
+        let text = format!("in the {side} operand of the update (//) operator");
+        self.trace(failed, operand.position, text)
     }
 
     fn eval_comparison(&self, code: &'static BinaryCode, left: Value, right: Value) -> Res {
@@ -190,9 +209,7 @@ impl Evaluator {
         captures: Slots,
     ) -> Res<()> {
         let condition = self.eval(&code.condition, frame, captures).map_err(|failed| {
-            let text = self.condition_text(code.position).unwrap_or_default();
-            let text = format!("while evaluating the condition of the assertion '{text}'");
-            self.trace(failed, code.position, text)
+            self.trace(failed, code.position, "in the condition of the assert statement")
         })?;
         match condition.as_bool() {
             Some(true) => Ok(()),
@@ -209,9 +226,8 @@ impl Evaluator {
                 Err(self.fail(ErrorKind::Assertion, code.position, message))
             }
             None => {
-                let text = self.condition_text(code.position).unwrap_or_default();
                 let failed = self.expected("a Boolean", condition, code.position);
-                let text = format!("in the condition of the assert statement '{text}'");
+                let text = "in the condition of the assert statement";
                 Err(self.trace(failed, code.position, text))
             }
         }
@@ -221,7 +237,7 @@ impl Evaluator {
 
     #[inline(never)]
     pub(super) fn eval_join(&self, code: &'static JoinCode, frame: Slots, captures: Slots) -> Res {
-        let mut out = builtins::Text::new();
+        let mut out = builtins::Text::new(self);
         for (part, position) in code.parts {
             let value = match part {
                 Expr::Const(value) => *value,
@@ -264,22 +280,27 @@ impl Evaluator {
                     sum = builtins::add_numbers(self, sum, value, *position)?;
                 }
                 Kind::Path(start) => {
-                    let mut out = builtins::Text::new();
+                    let mut out = builtins::Text::new(self);
                     out.push_bytes(start.bytes());
                     let value = self.eval(part, frame, captures)?;
                     self.coerce(value, &mut out, builtins::Coercion::PATH, *position, SEGMENT)?;
                     sum = self.path_from(out, code.position)?;
                 }
                 _ => {
-                    // From a string on, everything is part of the string.
-                    let mut out = builtins::Text::new();
+                    // From a string on, everything is part of the string. What follows a string is
+                    // copied to the store; what follows a set that stands for a string is not.
+                    let mut out = builtins::Text::new(self);
+                    let mut how = match sum.as_string() {
+                        Some(_) => builtins::Coercion::INTERPOLATION,
+                        None => builtins::Coercion::FIRST,
+                    };
                     let first = builtins::Coercion::FIRST;
                     self.coerce(sum, &mut out, first, *first_position, SEGMENT)?;
                     let mut next = Some((part, position));
                     while let Some((part, position)) = next {
                         let value = self.eval(part, frame, captures)?;
-                        let how = builtins::Coercion::INTERPOLATION;
                         self.coerce(value, &mut out, how, *position, SEGMENT)?;
+                        how = builtins::Coercion::INTERPOLATION;
                         next = parts.next().map(|(part, position)| (part, position));
                     }
                     sum = out.finish(self)?;
@@ -291,7 +312,7 @@ impl Evaluator {
 
     #[inline(never)]
     pub(super) fn eval_path(&self, code: &'static JoinCode, frame: Slots, captures: Slots) -> Res {
-        let mut out = builtins::Text::new();
+        let mut out = builtins::Text::new(self);
         for (part, position) in code.parts {
             let value = self.eval(part, frame, captures)?;
             self.coerce(value, &mut out, builtins::Coercion::PATH, *position, SEGMENT)?;

@@ -86,7 +86,8 @@ impl Evaluator {
             }
             _ => failed,
         };
-        if defined == 0 {
+        // As in Nix, attributes of what `derivation` gives are no steps of their own.
+        if defined == 0 || self.is_internal(defined) {
             return failed;
         }
         let text = format!("while evaluating the attribute '{}'", self.shown_name(symbol));
@@ -159,7 +160,7 @@ impl Evaluator {
         frame: Slots,
         captures: Slots,
     ) -> Failed {
-        if defined == 0 {
+        if defined == 0 || self.is_internal(defined) {
             return failed;
         }
         let names = code.path.iter().map(|(step, _)| match *step {
