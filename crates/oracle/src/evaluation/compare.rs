@@ -117,7 +117,9 @@ fn reason(text: &str, nix: &Answer, ours: &Answer) -> Option<Known> {
             failures(text, theirs, own)
         }
         (Outcome::Failure(theirs), Outcome::Failure(own))
-            if theirs == own && traces_more(&nix.notes, &ours.notes) =>
+            if theirs == own
+                && (traces_more(&nix.notes, &ours.notes)
+                    || is_said_again(&nix.notes, &ours.notes)) =>
         {
             Some(Known::EagerTrace)
         }
@@ -181,6 +183,12 @@ fn is_refusal(failure: &Failure) -> bool {
     let message = &failure.message;
     REFUSALS.iter().any(|start| message.starts_with(start))
         || (message.starts_with("attribute '") && message.contains("already defined"))
+}
+
+/// Whether Nix has said again what we said: it evaluates a computed name once more for the message
+/// that there is no such attribute.
+fn is_said_again(nix: &str, ours: &str) -> bool {
+    traces_more(ours, nix) && nix.lines().all(|line| ours.lines().any(|own| own == line))
 }
 
 /// Whether we wanted something that only the outside has.
