@@ -328,12 +328,11 @@ impl Evaluator {
         }
         let _level = self.level(position)?;
         let (a, b) = (self.layouts.flat(&self.heap, a), self.layouts.flat(&self.heap, b));
-        if a.layout.keys != b.layout.keys {
-            return Ok(false);
-        }
-        // Nix compares in the order in which it met the names, which is the order of symbols.
-        for (a, b) in a.values.iter().zip(b.values) {
-            if !self.equal_members(a.get(), b.get(), position)? {
+        // Nix compares in the order in which it met the names, which is the order of symbols; that
+        // names differ is found when it is their turn.
+        let names = a.layout.keys.iter().zip(b.layout.keys);
+        for ((a, b), (name, other)) in a.values.iter().zip(b.values).zip(names) {
+            if name != other || !self.equal_members(a.get(), b.get(), position)? {
                 return Ok(false);
             }
         }

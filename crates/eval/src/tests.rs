@@ -232,6 +232,7 @@ fn what_fuzzing_has_found() {
     check("toString ((1.0e300 * 1.0e300) - (1.0e300 * 1.0e300))", "\"-nan\"");
     check("builtins.fromJSON \"[-0, -0.0, 0]\"", "[ 0 -0 0 ]");
     check("builtins.stringLength ./b.txt", "49");
+    check("let z = builtins.fromJSON \"-0.0\"; in [ (z + z) (builtins.add z z) ]", "[ 0 -0 ]");
     check("builtins.substring 0 5 ./b.txt", "\"/nix/\"");
     check("builtins.unsafeDiscardStringContext ./b.txt == \"${./b.txt}\"", "true");
     check("builtins.toXML (x: y: x) == builtins.toXML ((z: x: y: x) 1)", "true");
@@ -241,6 +242,7 @@ fn what_fuzzing_has_found() {
     check("(builtins.tryEval (builtins.partition (x: true) [ (throw \"\") ])).success", "false");
     check("builtins.mapAttrs (throw \"\") { }", "{ }");
     check("(builtins.tryEval (let k = { f = throw \"\"; }; in k == k)).success", "false");
+    check("(builtins.tryEval ({ a = throw \"\"; b = 1; } == { a = 1; c = 1; })).success", "false");
     // Which of two failures comes first.
     check("(builtins.tryEval ((1 + \"\") // (throw \"\"))).success", "false");
     check("(builtins.tryEval ((1 + \"\") > (throw \"\"))).success", "false");

@@ -275,7 +275,11 @@ impl Evaluator {
                         None => builtins::add_numbers(self, sum, value, *position)?,
                     };
                 }
-                Kind::Float(_) => {
+                Kind::Float(number) => {
+                    // As in Nix, a sum of floats starts from 0, which swallows a negative zero.
+                    if number == 0.0 {
+                        sum = self.heap.float(0.0);
+                    }
                     let value = self.eval(part, frame, captures)?;
                     sum = builtins::add_numbers(self, sum, value, *position)?;
                 }

@@ -31,7 +31,7 @@ pub enum Known {
     CallPlace,
     /// Which call of a recursion is the one too many.
     DepthPlace,
-    /// Import from derivation.
+    /// Import from derivation, or from the network: what is fetched is no matter of evaluation.
     Build,
     /// Nix has crashed or given up.
     NixLost,
@@ -72,7 +72,7 @@ impl Known {
             Self::CirclePlace => "place of an infinite recursion",
             Self::CallPlace => "place of a call that a builtin makes",
             Self::DepthPlace => "place of a stack overflow",
-            Self::Build => "needs something built",
+            Self::Build => "needs something built or fetched",
             Self::NixLost => "Nix has crashed",
         }
     }
@@ -117,14 +117,14 @@ fn reason(text: &str, nix: &Answer, ours: &Answer) -> Option<Known> {
             failures(text, theirs, own)
         }
         (Outcome::Failure(theirs), Outcome::Failure(own))
-            if theirs == own && traces_more(&nix.notes, &ours.notes) =>
+            if theirs == own
+                && (traces_more(&nix.notes, &ours.notes)
+                    || is_said_again(&nix.notes, &ours.notes)) =>
         {
             Some(Known::EagerTrace)
         }
+        (_, Outcome::Failure(own)) if is_from_outside(&own.message) => Some(Known::Build),
         (Outcome::Failure(theirs), _) if is_read_only(&theirs.message) => Some(Known::ReadOnly),
-        (_, Outcome::Failure(own)) if own.message.contains("import from derivation") => {
-            Some(Known::Build)
-        }
         (Outcome::Value(theirs), Outcome::Value(own)) if theirs == own && notes_agree => {
             Some(logged(&nix.notes, &ours.notes))
         }
@@ -170,7 +170,7 @@ fn failures(text: &str, theirs: &Failure, own: &Failure) -> Option<Known> {
     if is_read_only(&theirs.message) {
         return Some(Known::ReadOnly);
     }
-    if own.message.contains("import from derivation") {
+    if is_from_outside(&own.message) {
         return Some(Known::Build);
     }
     if own.place == theirs.place && say_the_same(&theirs.message, &own.message) {
@@ -183,6 +183,22 @@ fn is_refusal(failure: &Failure) -> bool {
     let message = &failure.message;
     REFUSALS.iter().any(|start| message.starts_with(start))
         || (message.starts_with("attribute '") && message.contains("already defined"))
+}
+
+/// Whether Nix has said again what we said: it evaluates a computed name once more for the message
+/// that there is no such attribute.
+fn is_said_again(nix: &str, ours: &str) -> bool {
+    traces_more(ours, nix) && nix.lines().all(|line| ours.lines().any(|own| own == line))
+}
+
+/// Whether we wanted something that only the outside has.
+fn is_from_outside(message: &str) -> bool {
+    let words = [
+        "import from derivation",
+        "fetching is not possible here",
+        "this program knows no Mercurial",
+    ];
+    words.iter().any(|words| message.contains(words))
 }
 
 /// Whether our traces are Nix's and more.

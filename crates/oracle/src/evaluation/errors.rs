@@ -73,7 +73,6 @@ const KINDS: &[Kind] = &[
     ),
     ("experimental feature off", &["experimental Nix feature"], ""),
     ("argument not supported", &["unsupported argument", "argument 'nope'"], ""),
-    ("store path not there", &["path '"], "is required"),
     ("argument needed", &["'url' argument", "missing required", "argument 'type' is missing"], ""),
     (
         "flake reference",
