@@ -4,74 +4,86 @@
 //! which one fails first. Nix meets a name when it has read what the name belongs to: the parameter
 //! of a function behind its body.
 
-use cim_nix_semantics::{Ir, Symbol};
-use cim_nix_syntax::{Node, NodeKind, TokenKind, Tree, literal};
-use rustc_hash::FxHashMap;
+use cim_nix_semantics::{Expr, Ir, PathElement, Symbol};
+use cim_nix_syntax::{Node, NodeId, NodeKind, Tree};
 
 /// Some names of a file, in that order.
 pub(crate) fn in_order(tree: &Tree, ir: &Ir, names: &[Symbol]) -> Vec<Symbol> {
-    let mut left: FxHashMap<&str, Symbol> =
-        names.iter().map(|&name| (ir.symbol(name), name)).collect();
-    // Most names of a file are none of these, which their length and first byte tell already.
-    let mark = |text: &str| {
-        let first = text.as_bytes().first().copied().unwrap_or_default();
-        1u64 << ((usize::from(first) ^ text.len() << 3) & 63)
-    };
-    let marks = names.iter().fold(0, |marks, &name| marks | mark(ir.symbol(name)));
-    let mut order = Vec::with_capacity(left.len());
-    let mut meet = |text: &str| {
-        if marks & mark(text) != 0 {
-            order.extend(left.remove(text));
-        }
-        left.is_empty()
-    };
-    // Names that are met at the end of a node, the innermost last.
-    let mut waiting: Vec<(u32, &str)> = Vec::new();
-    let mut is_over = names.is_empty();
-    for node in tree.nodes() {
-        while let Some((_, text)) = waiting.pop_if(|(end, _)| *end <= node.id().0) {
-            is_over = meet(text);
-        }
-        match node.kind() {
-            NodeKind::Ident | NodeKind::Name => is_over = meet(node.text()),
-            NodeKind::Param => wait(&mut waiting, node, node.parent()),
-            NodeKind::PatBind => {
-                wait(&mut waiting, node, node.parent().and_then(Node::parent));
+    let mut first = First { times: vec![0; ir.symbol_count()] };
+    for &name in names {
+        first.times[name.index()] = NEVER;
+    }
+    for (expr, &node) in ir.exprs.iter().zip(&ir.nodes) {
+        match *expr {
+            Expr::Var { symbol, .. } | Expr::InheritFrom { symbol, .. } => {
+                first.see(symbol, || at_node(node));
             }
-            NodeKind::Formal if node.is_leaf() => {
-                if let Some(token) = node.first_token() {
-                    is_over = meet(token.text());
-                }
-            }
-            NodeKind::Formal => wait(&mut waiting, node, Some(node)),
-            NodeKind::Str | NodeKind::Dynamic => {
-                let parent = node.parent().map(Node::kind);
-                if matches!(parent, Some(NodeKind::AttrPath | NodeKind::Inherit))
-                    && let Some(text) = literal::attr_name(node)
-                {
-                    is_over = meet(&text);
+            Expr::Select { path, .. } | Expr::HasAttr { path, .. } => {
+                for (at, element) in ir.path(path).iter().enumerate() {
+                    if let PathElement::Name(symbol) = *element {
+                        first.see(symbol, || at_node(step(tree.node(node), at)));
+                    }
                 }
             }
             _ => {}
         }
-        if is_over {
-            break;
-        }
     }
-    while let Some((_, text)) = waiting.pop() {
-        meet(text);
+    for attr in &ir.attrs {
+        first.see(attr.symbol, || at_node(attr.name));
     }
-    let mut rest: Vec<Symbol> = left.into_values().collect();
-    rest.sort_unstable();
-    order.extend(rest);
+    for binding in &ir.bindings {
+        first.see(binding.symbol, || named_at(tree.node(binding.name)));
+    }
+    let mut order = names.to_vec();
+    order.sort_unstable_by_key(|name| (first.times[name.index()], *name));
     order
 }
 
-fn wait<'t>(waiting: &mut Vec<(u32, &'t str)>, named: Node<'t>, whole: Option<Node<'t>>) {
-    let token = named.own_token(TokenKind::Ident);
-    if let (Some(token), Some(whole)) = (token, whole) {
-        waiting.push((whole.subtree_end(), token.text()));
+/// When Nix meets something: the larger, the later. 0 is for names that nobody asks for.
+type Time = u64;
+
+const NEVER: Time = Time::MAX;
+
+/// When each name is met first.
+struct First {
+    times: Vec<Time>,
+}
+
+impl First {
+    #[inline]
+    fn see(&mut self, name: Symbol, time: impl FnOnce() -> Time) {
+        let known = self.times[name.index()];
+        if known > 0 {
+            self.times[name.index()] = known.min(time());
+        }
     }
+}
+
+/// Nodes are numbered in the order of the text.
+fn at_node(node: NodeId) -> Time {
+    (Time::from(node.0) * 2 + 1) << 32
+}
+
+/// Behind a node: before what follows it, and of several that end here, the innermost first.
+fn behind(node: Node<'_>) -> Time {
+    (Time::from(node.subtree_end()) * 2) << 32 | Time::from(u32::MAX - node.id().0)
+}
+
+/// When the name of a parameter or an attribute is met.
+fn named_at(name: Node<'_>) -> Time {
+    let whole = match name.kind() {
+        NodeKind::Param => name.parent(),
+        NodeKind::PatBind => name.parent().and_then(Node::parent),
+        NodeKind::Formal if !name.is_leaf() => Some(name),
+        _ => None,
+    };
+    whole.map_or_else(|| at_node(name.id()), behind)
+}
+
+/// The node of a step of the path of a selection.
+fn step(selection: Node<'_>, at: usize) -> NodeId {
+    let path = selection.child_of_kind(NodeKind::AttrPath);
+    path.and_then(|path| path.children().nth(at)).unwrap_or(selection).id()
 }
 
 #[cfg(test)]
