@@ -62,7 +62,7 @@ pub(crate) struct OptionsArgs {
         help_heading = "Sources"
     )]
     modules: Vec<PathBuf>,
-    /// The nixpkgs, or its `lib`, that evaluates them [default: <nixpkgs>]
+    /// The nixpkgs, or its `lib`, that evaluates them; `<nixpkgs>` unless one is named
     #[arg(long, value_name = "PATH", help_heading = "Sources")]
     nixpkgs: Option<String>,
     /// The options of what this file evaluates to
