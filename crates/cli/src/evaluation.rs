@@ -1,8 +1,10 @@
 //! What the commands that evaluate have in common: settings from options, environment and machine,
 //! and how failures are told.
 
+use std::cell::Cell;
 use std::env;
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cim_nix_base::Error;
@@ -103,6 +105,7 @@ impl From<LintLevel> for Lint {
 }
 
 /// An evaluation's surroundings, before it starts.
+#[derive(Clone)]
 pub(crate) struct Surroundings {
     pub(crate) settings: Settings,
     fetch: cim_nix_fetch::Settings,
@@ -273,13 +276,28 @@ impl Surroundings {
 
     /// A new evaluation, for a thread that was made by [`with_stack`].
     pub(crate) fn start(&self) -> (Evaluation, Around) {
-        let say = |text: &str| terminal::say(text);
+        let (evaluation, around, is_quiet) = self.start_quietly();
+        is_quiet.set(false);
+        (evaluation, around)
+    }
+
+    /// The same, which says nothing before it is told that it may.
+    pub(crate) fn start_quietly(&self) -> (Evaluation, Around, Rc<Cell<bool>>) {
+        let is_quiet = Rc::new(Cell::new(true));
+        let say = {
+            let is_quiet = is_quiet.clone();
+            move |text: &str| {
+                if !is_quiet.get() {
+                    terminal::say(text);
+                }
+            }
+        };
         let disk = self.store_root.clone().map_or_else(DiskIo::default, DiskIo::writing_to);
-        let building = Building::new(disk, self.build_with.clone(), Box::new(say));
-        let io = Fetching::new(building, self.fetch.clone(), Box::new(say));
+        let building = Building::new(disk, self.build_with.clone(), Box::new(say.clone()));
+        let io = Fetching::new(building, self.fetch.clone(), Box::new(say.clone()));
         let evaluation = Evaluation::new(self.settings.clone(), Box::new(io), Box::new(say));
         let around = Around { folder: self.folder.clone(), arguments: self.arguments.clone() };
-        (evaluation, around)
+        (evaluation, around, is_quiet)
     }
 
     /// Runs `work` with a new evaluation, and reports what went wrong.

@@ -5,11 +5,11 @@
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use cim_nix_base::Error;
-use cim_nix_eval::{EvalError, Evaluation, Handle, SharedParses, with_stack};
+use cim_nix_eval::{ErrorKind, EvalError, Evaluation, Handle, SharedParses, with_stack};
 
 use crate::evaluation::{Around, Surroundings};
 use crate::exit::Exit;
@@ -47,7 +47,6 @@ pub(crate) fn each(
     let jobs = jobs.unwrap_or(NonZeroUsize::MIN).get();
     if jobs > 1 {
         surroundings.settings.parses = Some(SharedParses::default());
-        surroundings.settings.max_memory /= jobs;
     }
     let show_trace = surroundings.show_trace;
     let answers = with_stack(|| answers(roots, &surroundings, jobs)).map_err(no_thread)?;
@@ -73,53 +72,143 @@ pub(crate) fn each(
     Ok(exit)
 }
 
+/// The roots, which are still to be taken, and what became of the others.
+struct Queue {
+    names: Vec<String>,
+    next: AtomicUsize,
+    done: Mutex<Vec<(usize, Res<Vec<u8>>)>>,
+    progress: Progress,
+}
+
+impl Queue {
+    fn new(names: Vec<String>) -> Self {
+        let progress = Progress::of("attributes", true);
+        progress.start(names.len());
+        Self { names, next: AtomicUsize::new(0), done: Mutex::default(), progress }
+    }
+
+    fn answer(&self, at: usize, answer: Res<Vec<u8>>) {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).push((at, answer));
+        self.progress.step();
+    }
+}
+
+/// How a thread's evaluation ended.
+enum Served {
+    /// There is nothing more to do.
+    All,
+    /// Its memory is used up; this root was begun after others and gets an evaluation of its own.
+    Full(usize),
+}
+
 /// Finds the roots and works on them; this thread is the first worker.
 fn answers(roots: &impl Roots, surroundings: &Surroundings, jobs: usize) -> Res<Answers> {
-    let (evaluation, around) = surroundings.start();
-    let set = evaluation.force(roots.find(&evaluation, &around)?, false)?;
-    if evaluation.type_word(set) != "set" {
-        let found = evaluation.type_phrase(set);
-        let message =
-            format!("`--each` wants a set whose attributes it evaluates, but this is {found}");
-        return Err(Box::new(EvalError::other(message)));
-    }
-    let names = evaluation.attr_names(set)?;
-    let others = jobs.min(names.len().div_ceil(ROOTS_A_THREAD)).saturating_sub(1);
-    let progress = Progress::of("attributes", true);
-    progress.start(names.len());
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::with_capacity(names.len()));
-    let claim = |evaluation: &Evaluation, around: &Around, set: Handle<'_>| {
-        // Told that it ends, a thread finishes the root that it is at.
-        while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let answer = evaluation.attr(set, name).and_then(|root| match root {
-                Some(root) => roots.work(evaluation, around, root),
-                None => Err(Box::new(EvalError::other(format!("attribute '{name}' is gone")))),
-            });
-            let at = names.partition_point(|other| other < name);
-            done.lock().unwrap_or_else(PoisonError::into_inner).push((at, answer));
-            progress.step();
+    let queue = OnceLock::new();
+    let shared = OnceLock::new();
+    thread::scope(|scope| -> Res<()> {
+        let served = {
+            let (evaluation, around) = surroundings.start();
+            let set = evaluation.force(roots.find(&evaluation, &around)?, false)?;
+            let names = names(&evaluation, set)?;
+            let n = names.len();
+            let others = jobs.min(n.div_ceil(ROOTS_A_THREAD)).saturating_sub(1);
+            let mut share = surroundings.clone();
+            share.settings.max_memory /= others + 1;
+            evaluation.limit_memory(share.settings.max_memory);
+            let (share, queue) =
+                (shared.get_or_init(|| share), queue.get_or_init(|| Queue::new(names)));
+            for _ in 0..others {
+                // One thread less is slower, and nothing worse.
+                scope
+                    .spawn(move || with_stack(|| serve_anew(roots, share, queue, Served::Full(n))));
+            }
+            serve(roots, (&evaluation, &around), set, queue, n)
+        };
+        // The first evaluation is gone with all that it took.
+        if let (Some(share), Some(queue)) = (shared.get(), queue.get()) {
+            serve_anew(roots, share, queue, served);
         }
-    };
-    let other = || {
-        let (evaluation, around) = surroundings.start();
-        // What fails here failed on the first thread, too, or is told with the roots there.
-        if let Ok(set) =
-            roots.find(&evaluation, &around).and_then(|set| evaluation.force(set, false))
-        {
-            claim(&evaluation, &around, set);
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..others {
-            // One thread less is slower, and nothing worse.
-            scope.spawn(|| with_stack(other));
-        }
-        claim(&evaluation, &around, set);
-    });
+        Ok(())
+    })?;
+    let Some(queue) = queue.into_inner() else { return Ok(Vec::new()) };
+    let Queue { names, done, .. } = queue;
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(at, _)| *at);
-    Ok(done.into_iter().map(|(at, answer)| (names[at].clone(), answer)).collect())
+    let mut done = done.into_iter().peekable();
+    let answers = names.into_iter().enumerate().map(|(at, name)| {
+        let answer = done.next_if(|(other, _)| *other == at).map(|(_, answer)| answer);
+        let stopped =
+            || Err(Box::new(EvalError::other("evaluation was stopped before".to_owned())));
+        (name, answer.unwrap_or_else(stopped))
+    });
+    Ok(answers.collect())
+}
+
+/// The names of the attributes of what has to be a set.
+fn names(evaluation: &Evaluation, set: Handle<'_>) -> Res<Vec<String>> {
+    if evaluation.type_word(set) == "set" {
+        return evaluation.attr_names(set);
+    }
+    let found = evaluation.type_phrase(set);
+    let message =
+        format!("`--each` wants a set whose attributes it evaluates, but this is {found}");
+    Err(Box::new(EvalError::other(message)))
+}
+
+/// Works on roots with new evaluations until all are taken. What was said while the roots were
+/// looked for has been said before.
+fn serve_anew(roots: &impl Roots, surroundings: &Surroundings, queue: &Queue, mut served: Served) {
+    while let Served::Full(retried) = served {
+        let (evaluation, around, is_quiet) = surroundings.start_quietly();
+        let found = roots.find(&evaluation, &around);
+        let set = found.and_then(|set| evaluation.force(set, false));
+        is_quiet.set(false);
+        served = match set {
+            Ok(set) => serve(roots, (&evaluation, &around), set, queue, retried),
+            Err(error) => {
+                if retried < queue.names.len() {
+                    queue.answer(retried, Err(error));
+                }
+                Served::All
+            }
+        };
+    }
+}
+
+/// Works on roots, `retried` first if there is such a root, until all are taken or memory is full.
+fn serve(
+    roots: &impl Roots,
+    (evaluation, around): (&Evaluation, &Around),
+    set: Handle<'_>,
+    queue: &Queue,
+    retried: usize,
+) -> Served {
+    let mut is_first = true;
+    let mut at = retried;
+    loop {
+        if at >= queue.names.len() {
+            at = queue.next.fetch_add(1, Ordering::Relaxed);
+        }
+        let Some(name) = queue.names.get(at) else { return Served::All };
+        let answer = evaluation.attr(set, name).and_then(|root| match root {
+            Some(root) => roots.work(evaluation, around, root),
+            None => Err(Box::new(EvalError::other(format!("attribute '{name}' is gone")))),
+        });
+        let is_stopped = evaluation.is_interrupted();
+        if answer.as_ref().is_err_and(|error| error.kind == ErrorKind::Limit) && !is_stopped {
+            if !is_first {
+                return Served::Full(at);
+            }
+            queue.answer(at, answer);
+            return Served::Full(usize::MAX);
+        }
+        queue.answer(at, answer);
+        if is_stopped {
+            return Served::All;
+        }
+        is_first = false;
+        at = usize::MAX;
+    }
 }
 
 fn no_thread(error: std::io::Error) -> Error {

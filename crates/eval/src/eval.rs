@@ -85,7 +85,7 @@ impl Evaluator {
     /// Looks, once every few thousand calls, whether evaluation may go on.
     #[cold]
     #[inline(never)]
-    fn checkpoint(&self, position: Pos) -> Res<()> {
+    pub(crate) fn checkpoint(&self, position: Pos) -> Res<()> {
         let message = if self.heap.is_full() {
             "out of memory: the limit of `--max-memory` is reached"
         } else if let Some(why) = self.settings.interrupt.get() {
@@ -102,6 +102,8 @@ impl Evaluator {
             }
             "evaluation needs more calls than it may have"
         };
+        // Whoever goes on with another value is stopped again at its first call.
+        self.steps.set(0);
         Err(self.fail(ErrorKind::Limit, position, message))
     }
 

@@ -92,7 +92,9 @@ impl Interrupt {
         self.0.store(0, Ordering::Relaxed);
     }
 
-    pub(crate) fn get(&self) -> Option<Stop> {
+    /// Why evaluations are to stop, if they are.
+    #[must_use]
+    pub fn get(&self) -> Option<Stop> {
         match self.0.load(Ordering::Relaxed) {
             0 => None,
             1 => Some(Stop::Timeout),
@@ -315,6 +317,7 @@ impl Evaluator {
         self.imports.borrow_mut().clear();
         self.copied.borrow_mut().clear();
         self.fetched.borrow_mut().clear();
+        self.world.forget();
     }
 
     /// Evaluates a file with names in scope.

@@ -28,7 +28,7 @@ pub(crate) struct Heap {
     /// For each number of words, a list of free blocks, linked through their first word.
     free: [Cell<*mut u64>; MAX_RECYCLED + 1],
     taken: Cell<usize>,
-    limit: usize,
+    limit: Cell<usize>,
 }
 
 impl Heap {
@@ -40,24 +40,29 @@ impl Heap {
             chunks: RefCell::default(),
             free: [const { Cell::new(std::ptr::null_mut()) }; MAX_RECYCLED + 1],
             taken: Cell::new(0),
-            limit,
+            limit: Cell::new(limit),
         }
     }
 
     /// Whether more bytes were taken than the limit allows. Objects are handed out all the same, so
     /// whoever allocates in a loop asks now and then.
     pub(crate) fn is_full(&self) -> bool {
-        self.taken.get() > self.limit
+        self.taken.get() > self.limit.get()
+    }
+
+    /// Counts as full after so many bytes from now on.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.limit.set(limit);
     }
 
     /// Bytes that may still be taken.
     pub(crate) fn room(&self) -> usize {
-        self.limit.saturating_sub(self.taken.get())
+        self.limit.get().saturating_sub(self.taken.get())
     }
 
     /// Whether an object of so many words would exceed the limit.
     pub(crate) fn lacks(&self, words: usize) -> bool {
-        words.saturating_mul(8).saturating_add(self.taken.get()) > self.limit
+        words.saturating_mul(8).saturating_add(self.taken.get()) > self.limit.get()
     }
 
     /// `words` words without a value yet, 8-byte aligned.

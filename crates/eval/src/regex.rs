@@ -18,6 +18,7 @@ mod tests;
 pub(crate) use parse::RegexError;
 use program::Program;
 use run::Run;
+pub(crate) use run::{Halt, Limits};
 
 /// A compiled regular expression.
 pub(crate) struct Regex(Program);
@@ -31,17 +32,28 @@ impl Regex {
     }
 
     /// The match of the whole text.
-    pub(crate) fn match_whole(&self, text: &[u8]) -> Option<Captures> {
-        Run::new(&self.0, text, true).match_at(0, false)
+    ///
+    /// Errors: it would take more than `limits` allow.
+    pub(crate) fn match_whole(
+        &self,
+        text: &[u8],
+        limits: Limits<'_>,
+    ) -> Result<Option<Captures>, Halt> {
+        let mut run = Run::new(&self.0, text, true, limits);
+        let found = run.match_at(0, false);
+        run.halt.map_or(Ok(found), Err)
     }
 
     /// Calls `found` with each match in its order; `E` ends it early.
-    pub(crate) fn each_match<E>(
+    ///
+    /// Errors: those of `found`, and those of the limits.
+    pub(crate) fn each_match<E: From<Halt>>(
         &self,
         text: &[u8],
+        limits: Limits<'_>,
         mut found: impl FnMut(Captures) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut run = Run::new(&self.0, text, false);
+        let mut run = Run::new(&self.0, text, false, limits);
         let mut start = 0;
         while let Some(captures) = self.search(&mut run, start) {
             let (from, end) = whole(&captures);
@@ -63,7 +75,7 @@ impl Regex {
                 None => start = end + 1,
             }
         }
-        Ok(())
+        run.halt.map_or(Ok(()), |halt| Err(halt.into()))
     }
 
     fn search(&self, run: &mut Run<'_>, start: usize) -> Option<Captures> {
@@ -72,6 +84,9 @@ impl Regex {
             at = self.0.next_start(run.text, at)?;
             if let Some(captures) = run.match_at(at, false) {
                 return Some(captures);
+            }
+            if run.halt.is_some() {
+                return None;
             }
             at += 1;
         }

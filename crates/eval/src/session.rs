@@ -78,6 +78,17 @@ impl Evaluation {
         result.map_err(|Failed| Box::new(self.ev.take_error()))
     }
 
+    /// Whether somebody wants evaluation to stop.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.ev.settings.interrupt.get().is_some()
+    }
+
+    /// Bounds the memory for values anew, in bytes; what is taken counts.
+    pub fn limit_memory(&self, bytes: usize) {
+        self.ev.heap.set_limit(bytes);
+    }
+
     /// The value of a text. Relative paths start from `folder`.
     ///
     /// Errors: the text is broken.

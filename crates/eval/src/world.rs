@@ -206,7 +206,12 @@ impl World {
         self.io.read_for_archive(&self.real(path)?, buffer)
     }
 
-    /// What is in a folder; the same for the whole evaluation.
+    /// Looks anew at what is asked for from now on.
+    pub(crate) fn forget(&self) {
+        self.listings.borrow_mut().clear();
+    }
+
+    /// What is in a folder; the same until somebody [forgets](Self::forget) it.
     pub(crate) fn list(&self, path: &[u8]) -> io::Result<Listing> {
         if let Some(known) = self.listings.borrow().get(path) {
             return Ok(known.clone());

@@ -16,9 +16,9 @@ pub struct DiskIo {
     store_root: Option<PathBuf>,
     /// The folder of the store that was made last, to ask for it once only.
     made: RefCell<PathBuf>,
-    /// Whether files come to have the rights that they are made with, which a `umask` can prevent.
-    /// Unknown before the first file.
-    keeps_mode: Cell<Option<bool>>,
+    /// Whether files that nobody may run, and others, come to have the rights that they are made
+    /// with, which a `umask` can prevent. Unknown before the first file.
+    keeps_mode: [Cell<Option<bool>>; 2],
 }
 
 impl DiskIo {
@@ -59,11 +59,12 @@ impl DiskIo {
         let mut file = options.write(true).create_new(true).mode(mode).open(path)?;
         file.write_all(content)?;
         file.set_modified(sealed_time())?;
-        let keeps_mode = match self.keeps_mode.get() {
+        let known = &self.keeps_mode[usize::from(mode & 0o100 != 0)];
+        let keeps_mode = match known.get() {
             Some(keeps) => keeps,
             None => file.metadata()?.mode() & 0o777 == mode,
         };
-        self.keeps_mode.set(Some(keeps_mode));
+        known.set(Some(keeps_mode));
         if !keeps_mode {
             file.set_permissions(std::fs::Permissions::from_mode(mode))?;
         }

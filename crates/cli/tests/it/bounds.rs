@@ -39,7 +39,7 @@ fn time_is_bounded() {
     let start = Instant::now();
     let said = fault(
         &["--timeout", "300ms"],
-        "let f = n: if n == 0 then 0 else f (n - 1); in builtins.foldl' (a: _: f 1000) 0 (builtins.genList (i: i) 100000000)",
+        "let f = n: if n == 0 then 0 else f (n - 1); in builtins.foldl' (a: _: f 1000) 0 (builtins.genList (i: i) 1000000)",
     );
     assert!(said.contains("evaluation took longer than `--timeout` allows"), "{said}");
     assert!(start.elapsed() < Duration::from_secs(60));
@@ -129,4 +129,54 @@ fn an_interrupt_ends_it() {
         assert!(!status.success());
         assert!(started.elapsed() < Duration::from_secs(20), "{expr}");
     }
+}
+
+#[test]
+fn bounds_hold_for_each_attribute() {
+    let sandbox = Sandbox::new("");
+    let run = |args: &str, expr: &str| {
+        let output = sandbox.command(args).args(["-E", expr]).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (text(output.stdout), text(output.stderr))
+    };
+    // A heavy attribute does not take the memory of the others, on one thread or on several.
+    let one_heavy = "builtins.listToAttrs (builtins.genList (i: { name = \"n${toString (100 + i)}\"; value = if i == 3 then builtins.length (builtins.genList (x: x) 90000000) else builtins.length (builtins.genList (x: x) (100000 + i)); }) 30)";
+    for jobs in ["1", "3"] {
+        let (good, bad) =
+            run(&format!("eval --each --json -j {jobs} --max-memory 300M"), one_heavy);
+        assert_eq!(good.matches(':').count(), 29, "{jobs}: {good} {bad}");
+        assert_eq!(bad.matches("failed:").count(), 1, "{jobs}: {bad}");
+    }
+    // Threads that are not needed take no memory from those that are.
+    let (good, bad) = run(
+        "eval --each --json -j 16 --max-memory 300M",
+        "{ a = builtins.length (builtins.genList (i: i) 3000000); }",
+    );
+    assert_eq!(good, "{\"a\":3000000}\n", "{bad}");
+    // Time that is over is over for all.
+    let started = Instant::now();
+    let slow = "let f = n: if n == 0 then 0 else f (n - 1); slow = builtins.foldl' (a: _: f 1000) 0 (builtins.genList (i: i) 1000000); in { a = slow; b = slow + 1; c = slow + 2; d = slow + 3; }";
+    for jobs in ["1", "2"] {
+        let (_, bad) = run(&format!("eval --each -j {jobs} --timeout 300ms"), slow);
+        assert!(bad.contains("evaluation took longer than `--timeout` allows"), "{bad}");
+        assert!(bad.contains("evaluation was stopped before"), "{bad}");
+    }
+    assert!(started.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn matching_is_bounded() {
+    let started = Instant::now();
+    let text = "(builtins.concatStringsSep \"\" (builtins.genList (i: \"aaaaaaaaaa\") 200000))";
+    let said = fault(
+        &["--timeout", "1s"],
+        &format!("builtins.length (builtins.split \"(a|b)*c|((a|b)*d)\" ({text} + {text}))"),
+    );
+    assert!(said.contains("evaluation took longer than `--timeout` allows"), "{said}");
+    assert!(started.elapsed() < Duration::from_secs(60));
+    let said = fault(
+        &["--max-memory", "100M"],
+        &format!("builtins.match \"((a*)*b*)*c\" ({text} + {text} + {text})"),
+    );
+    assert!(said.contains("out of memory"), "{said}");
 }

@@ -207,7 +207,8 @@ fn without_minus_zero(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
         match byte {
             b'"' if !is_escaped => is_in_string = !is_in_string,
             b'-' if !is_in_string && text.get(at + 1) == Some(&b'0') => {
-                let starts = at == 0 || !text[at - 1].is_ascii_alphanumeric();
+                let before = at.checked_sub(1).map(|before| text[before]);
+                let starts = before.is_none_or(|byte| b" \t\r\n[,:".contains(&byte));
                 let goes_on = |b: &u8| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E');
                 if starts && !text.get(at + 2).is_some_and(goes_on) {
                     continue;

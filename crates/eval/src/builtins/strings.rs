@@ -5,9 +5,9 @@ use std::rc::Rc;
 use super::lists::{arg_list, arg_plain, arg_string};
 use super::{Coercion, Entry, Text};
 use crate::code::Pos;
-use crate::error::{ErrorKind, Res};
+use crate::error::{ErrorKind, Failed, Res};
 use crate::evaluator::Evaluator;
-use crate::regex::{Captures, Regex, RegexError};
+use crate::regex::{Captures, Halt, Limits, Regex, RegexError};
 use crate::value::{Str, Value};
 
 pub(super) const ENTRIES: &[Entry] = &[
@@ -44,7 +44,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         let pattern = arg_plain(ev, a[0], position, "first", "match")?;
         let text = arg_string(ev, a[1], position, "second", "match")?;
         let regex = regex(ev, pattern, position)?;
-        let Some(found) = regex.match_whole(text.bytes()) else { return Ok(Value::NULL) };
+        let found = regex.match_whole(text.bytes(), limits(ev));
+        let Some(found) = found.map_err(|halt| halted(ev, halt, position))? else {
+            return Ok(Value::NULL);
+        };
         Ok(groups(ev, text.bytes(), &found))
     }),
     Entry::new("split", 2, 2, |ev, a, position| {
@@ -56,13 +59,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         let piece = |from: usize, to: usize| ev.heap.string(&bytes[from..to]);
         let mut parts = Vec::new();
         let mut end = 0;
-        regex.each_match(bytes, |found| {
+        let matched = regex.each_match(bytes, limits(ev), |found| {
             let (start, stop) = found.first().copied().flatten().unwrap_or((end, end));
             parts.push(piece(end, start));
             parts.push(groups(ev, bytes, &found));
             end = stop;
             Ok(())
-        })?;
+        });
+        matched.map_err(|halt: Halt| halted(ev, halt, position))?;
         if parts.is_empty() {
             return Ok(ev.heap.list(&[text.value()]));
         }
@@ -194,6 +198,23 @@ fn groups(ev: &Evaluator, text: &[u8], found: &Captures) -> Value {
         None => Value::NULL,
     };
     ev.heap.list_from(found.len() - 1, found[1..].iter().map(group))
+}
+
+/// What matching may take of an evaluation.
+fn limits(ev: &Evaluator) -> Limits<'_> {
+    Limits { interrupt: &ev.settings.interrupt, room: ev.heap.room() }
+}
+
+/// The failure where matching took more.
+#[cold]
+fn halted(ev: &Evaluator, halt: Halt, position: Pos) -> Failed {
+    if halt == Halt::Interrupted
+        && let Err(failed) = ev.checkpoint(position)
+    {
+        return failed;
+    }
+    let message = "out of memory: a regular expression takes more than `--max-memory` allows";
+    ev.fail(ErrorKind::Limit, position, message)
 }
 
 /// A regular expression, compiled once.

@@ -423,6 +423,7 @@ impl Emitter {
             Some(most) => {
                 let mut at = next;
                 for _ in least..most {
+                    // Each costs a state, even if its body has none.
                     let body = self.tree(inner, at)?;
                     at =
                         self.push(Op::Split(Split { first: body, second: next, is_loop: true }))?;
@@ -445,11 +446,12 @@ impl Emitter {
             }
         };
         for _ in 0..least {
-            // Every repetition costs a state, also of what is empty.
-            if self.program.ops.len() >= MAX_STATES {
-                return Err(RegexError::TooLarge);
-            }
+            let before = self.program.ops.len();
             at = self.tree(inner, at)?;
+            // What has no states, such as `x{0}`, has none however often.
+            if self.program.ops.len() == before {
+                break;
+            }
         }
         Ok(at)
     }

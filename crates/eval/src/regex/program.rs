@@ -1,5 +1,7 @@
 //! Programs: states that lead to each other.
 
+use std::rc::Rc;
+
 /// A set of bytes.
 #[derive(Clone)]
 pub(super) struct ByteSet([u64; 4]);
@@ -86,7 +88,7 @@ pub(super) struct Program {
     pub(super) n_loops: usize,
     /// For each choice, the numbers of the loops that it leads to without taking a byte: how often
     /// the others went round makes no difference to it.
-    pub(super) ahead: Vec<Vec<u32>>,
+    pub(super) ahead: Vec<Rc<[u32]>>,
     /// The bytes that a match can begin with; none if a match may be empty.
     first: Option<ByteSet>,
 }
@@ -116,8 +118,9 @@ impl Program {
             let Op::Split(split) = self.ops[at] else { continue };
             self.choices[at] = self.n_choices as u32;
             self.n_choices += 1;
-            // Only a loop's body lies before it: programs are written from the end.
-            let is_cycle = split.is_loop && split.first as usize > at;
+            // Only the body of a loop lies behind it, or is the loop itself if it is empty: programs
+            // are written from the end.
+            let is_cycle = split.is_loop && split.first as usize >= at;
             if is_cycle && self.reaches(split.first, at as u32, &mut seen) {
                 self.loops[at] = self.n_loops as u32;
                 self.n_loops += 1;
@@ -127,16 +130,17 @@ impl Program {
         self.ahead = self.loops_ahead(&mut seen);
     }
 
-    fn loops_ahead(&self, seen: &mut [u32]) -> Vec<Vec<u32>> {
+    fn loops_ahead(&self, seen: &mut [u32]) -> Vec<Rc<[u32]>> {
         if self.n_loops == 0 {
-            return vec![Vec::new(); self.n_choices];
+            return vec![Rc::from([]); self.n_choices];
         }
         if self.n_choices > MAX_CHOICES {
-            return vec![(0..self.n_loops as u32).collect(); self.n_choices];
+            let all: Rc<[u32]> = (0..self.n_loops as u32).collect();
+            return vec![all; self.n_choices];
         }
         seen.fill(NONE);
         let states = (0..self.ops.len()).filter(|&at| self.choices[at] != NONE);
-        states.map(|state| self.loops_from(state as u32, seen)).collect()
+        states.map(|state| self.loops_from(state as u32, seen).into()).collect()
     }
 
     fn loops_from(&self, state: u32, seen: &mut [u32]) -> Vec<u32> {
@@ -168,6 +172,10 @@ impl Program {
         while let Some(at) = todo.pop() {
             if at == goal {
                 return true;
+            }
+            // Programs are written from the end: the body of a loop is what lies between the two.
+            if at < goal || at > start {
+                continue;
             }
             if std::mem::replace(&mut seen[at as usize], goal) != goal {
                 todo.extend(self.ways(at).into_iter().flatten());

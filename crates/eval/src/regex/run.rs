@@ -4,9 +4,32 @@ use rustc_hash::FxHashMap;
 
 use super::Captures;
 use super::program::{NONE, Op, Program, Split};
+use crate::evaluator::Interrupt;
 
 /// Up to so many entries, what is known is kept in a table instead of a map.
-const MAX_TABLE: usize = 1 << 16;
+const MAX_TABLE: usize = 1 << 24;
+/// About what an entry of a map takes, in bytes.
+const ENTRY: usize = 96;
+/// Steps between two looks at whether to go on.
+const STEPS_BETWEEN_CHECKS: u32 = 1 << 12;
+
+/// What matching may take.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits<'l> {
+    /// Says when to stop.
+    pub(crate) interrupt: &'l Interrupt,
+    /// Bytes of memory.
+    pub(crate) room: usize,
+}
+
+/// Why matching ended without an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Halt {
+    /// Somebody wants it to end.
+    Interrupted,
+    /// It takes too much memory.
+    Memory,
+}
 
 /// One text and what is known of it.
 pub(super) struct Run<'r> {
@@ -17,6 +40,12 @@ pub(super) struct Run<'r> {
     /// Whether an empty match does not count, and where it would be.
     refuses_empty_at: Option<usize>,
     known: Known,
+    /// The same of the place where an empty match does not count.
+    known_there: FxHashMap<(u32, Rounds), Outcome>,
+    limits: Limits<'r>,
+    steps: u32,
+    /// Why it has ended, if it has.
+    pub(super) halt: Option<Halt>,
     /// For each loop that can go round without a byte: where it did so last, and how often there.
     rounds: Vec<(usize, u8)>,
     stack: Vec<Pending>,
@@ -50,21 +79,30 @@ struct Pending {
 }
 
 impl<'r> Run<'r> {
-    pub(super) fn new(program: &'r Program, text: &'r [u8], is_whole: bool) -> Self {
+    pub(super) fn new(
+        program: &'r Program,
+        text: &'r [u8],
+        is_whole: bool,
+        limits: Limits<'r>,
+    ) -> Self {
         Self {
             program,
             text,
             is_whole,
             refuses_empty_at: None,
-            known: Self::unknown(program, text),
+            known: Self::unknown(program, text, limits.room),
+            known_there: FxHashMap::default(),
+            limits,
+            steps: 0,
+            halt: None,
             rounds: vec![(usize::MAX, 0); program.n_loops],
             stack: Vec::new(),
         }
     }
 
-    fn unknown(program: &Program, text: &[u8]) -> Known {
+    fn unknown(program: &Program, text: &[u8], room: usize) -> Known {
         let n = program.n_choices.saturating_mul(text.len() + 1);
-        match n <= MAX_TABLE && program.n_loops == 0 {
+        match n <= MAX_TABLE.min(room / 8) && program.n_loops == 0 {
             true => Known::Table(vec![0; n]),
             false => Known::Map(FxHashMap::default()),
         }
@@ -72,12 +110,9 @@ impl<'r> Run<'r> {
 
     /// The match that begins at `start`.
     pub(super) fn match_at(&mut self, start: usize, refuses_empty: bool) -> Option<Captures> {
-        if refuses_empty {
-            // What is known else holds for matches that may be empty.
-            let mut other = Self::new(self.program, self.text, self.is_whole);
-            other.refuses_empty_at = Some(start);
-            return other.match_at(start, false);
-        }
+        // What is known of other places holds whether or not a match may be empty here.
+        self.refuses_empty_at = refuses_empty.then_some(start);
+        self.known_there.clear();
         self.rounds.fill((usize::MAX, 0));
         self.end(self.program.start, start)?;
         Some(self.walk(start))
@@ -127,6 +162,9 @@ impl<'r> Run<'r> {
 
     fn outcome(&self, state: u32, at: usize) -> Option<Outcome> {
         let choice = self.program.choices[state as usize];
+        if self.refuses_empty_at == Some(at) {
+            return self.known_there.get(&(choice, self.rounds_at(choice, at))).copied();
+        }
         match &self.known {
             Known::Table(table) => {
                 let word = table[choice as usize * (self.text.len() + 1) + at];
@@ -143,6 +181,10 @@ impl<'r> Run<'r> {
     fn remember(&mut self, state: u32, at: usize, outcome: Outcome) {
         let choice = self.program.choices[state as usize];
         let rounds = self.rounds_at(choice, at);
+        if self.refuses_empty_at == Some(at) {
+            self.known_there.insert((choice, rounds), outcome);
+            return;
+        }
         match &mut self.known {
             Known::Table(table) => {
                 let end = outcome.end.map_or(1, |end| end as u32 + 2);
@@ -151,6 +193,9 @@ impl<'r> Run<'r> {
             }
             Known::Map(map) => {
                 map.insert((choice, at, rounds), outcome);
+                if map.len() > self.limits.room / ENTRY {
+                    self.halt = Some(Halt::Memory);
+                }
             }
         }
     }
@@ -188,6 +233,14 @@ impl<'r> Run<'r> {
         debug_assert!(self.stack.is_empty());
         let (mut state, mut at) = (state, at);
         loop {
+            self.steps = self.steps.wrapping_add(1);
+            if self.steps % STEPS_BETWEEN_CHECKS == 0 && self.limits.interrupt.get().is_some() {
+                self.halt = Some(Halt::Interrupted);
+            }
+            if self.halt.is_some() {
+                self.stack.clear();
+                return None;
+            }
             let mut result = match self.advance(state, at) {
                 Ok(end) => end,
                 Err((choice, split, place)) => {

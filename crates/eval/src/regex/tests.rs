@@ -1,11 +1,14 @@
-use super::{Regex, RegexError};
+use super::{Halt, Limits, Regex, RegexError};
+use crate::evaluator::Interrupt;
 
 fn matched(pattern: &str, text: &str) -> String {
     let regex = match Regex::new(pattern.as_bytes()) {
         Ok(regex) => regex,
         Err(error) => return format!("{error:?}"),
     };
-    match regex.match_whole(text.as_bytes()) {
+    let interrupt = Interrupt::default();
+    let limits = Limits { interrupt: &interrupt, room: usize::MAX };
+    match regex.match_whole(text.as_bytes(), limits).unwrap() {
         None => "none".to_owned(),
         Some(captures) => {
             let group = |place: &Option<(usize, usize)>| {
@@ -19,7 +22,9 @@ fn matched(pattern: &str, text: &str) -> String {
 fn found(pattern: &str, text: &str) -> String {
     let regex = Regex::new(pattern.as_bytes()).unwrap();
     let mut out = String::new();
-    let each = regex.each_match(text.as_bytes(), |captures| -> Result<(), ()> {
+    let interrupt = Interrupt::default();
+    let limits = Limits { interrupt: &interrupt, room: usize::MAX };
+    let each = regex.each_match(text.as_bytes(), limits, |captures| -> Result<(), Halt> {
         let (from, to) = captures[0].unwrap();
         out.push_str(&format!("{from}-{to} "));
         Ok(())
@@ -84,4 +89,8 @@ fn nothing_takes_long() {
     assert_eq!(matched("(((a*)*)*)*b", &text[..2_000]), "none");
     assert_eq!(matched(&format!("{}b", "(a*)*".repeat(30)), &text[..100]), "none");
     assert_eq!(found("a*b|a", &text[..3_000]).split(' ').count(), 3_000);
+    assert_eq!(found("(.*b)?", &text).split(' ').count(), 20_001);
+    assert_eq!(matched("x{0}{4294967295}{4294967295}", ""), "");
+    assert_eq!(matched("x{0}{4294967295}*(x{0})*", "x"), "none");
+    assert_eq!(matched("(()*){1500}", ""), "<><>");
 }
