@@ -3,7 +3,7 @@
 use cim_nix_eval::{ErrorKind, EvalError, Evaluation, Format, Handle};
 use serde_json::{Map, Value, json};
 
-use crate::terminal::{Out, note};
+use crate::terminal::{self, Out, printable};
 
 type Res<T> = Result<T, Box<EvalError>>;
 
@@ -153,15 +153,15 @@ impl<'e> Shower<'_, 'e> {
 
     fn line(&mut self, text: String) {
         if !self.options.is_json {
-            self.out.line(text);
+            self.out.line(printable(&text));
         }
     }
 
     /// Says that something is not shown, and how it would be.
     fn omitted(&mut self, path: &[String], head: &str, why: &str) -> Value {
         match self.options.is_json {
-            true => note(format!("warning: {} {why}", path.join("."))),
-            false => self.out.line(format!("{head} {why}")),
+            true => terminal::say(&format!("warning: {} {why}", path.join("."))),
+            false => self.line(format!("{head} {why}")),
         }
         json!({})
     }
@@ -183,7 +183,7 @@ impl<'e> Shower<'_, 'e> {
             Role::Legacy => Ok(json!({})),
             _ => {
                 // As Nix says it.
-                note(format!("warning: {}.name is not a derivation", path.join(".")));
+                terminal::say(&format!("warning: {}.name is not a derivation", path.join(".")));
                 Ok(json!({}))
             }
         }

@@ -11,7 +11,7 @@ use cim_nix_model::{
 use clap::Args;
 
 use crate::installable::reference;
-use crate::terminal::note;
+use crate::terminal;
 
 /// Options that every command with flakes takes.
 #[derive(Args, Debug, Default)]
@@ -131,7 +131,7 @@ impl LockRequest {
                     .into();
                 match FlakeRef::from_attrs(attrs) {
                     Ok(from) => evaluation.add_to_registry(from, input.locked.clone()),
-                    Err(error) => note(format!("warning: {error}")),
+                    Err(error) => terminal::say(&format!("warning: {error}")),
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use cim_nix_model::{
     FlakeRef, Hash, HashFormat, HashKind, Method, RefAttr, RefAttrs, References, Registries,
-    date_digits,
+    date_digits, without_passwords,
 };
 
 use crate::code::Pos;
@@ -74,7 +74,8 @@ impl Evaluator {
         };
         let fetched = fetched.map_err(|message| {
             let failed = self.fail(ErrorKind::Io, position, message);
-            self.trace(failed, 0, format!("while fetching the input '{resolved}'"))
+            let what = format!("while fetching the input '{resolved}'");
+            self.trace(failed, 0, without_passwords(&what))
         })?;
         let nowhere = self.world.nowhere();
         let (real, shown) = (fetched.path, fetched.shown);
@@ -226,7 +227,7 @@ impl Evaluator {
                     "tarball '{url}' must use an absolute path. The 'file' scheme does not support relative paths."
                 ));
                 let what = format!("while fetching the input '{source}'");
-                return Err(self.trace(failed, 0, what));
+                return Err(self.trace(failed, 0, without_passwords(&what)));
             }
         }
         if self.world.is_pure() && !source.is_locked() {

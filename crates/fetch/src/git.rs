@@ -188,14 +188,21 @@ impl<I: Io> Fetching<I> {
         // What was fetched without its history must not stand for what has it.
         let kind = if source.is_set("shallow") { "git-shallow" } else { "git" };
         let place = self.cached(kind, &crate::key_of(url));
-        if !place.join("HEAD").exists() {
-            std::fs::create_dir_all(&place)
-                .map_err(|error| format!("cannot write to the cache: {error}"))?;
-            git(&place, &["init", "--quiet", "--bare", "."])?;
+        if place.join("HEAD").exists() {
+            return Ok(place);
         }
+        // Made beside its place: others may be about to make it, too, and the first one counts.
+        let failed = |error: std::io::Error| format!("cannot write to the cache: {error}");
+        let above = place.parent().unwrap_or(&place);
+        std::fs::create_dir_all(above).map_err(failed)?;
+        let new = tempfile::tempdir_in(above).map_err(failed)?;
+        git(new.path(), &["init", "--quiet", "--bare", "."])?;
         // Submodules and LFS files are looked for from there.
-        git(&place, &["config", "remote.origin.url", url])?;
-        Ok(place)
+        git(new.path(), &["config", "remote.origin.url", url])?;
+        match std::fs::rename(new.path(), &place) {
+            Err(error) if !place.join("HEAD").exists() => Err(failed(error)),
+            _ => Ok(place),
+        }
     }
 
     /// Brings what is wanted to the folder in the cache, unless it is there.
@@ -223,6 +230,12 @@ impl<I: Io> Fetching<I> {
             Some(rev) => rev.to_owned(),
             None => format!("{full}:{full}"),
         };
+        // One at a time: Git's own locks are no queue. Without a lock, it goes on as it can.
+        let lock = std::fs::File::create(mirror.join("cim-nix.lock"));
+        let _lock = lock.and_then(|file| file.lock().map(|()| file));
+        if source.text("rev").is_some_and(|rev| !is_all && has_commit(mirror, rev)) {
+            return Ok(());
+        }
         let mut arguments = vec!["fetch", "--quiet", "--force"];
         if source.is_set("shallow") {
             arguments.push("--depth=1");

@@ -19,7 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use cim_nix_eval::{Fetched, FileKind, Io};
 use cim_nix_model::{
     FlakeRef, Hash, HashFormat, HashKind, Hasher, NarWriter, RefAttr, References, Registries,
-    Registry, TreeWriter, Url,
+    Registry, TreeWriter, Url, without_passwords,
 };
 
 pub use building::Building;
@@ -82,6 +82,7 @@ type Res<T> = Result<T, String>;
 impl<I: Io> Fetching<I> {
     /// Adds fetching to `files`; `say` gets warnings.
     pub fn new(files: I, settings: Settings, say: Box<dyn Fn(&str)>) -> Self {
+        let say = Box::new(move |text: &str| say(&without_passwords(text)));
         Self { files, settings, say }
     }
 
@@ -369,7 +370,7 @@ impl<I: Io> Io for Fetching<I> {
     }
 
     fn fetch(&self, source: &FlakeRef) -> Res<Fetched> {
-        match source.kind() {
+        let fetched = match source.kind() {
             "path" => self.fetch_path(source),
             "git" => self.fetch_git(source),
             "tarball" | "file" => self.fetch_download(source),
@@ -377,7 +378,8 @@ impl<I: Io> Io for Fetching<I> {
             kind => {
                 Err(format!("cannot fetch '{source}': sources of type '{kind}' are not supported"))
             }
-        }
+        };
+        fetched.map_err(|message| without_passwords(&message))
     }
 
     fn registry(&self, number: usize, registries: Registries) -> Option<Res<Registry>> {

@@ -318,7 +318,10 @@ impl FlakeRef {
         }
         reference.nar_hash()?;
         if let Some(rev) = reference.text("rev") {
-            Hash::parse(rev, Some(HashKind::Sha1)).map_err(|e| FlakeRefError(e.to_string()))?;
+            // Whatever form it is given in: to Git, other forms could be names of branches.
+            let rev = Hash::parse(rev, Some(HashKind::Sha1));
+            let rev = rev.map_err(|error| FlakeRefError(error.to_string()))?.base16();
+            reference.set("rev", text(rev));
         }
         Ok(reference)
     }

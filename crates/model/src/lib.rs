@@ -35,4 +35,6 @@ pub use registry::Registry;
 pub use store_path::{
     NameError, References, StoreDir, check_name, downstream_placeholder, placeholder,
 };
-pub use url::{Authority, Url, UrlError, dubious_query, path_parts, percent_encode};
+pub use url::{
+    Authority, Url, UrlError, dubious_query, path_parts, percent_encode, without_passwords,
+};

@@ -98,6 +98,9 @@ impl PartialEq for LockFile {
     }
 }
 
+/// How deep the inputs of inputs may nest in a lock file; flakes may less.
+const MAX_LOCKED_DEPTH: usize = 1_000;
+
 impl LockFile {
     /// The node of the flake itself.
     pub const ROOT: NodeId = NodeId(0);
@@ -119,8 +122,12 @@ impl LockFile {
         let nodes = nodes.ok_or_else(|| broken("it has no 'nodes'"))?;
         let mut file = Self::default();
         let mut known: HashMap<&str, NodeId> = HashMap::from([(root, Self::ROOT)]);
-        let mut todo = vec![(Self::ROOT, root)];
-        while let Some((id, key)) = todo.pop() {
+        let mut todo = vec![(Self::ROOT, root, 0)];
+        while let Some((id, key, depth)) = todo.pop() {
+            // Paths of inputs are as long as that, and there is one for each.
+            if depth > MAX_LOCKED_DEPTH {
+                return Err(broken(&format!("its inputs are nested too deeply at '{key}'")));
+            }
             let Some(inputs) = nodes.get(key).and_then(|node| node.get("inputs")) else { continue };
             let inputs = inputs.as_object();
             let inputs =
@@ -141,7 +148,7 @@ impl LockFile {
                                 })?;
                                 let child = file.add(locked_input(node, warn)?);
                                 known.insert(key, child);
-                                todo.push((child, key));
+                                todo.push((child, key, depth + 1));
                                 child
                             }
                         };

@@ -276,6 +276,10 @@ impl<S: FlakeSources> Locker<'_, S> {
 
     /// Remembers what a flake says of the inputs of its inputs; who came first, wins.
     fn add_overrides(&mut self, input: &FlakeInput, path: &[String], visit: &Visit<'_, S::Place>) {
+        // What is deeper is refused when the inputs above it are locked.
+        if path.len() > MAX_DEPTH {
+            return;
+        }
         for (name, input) in &input.inputs {
             let path = below(path, name);
             if input.reference.is_some() || input.follows.is_some() {

@@ -119,6 +119,36 @@ pub(crate) fn decode_query(query: &str, url: &str) -> Result<BTreeMap<String, St
     Ok(result)
 }
 
+/// A text for people in which no URL shows its password.
+///
+/// ```
+/// # use cim_nix_model::without_passwords;
+/// let said = without_passwords("cannot read 'https://me:secret@example.org/x': timeout");
+/// assert_eq!(said, "cannot read 'https://me:***@example.org/x': timeout");
+/// ```
+#[must_use]
+pub fn without_passwords(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("://").map(|at| at + 3) {
+        let (before, after) = rest.split_at(start);
+        out.push_str(before);
+        let end = after.find(|c: char| "/?#'\"".contains(c) || c.is_whitespace());
+        let authority = &after[..end.unwrap_or(after.len())];
+        let user_info = authority.rfind('@').map(|at| &authority[..at]);
+        rest = match user_info.and_then(|info| Some((info.find(':')?, info.len()))) {
+            Some((colon, end)) => {
+                out.push_str(&after[..=colon]);
+                out.push_str("***");
+                &after[end..]
+            }
+            None => after,
+        };
+    }
+    out.push_str(rest);
+    out
+}
+
 /// The parts of a URL's query that have no value and so are ignored.
 #[must_use]
 pub fn dubious_query(url: &str) -> Vec<&str> {

@@ -145,7 +145,7 @@ impl Apt {
         apt
     }
 
-    /// Lists the downloaded packages but for Perl, which only Nix's helper scripts want.
+    /// Lists the downloaded packages but for Perl, which only Nix's scripts want.
     fn downloaded(&self) -> Result<Vec<PathBuf>> {
         let archives = self.dir.join("cache/archives");
         let entries = fs::read_dir(&archives).map_err(|error| cannot("list", &archives, &error))?;

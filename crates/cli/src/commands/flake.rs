@@ -14,6 +14,7 @@ use crate::flake_show::{self, ShowOptions};
 use crate::installable::Installable;
 use crate::lock_args::LockArgs;
 use crate::terminal::Out;
+use crate::terminal::printable;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -150,7 +151,7 @@ fn metadata(args: &MetadataArgs) -> Result<Exit, Error> {
             line("Locked URL", &locked.to_string());
         }
         if let Some(description) = description {
-            line("Description", description);
+            line("Description", &printable(description));
         }
         line("Path", store_path);
         if let Some(rev) = locked.text("rev").or(locked.text("dirtyRev")) {

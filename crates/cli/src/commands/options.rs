@@ -152,7 +152,10 @@ pub(crate) fn run(args: &OptionsArgs, color: ColorWhen) -> Result<Exit, Error> {
     let color = color.applies_to(&io::stdout());
     surroundings.evaluate(|evaluation, around, out| {
         let tree = match &from {
-            From::Modules => modules(args, evaluation, around, system)?,
+            From::Modules => {
+                locks.prepare(evaluation)?;
+                modules(args, evaluation, around, system)?
+            }
             From::Value(target) => {
                 let value = value(args, target, (evaluation, around), &locks, &system)?;
                 tree_of(evaluation, value)?

@@ -17,8 +17,8 @@ let
     args = [ "-c" script ];
     PATH = "/usr/bin:/bin";
   } // more);
-  helper = builtins.toFile "helper" "40 + 2";
-  one = build "one" { } "cat ${helper} > $out";
+  input = builtins.toFile "input" "40 + 2";
+  one = build "one" { } "cat ${input} > $out";
   two = build "two" { inherit one; } "mkdir $out; cp $one $out/a; cat ${./tree}/file > $out/b";
   floating = build "floating" {
     __contentAddressed = true; outputHashMode = "nar"; outputHashAlgo = "sha256";
@@ -130,9 +130,9 @@ fn nothing_is_built_unless_somebody_says_with_what() {
                          |              ^
                        17|   listed = builtins.readDir two;
 
-                   … while realising the context of path '/nix/store/r6q1iyddlhcsll9y9gqslw5wczsrgwgq-one'
+                   … while realising the context of path '/nix/store/xzhckjfl8dqfpp7bka93dwi8advsvsp2-one'
 
-                   error: output 'out' of '/nix/store/bzrm87fyjm1kdn9nd5kw6vjshrn84pyp-one.drv' is needed to go on, but it is not built: import from derivation is off; name what builds with `--build-with nix-store`
+                   error: output 'out' of '/nix/store/g2p0xlfxdfgxwfg8167bmg57h3cyqzw1-one.drv' is needed to go on, but it is not built: import from derivation is off; name what builds with `--build-with nix-store`
             [exit 1]
         "#]],
     );

@@ -234,7 +234,9 @@ impl<'r> Run<'r> {
         let (mut state, mut at) = (state, at);
         loop {
             self.steps = self.steps.wrapping_add(1);
-            if self.steps % STEPS_BETWEEN_CHECKS == 0 && self.limits.interrupt.get().is_some() {
+            if self.steps.is_multiple_of(STEPS_BETWEEN_CHECKS)
+                && self.limits.interrupt.get().is_some()
+            {
                 self.halt = Some(Halt::Interrupted);
             }
             if self.halt.is_some() {
