@@ -558,6 +558,7 @@ impl Evaluator {
                     let Some(functor) = attrs.find(known::FUNCTOR) else {
                         return Err(self.no_function(function, position));
                     };
+                    let _level = self.level(position)?;
                     // With the argument: what fails behind it happens while the functor is called.
                     let called =
                         self.apply(functor.value.get(), &[function, rest[0]], functor.position);

@@ -370,7 +370,17 @@ impl Evaluator {
         if path == INTERNAL_FETCHURL {
             return Ok(include_bytes!("fetchurl.nix").to_vec());
         }
-        self.world.read(path).map_err(|error| self.io_error(path, &error, position))
+        let read = self.world.read_within(path, self.heap.room());
+        read.map_err(|error| match error.kind() {
+            std::io::ErrorKind::OutOfMemory => {
+                let name = String::from_utf8_lossy(path);
+                let message = format!(
+                    "out of memory: the file '{name}' is larger than `--max-memory` allows"
+                );
+                self.fail(ErrorKind::Limit, position, message)
+            }
+            _ => self.io_error(path, &error, position),
+        })
     }
 
     pub(crate) fn io_error(&self, path: &[u8], error: &std::io::Error, position: Pos) -> Failed {

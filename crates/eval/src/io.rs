@@ -59,6 +59,17 @@ pub struct Tracked {
 pub trait Io {
     /// The bytes of a file, links followed.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// The same of a file with at most so many bytes.
+    ///
+    /// Errors: those of reading; it is longer ([`io::ErrorKind::OutOfMemory`]), or what lies there
+    /// is neither a file nor a folder.
+    fn read_within(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        let bytes = self.read(path)?;
+        match bytes.len() > limit {
+            true => Err(io::ErrorKind::OutOfMemory.into()),
+            false => Ok(bytes),
+        }
+    }
     /// Reads a file, links not followed: whether its owner may run it, and how many bytes it has.
     /// These are the first ones of `buffer`, which may be longer, so that it can be used again and
     /// again without being cleared.

@@ -1,7 +1,7 @@
 //! Values as text: in Nix's own syntax and inside messages.
 
 use crate::code::Pos;
-use crate::error::Res;
+use crate::error::{ErrorKind, Failed, Res};
 use crate::evaluator::Evaluator;
 use crate::symbols::{Symbol, known};
 use crate::value::{Kind, Thunk, Value};
@@ -17,7 +17,7 @@ pub(crate) struct Limits {
     forces: bool,
     /// Whether what is not evaluated is named as for people.
     is_for_people: bool,
-    /// Whether derivations are shown by name, and what was shown before is shown again.
+    /// Whether derivations are shown by name.
     short_derivations: bool,
     /// Whether members that fail are shown as what is wrong with them.
     shows_errors: bool,
@@ -44,7 +44,7 @@ const FOR_PEOPLE: Limits = Limits {
     forces: true,
     is_for_people: true,
     short_derivations: true,
-    shows_errors: false,
+    shows_errors: true,
 };
 
 /// For messages.
@@ -95,7 +95,7 @@ impl Evaluator {
 
     /// A value as `nix repl` prints it: its members, but not what is in them.
     pub(crate) fn surface(&self, value: Value) -> Res<Vec<u8>> {
-        let mut printer = Printer::new(self, Limits { depth: 1, shows_errors: true, ..FOR_PEOPLE });
+        let mut printer = Printer::new(self, Limits { depth: 1, ..FOR_PEOPLE });
         printer.print(value, 0)?;
         Ok(printer.out)
     }
@@ -133,12 +133,7 @@ impl<'e> Printer<'e> {
             None => word,
             Some(_) if self.limits.forces => match self.ev.force(word) {
                 Ok(value) => value,
-                Err(_) if depth > 0 && self.limits.shows_errors => {
-                    let error = self.ev.take_error();
-                    self.push(&format!("«error: {error}»"));
-                    return Ok(());
-                }
-                Err(failed) => return Err(failed),
+                Err(failed) => return self.failed(failed, depth),
             },
             Some(thunk) => match Thunk::done(thunk) {
                 Some(value) => value,
@@ -160,6 +155,10 @@ impl<'e> Printer<'e> {
         };
         if self.ev.stack.push(0).is_none() {
             return Err(self.ev.too_deep());
+        }
+        if self.ev.heap.lacks(self.out.len() / 8) {
+            let message = "out of memory: what is printed is too long";
+            return Err(self.ev.fail(ErrorKind::Limit, 0, message));
         }
         match value.kind() {
             Kind::Null => self.push("null"),
@@ -204,6 +203,17 @@ impl<'e> Printer<'e> {
         Ok(())
     }
 
+    /// Shows a failure in place of a member, or hands it on.
+    fn failed(&mut self, failed: Failed, depth: usize) -> Res<()> {
+        let is_bound = matches!(self.ev.failure_kind(), ErrorKind::Limit | ErrorKind::Depth);
+        if depth == 0 || !self.limits.shows_errors || is_bound {
+            return Err(failed);
+        }
+        let error = self.ev.take_error();
+        self.push(&format!("«error: {error}»"));
+        Ok(())
+    }
+
     fn function(&mut self, name: Option<Symbol>, position: Pos) {
         if !self.limits.is_for_people {
             self.push("<LAMBDA>");
@@ -242,18 +252,19 @@ impl<'e> Printer<'e> {
             self.push(" ");
         }
         self.push("]");
-        if self.limits.short_derivations {
-            self.seen.remove(&word.identity());
-        }
         Ok(())
     }
 
     fn set(&mut self, value: Value, attrs: crate::attrs::Attrs, depth: usize) -> Res<()> {
-        if self.limits.short_derivations
-            && let Some(path) = self.derivation(attrs)?
-        {
-            self.push(&format!("«derivation {path}»"));
-            return Ok(());
+        if self.limits.short_derivations {
+            match self.derivation(attrs) {
+                Ok(None) => {}
+                Ok(Some(path)) => {
+                    self.push(&format!("«derivation {path}»"));
+                    return Ok(());
+                }
+                Err(failed) => return self.failed(failed, depth),
+            }
         }
         if depth >= self.limits.depth {
             self.push("{ ... }");
@@ -287,9 +298,6 @@ impl<'e> Printer<'e> {
             self.push("; ");
         }
         self.push("}");
-        if self.limits.short_derivations {
-            self.seen.remove(&value.identity());
-        }
         Ok(())
     }
 

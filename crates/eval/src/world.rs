@@ -198,6 +198,11 @@ impl World {
         self.io.read(&self.real(path)?)
     }
 
+    /// The bytes of a file that has at most so many.
+    pub(crate) fn read_within(&self, path: &[u8], limit: usize) -> io::Result<Vec<u8>> {
+        self.io.read_within(&self.real(path)?, limit)
+    }
+
     pub(crate) fn read_for_archive(
         &self,
         path: &[u8],

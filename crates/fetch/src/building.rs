@@ -176,6 +176,9 @@ impl<I: Io> Io for Building<I> {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.files.read(path)
     }
+    fn read_within(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        self.files.read_within(path, limit)
+    }
     fn read_for_archive(&self, path: &Path, buffer: &mut Vec<u8>) -> io::Result<(bool, usize)> {
         self.files.read_for_archive(path, buffer)
     }

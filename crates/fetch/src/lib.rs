@@ -236,6 +236,9 @@ impl<I: Io> Fetching<I> {
             let path = parsed.path_text();
             let failed = |error: io::Error| format!("unable to download '{url}': {error}");
             let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
+            if !std::fs::metadata(&path).map_err(failed)?.is_file() {
+                return Err(format!("unable to download '{url}': it is no file"));
+            }
             let mut from = std::fs::File::open(&path).map_err(failed)?;
             io::copy(&mut from, &mut file).map_err(failed)?;
             return Ok(file);
@@ -333,6 +336,9 @@ fn newest_file(path: &Path) -> io::Result<u64> {
 impl<I: Io> Io for Fetching<I> {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.files.read(path)
+    }
+    fn read_within(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        self.files.read_within(path, limit)
     }
     fn read_for_archive(&self, path: &Path, buffer: &mut Vec<u8>) -> io::Result<(bool, usize)> {
         self.files.read_for_archive(path, buffer)

@@ -151,6 +151,31 @@ impl Io for DiskIo {
         std::fs::read(path)
     }
 
+    fn read_within(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        use std::os::unix::fs::OpenOptionsExt as _;
+
+        // A pipe that nobody writes to would wait for ever.
+        let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+        let file = std::fs::File::options().read(true).custom_flags(flags).open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if !metadata.is_file() {
+            let message = format!("'{}' is neither a file nor a folder", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let too_large = || io::Error::from(io::ErrorKind::OutOfMemory);
+        let size = usize::try_from(metadata.len()).map_err(|_| too_large())?;
+        if size > limit {
+            return Err(too_large());
+        }
+        let mut bytes = Vec::with_capacity(size + 1);
+        // It may grow meanwhile, or say nothing of its size, as files of /proc.
+        file.take(limit.saturating_add(1) as u64).read_to_end(&mut bytes)?;
+        if bytes.len() > limit { Err(too_large()) } else { Ok(bytes) }
+    }
+
     fn read_for_archive(&self, path: &Path, buffer: &mut Vec<u8>) -> io::Result<(bool, usize)> {
         use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 

@@ -107,7 +107,7 @@ pub(crate) fn target(expr: Option<&str>, file: Option<&Path>, what: &str) -> Res
         return Ok(Target::Text(String::from_utf8_lossy(&read_stdin()?).into_owned()));
     }
     if what.starts_with('<') && what.ends_with('>') {
-        return Ok(Target::Text(what.to_owned()));
+        return Ok(Target::Text(format!("import {what}")));
     }
     let path = PathBuf::from(what);
     let is_flake = what.contains('#')

@@ -102,13 +102,20 @@ fn print_file(
     let root = match stdin {
         Some(text) if file == "-" => evaluation.text(text, &around.folder)?,
         _ if args.expr => evaluation.text(file, &around.folder)?,
+        _ if file.starts_with('<') && file.ends_with('>') => {
+            evaluation.text(&format!("import {file}"), &around.folder)?
+        }
         _ => evaluation.file(&around.path(Path::new(file)))?,
     };
     let whole = [String::new()];
     let paths = if args.attr.is_empty() { &whole[..] } else { &args.attr };
     for path in paths {
         let selected = evaluation.select(root, path, &arguments)?;
-        let value = evaluation.auto_call(selected, &arguments)?;
+        // As in Nix, without arguments a function is a value like any other.
+        let value = match arguments.is_empty() {
+            true => selected,
+            false => evaluation.auto_call(selected, &arguments)?,
+        };
         print_value(args, evaluation, value, out)?;
     }
     Ok(())

@@ -49,6 +49,11 @@ pub(crate) fn run(args: &InstantiateArgs) -> Result<Exit, Error> {
     let mut surroundings = args.eval_args.surroundings()?;
     surroundings.with_flakes(matches!(target, Target::Flake(_)), args.eval_args.impure);
     surroundings.store_root = args.to.as_ref().map(|folder| surroundings.folder.join(folder));
+    if let Some(folder) = &surroundings.store_root {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            Error::outside(format!("cannot write below `{}`", folder.display())).because(error)
+        })?;
+    }
     let system = surroundings.settings.system.clone();
     surroundings.evaluate(|evaluation, around, out| {
         let arguments = around.arguments(evaluation)?;

@@ -180,3 +180,46 @@ fn matching_is_bounded() {
     );
     assert!(said.contains("out of memory"), "{said}");
 }
+
+#[test]
+fn functors_of_functors_are_bounded() {
+    for expr in [
+        "let a = { __functor = a; }; in a 1",
+        "let a = { __functor = { __functor = a; }; }; in builtins.map a [ 1 ]",
+    ] {
+        let said = fault(&[], expr);
+        assert!(said.contains("stack overflow; max-call-depth exceeded"), "{said}");
+    }
+}
+
+#[test]
+fn what_is_read_is_bounded() {
+    let sandbox = Sandbox::new("//- large\n");
+    sandbox.write("large", vec![b'x'; 30_000_000]);
+    let pipe = sandbox.project().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let run = |expr: &str| {
+        let mut command = sandbox.command("eval --max-memory 20M");
+        let output = command.args(["-E", expr]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{expr}: {output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(run("builtins.readFile ./large").contains("larger than `--max-memory` allows"));
+    assert!(run("builtins.hashFile \"md5\" ./large").contains("larger than `--max-memory` allows"));
+    for expr in ["builtins.readFile ./pipe", "import ./pipe", "builtins.readFile /dev/zero"] {
+        let said = run(expr);
+        assert!(said.contains("is neither a file nor a folder"), "{said}");
+    }
+}
+
+#[test]
+fn what_was_printed_is_not_printed_again() {
+    // As `nix eval` does; otherwise it would take a million times the memory of the value.
+    let shared = "builtins.foldl' (d: i: let e = { a = d; b = d; }; in builtins.deepSeq e e) { x = 1; } (builtins.genList (x: x) 40)";
+    assert!(value(shared).len() < 2_000);
+    assert_eq!(value("let x = { a = 1; }; in [ x x ]"), "[ { a = 1; } «repeated» ]");
+    assert_eq!(
+        value("{ a = 1; b = throw \"no\"; c.d = throw \"neither\"; }"),
+        "{ a = 1; b = «error: no»; c = { d = «error: neither»; }; }"
+    );
+}

@@ -310,3 +310,15 @@ fn each_attribute_on_its_own() {
         "#]],
     );
 }
+
+#[test]
+fn files_of_the_search_path() {
+    let sandbox =
+        Sandbox::new("//- lib/default.nix\n{ port ? 80 }: { inherit port; name.x = 1; }\n");
+    let run = |args: &str| stdout(&sandbox.run(args));
+    assert_eq!(run("eval <lib> -I lib=lib -A name.x"), "1\n");
+    assert_eq!(run("eval-compat --eval <lib> -I lib=lib -A name.x"), "1\n");
+    // Without arguments, a function at the top stays what it is.
+    assert_eq!(run("eval-compat --eval <lib> -I lib=lib"), "<LAMBDA>\n");
+    assert_eq!(run("eval-compat --eval lib --argstr port 1 -A port"), "\"1\"\n");
+}
