@@ -36,6 +36,7 @@ Examples:
   cim-nix check                      check the project in this folder
   cim-nix check --fix modules/       mend what can be mended safely
   cim-nix explain DEAD001            what a rule is about
+  cim-nix eval .#packages --each     what a flake has, without Nix
   cim-nix symbols flake.nix          what a file defines
 
 Exit status: 0 nothing found, 1 findings, 2 wrong usage or syntax, 3 the program or machine failed.";

@@ -488,3 +488,30 @@ fn functions_of_functions_have_one_name() {
     );
     check("let f = { a }: { b }: a + b; in f { a = 1; } { b = 2; }", "3");
 }
+
+#[test]
+fn paths_that_are_none_of_the_store() {
+    let check = |path: &str, want: &str| {
+        let evaluated = with_stack(|| {
+            let evaluation =
+                Evaluation::new(Settings::default(), Box::new(files()), Box::new(|_| {}));
+            let value =
+                evaluation.text(&format!("builtins.storePath \"{path}\""), Path::new("/p"))?;
+            evaluation.write(value, Format::Raw, true)
+        });
+        assert_eq!(evaluated.unwrap().unwrap_err().message, want, "{path}");
+    };
+    let zeros = "0".repeat(31);
+    check("/nix/store/abc-x", "'abc-x' is too short to be a valid store path");
+    check(
+        &format!("/nix/store/{zeros}u-x!"),
+        &format!("store path '{zeros}u-x!' contains illegal base-32 character 'u'"),
+    );
+    check(
+        &format!("/nix/store/{zeros}0-a!/b"),
+        &format!(
+            "path '{zeros}0-a!' is not a valid store path: name 'a!' contains illegal character '!'"
+        ),
+    );
+    check("/p/a", "path '/p/a' is not in the Nix store");
+}

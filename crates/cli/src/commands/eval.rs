@@ -21,7 +21,7 @@ Examples:
   cim-nix eval ./default.nix -A config.services      an attribute of a file's value
   cim-nix eval .#nixosConfigurations.web.config.networking.hostName --format raw
   cim-nix eval hosts.nix --format json               for another program
-  cim-nix eval ./. -A lib --apply builtins.attrNames what a function makes of it
+  cim-nix eval .#lib --apply builtins.attrNames      what a function makes of it
   cim-nix eval .#nixosConfigurations --each --apply 'host: host.config.system.stateVersion'
   echo '{ a = 1; }' | cim-nix eval -                 from standard input
 

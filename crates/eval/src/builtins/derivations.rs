@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use cim_nix_model::{
-    Derivation, Hash, HashKind, Method, Output, References, downstream_placeholder, placeholder,
+    Derivation, Hash, HashKind, Method, Output, References, check_name, downstream_placeholder,
+    placeholder,
 };
 
 use super::json::{JsonStyle, push_json};
@@ -385,11 +386,30 @@ fn store_path(ev: &Evaluator, a: &[Value], position: Pos) -> Res {
         path = String::from_utf8_lossy(&ev.resolve_links(path.as_bytes())).into_owned();
     }
     let Some(own) = ev.store.of_path(&path) else {
-        let message = format!("path '{path}' is not in the Nix store");
+        let message = no_store_path(&path, &ev.settings.store_dir);
         return Err(ev.fail(ErrorKind::Other, position, message));
     };
     let context = ev.contexts.one(Element::Path(own.into()));
     Ok(ev.heap.string_with(path.as_bytes(), context).value())
+}
+
+/// Why a path is none of the store, in the words of Nix.
+fn no_store_path(path: &str, store_dir: &str) -> String {
+    let below = path.strip_prefix(store_dir).and_then(|rest| rest.strip_prefix('/'));
+    let Some(base) = below.map(|below| below.split('/').next().unwrap_or(below)) else {
+        return format!("path '{path}' is not in the Nix store");
+    };
+    let is_digit = |c: char| c.is_ascii_digit() || (c.is_ascii_lowercase() && !"eotu".contains(c));
+    let (Some(digits), Some(name)) = (base.get(..32), base.get(33..)) else {
+        return format!("'{base}' is too short to be a valid store path");
+    };
+    if let Some(c) = digits.chars().find(|&c| !is_digit(c)) {
+        return format!("store path '{base}' contains illegal base-32 character '{c}'");
+    }
+    match check_name(name) {
+        Err(error) => format!("path '{base}' is not a valid store path: {error}"),
+        Ok(()) => format!("path '{path}' is not in the Nix store"),
+    }
 }
 
 impl Evaluator {
@@ -494,7 +514,7 @@ impl Maker<'_> {
 
     fn make(mut self, attrs: Attrs) -> Res {
         let ev = self.ev;
-        if let Err(error) = cim_nix_model::check_name(self.name) {
+        if let Err(error) = check_name(self.name) {
             return self.error(format!(
                 "invalid derivation name: {error}. Please pass a different 'name'."
             ));
