@@ -415,7 +415,7 @@ impl Evaluation {
             }
             Format::Xml | Format::PlacedXml => {
                 let has_places = format == Format::PlacedXml;
-                builtins::to_xml(ev, handle.value, &mut text, is_strict, has_places, 0)
+                builtins::to_xml(ev, handle.value, &mut text, is_strict, has_places)
             }
             Format::Raw => ev.coerce(
                 handle.value,

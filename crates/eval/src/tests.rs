@@ -121,6 +121,16 @@ fn values_are_written_in_several_formats() {
         </expr>
     "#]]
     .assert_eq(&eval("[ 1 ]", Format::Xml));
+    // What Nix 2.34.8 makes of a derivation's path that is no string.
+    expect![[r#"
+        <?xml version='1.0' encoding='utf-8'?>
+        <expr>
+          <derivation>
+            <repeated />
+          </derivation>
+        </expr>
+    "#]]
+    .assert_eq(&eval("{ type = \"derivation\"; drvPath = /a; b = 1; }", Format::Xml));
     expect![[r#"
         <?xml version='1.0' encoding='utf-8'?>
         <expr>

@@ -62,9 +62,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         })?;
         json::parse(ev, text.bytes(), position)
     }),
-    Entry::new("toXML", 1, 0, |ev, a, position| {
+    Entry::new("toXML", 1, 0, |ev, a, _| {
         let mut text = Text::new(ev);
-        xml::to_xml(ev, a[0], &mut text, true, false, position)?;
+        xml::to_xml(ev, a[0], &mut text, true, false)?;
         text.finish(ev)
     }),
     Entry::new("fromTOML", 1, 1, |ev, a, position| {

@@ -5,7 +5,7 @@ use crate::code::Pos;
 use crate::error::Res;
 use crate::evaluator::Evaluator;
 use crate::symbols::known;
-use crate::value::{Kind, Value};
+use crate::value::{Kind, Str, Value};
 
 /// Appends a value as the document that `toXML` and `--xml` give.
 pub(crate) fn to_xml(
@@ -14,10 +14,9 @@ pub(crate) fn to_xml(
     out: &mut Text,
     forces: bool,
     has_places: bool,
-    position: Pos,
 ) -> Res<()> {
     out.push_bytes(b"<?xml version='1.0' encoding='utf-8'?>\n<expr>\n");
-    let mut writer = Writer { ev, out, forces, has_places, position, seen: Default::default() };
+    let mut writer = Writer { ev, out, forces, has_places, seen: Default::default() };
     writer.value(value, 1)?;
     out.push_bytes(b"</expr>\n");
     Ok(())
@@ -29,7 +28,6 @@ struct Writer<'e, 'o> {
     forces: bool,
     /// Whether attributes and functions tell where they are defined.
     has_places: bool,
-    position: Pos,
     /// Derivations that were written in full.
     seen: std::collections::HashSet<Vec<u8>>,
 }
@@ -176,8 +174,9 @@ impl Writer<'_, '_> {
 
     fn derivation(&mut self, attrs: crate::attrs::Attrs, depth: usize) -> Res<()> {
         let ev = self.ev;
+        // As in Nix, paths that are no strings are left out.
         let text = |symbol| match attrs.get(symbol) {
-            Some(value) => ev.string(value, self.position).map(|text| Some(text.bytes())),
+            Some(value) => Ok(ev.force(value)?.as_string().map(Str::bytes)),
             None => Ok(None),
         };
         let (path, out) = (text(known::DRV_PATH)?, text(known::OUT_PATH)?);
