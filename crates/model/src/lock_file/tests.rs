@@ -165,3 +165,22 @@ fn input_paths_are_names_between_slashes() {
     assert_eq!(input_path("").unwrap(), [""; 0]);
     assert!(input_path("a/1").unwrap_err().to_string().contains("element '1'"));
 }
+
+#[test]
+fn inputs_that_nest_too_deeply_are_refused() {
+    let node = |at: usize| {
+        let input = r#""locked": { "path": "./x", "type": "path" }, "original": { "path": "./x", "type": "path" }"#;
+        format!(r#""n{at}": {{ "inputs": {{ "a": "n{}" }}, {input} }}"#, at + 1)
+    };
+    let file = |n: usize| {
+        let last = r#""locked": { "path": "./x", "type": "path" }, "original": { "path": "./x", "type": "path" }"#;
+        let nodes: Vec<String> = (0..n).map(node).collect();
+        format!(
+            r#"{{ "version": 7, "root": "root", "nodes": {{ "root": {{ "inputs": {{ "a": "n0" }} }}, {}, "n{n}": {{ {last} }} }} }}"#,
+            nodes.join(", ")
+        )
+    };
+    assert!(LockFile::parse(&file(500), "flake.lock", &mut |_| {}).is_ok());
+    let error = LockFile::parse(&file(5_000), "flake.lock", &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains("nested too deeply"), "{error}");
+}
