@@ -152,18 +152,12 @@ impl Heap {
 
     /// The same for several.
     pub(crate) fn keep_all<T>(&self, values: Vec<T>) -> &'static [T] {
-        const { assert!(align_of::<T>() <= 8 && !std::mem::needs_drop::<T>()) };
-        if values.is_empty() {
-            return &[];
-        }
         let n = values.len();
-        let place = self.words((n * size_of::<T>()).div_ceil(8)).cast::<T>();
-        for (at, value) in values.into_iter().enumerate() {
-            // SAFETY: the place is new and has room for all of them.
-            unsafe { place.add(at).write(value) };
-        }
-        // SAFETY: they were all written, and live as long as the heap.
-        unsafe { std::slice::from_raw_parts(place, n) }
+        let mut values = values.into_iter();
+        self.keep_with(n, |_| match values.next() {
+            Some(value) => value,
+            None => unreachable!("there are as many values as were counted"),
+        })
     }
 
     /// The same for `n` values that are made one by one; making them may take memory, too.

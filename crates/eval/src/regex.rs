@@ -6,7 +6,8 @@
 //! back only what it must. A loop may match nothing twice in one place, and its groups then hold
 //! nothing. An empty match may follow right behind another match.
 //!
-//! Matching never takes more than states times bytes steps, where the library backtracks: what is
+//! Matching takes about states times bytes steps, more only where loops that may match nothing lie in
+//! each other, and is bounded as all of evaluation is. The library backtracks; here, what is
 //! known of a state at a place is remembered.
 
 mod parse;
