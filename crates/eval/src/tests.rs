@@ -525,3 +525,16 @@ fn paths_that_are_none_of_the_store() {
     );
     check("/p/a", "path '/p/a' is not in the Nix store");
 }
+
+#[test]
+fn who_was_stopped_is_stopped_again() {
+    let kinds = with_stack(|| {
+        let settings = Settings::default();
+        settings.interrupt.set(crate::Stop::User);
+        let evaluation = Evaluation::new(settings, Box::new(files()), Box::new(|_| {}));
+        let calls = "let f = n: if n == 0 then 0 else f (n - 1); in builtins.foldl' (a: b: f 100) 0 (builtins.genList (i: i) 200)";
+        let run = || evaluation.force(evaluation.text(calls, Path::new("/p"))?, true).map(|_| ());
+        [run(), run(), run()].map(|result| result.map_err(|error| error.kind))
+    });
+    assert_eq!(kinds.unwrap(), [Err(crate::ErrorKind::Limit); 3]);
+}
