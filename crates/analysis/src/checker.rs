@@ -42,6 +42,10 @@ pub struct Checker {
     parser: Parser,
     lowerer: Lowerer,
     report: Report,
+    /// By rule, whether the file at hand concerns it.
+    open: Vec<bool>,
+    /// By node kind, the rules that want such nodes of the file at hand.
+    node_rules: Vec<Vec<usize>>,
 }
 
 impl Checker {
@@ -86,14 +90,23 @@ impl Checker {
     }
 
     fn run_rules(&mut self, context: &Context<'_>, lints: &Lints, out: &mut Vec<Found>) {
+        lints.gate.open(context.text(), &mut self.open);
         for &at in &lints.file_rules {
-            if let Check::File(check) = rules::all()[at].check {
+            if self.open[at]
+                && let Check::File(check) = rules::all()[at].check
+            {
                 check(context, &mut self.report);
                 self.collect(at, lints, out);
             }
         }
+        self.node_rules.resize(lints.node_rules.len(), Vec::new());
+        for (open, all) in self.node_rules.iter_mut().zip(&lints.node_rules) {
+            open.clear();
+            open.extend(all.iter().filter(|at| self.open[**at]));
+        }
         for node in context.tree.nodes() {
-            for &at in &lints.node_rules[node.kind() as usize] {
+            for nth in 0..self.node_rules[node.kind() as usize].len() {
+                let at = self.node_rules[node.kind() as usize][nth];
                 if let Check::Nodes(_, check) = rules::all()[at].check {
                     check(context, node, &mut self.report);
                     if !self.report.findings.is_empty() {

@@ -19,8 +19,11 @@ mod checker;
 mod context;
 mod docs;
 mod fix;
+mod gate;
 mod layout;
 mod lints;
+#[allow(dead_code, reason = "the rules that ask it come next")]
+mod origin;
 mod rewrite;
 mod rule;
 mod rules;

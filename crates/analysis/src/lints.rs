@@ -3,6 +3,7 @@
 use cim_nix_base::{Code, Severity};
 use cim_nix_syntax::NodeKind;
 
+use crate::gate::Gate;
 use crate::rule::{Check, Rule};
 use crate::rules;
 
@@ -24,6 +25,8 @@ pub struct Lints {
     pub(crate) file_rules: Vec<usize>,
     /// By node kind, the running rules that want such nodes.
     pub(crate) node_rules: Vec<Vec<usize>>,
+    /// Which of them a text concerns.
+    pub(crate) gate: Gate,
 }
 
 impl Default for Lints {
@@ -48,7 +51,12 @@ impl Lints {
 
     fn new(severity: impl Fn(&Rule) -> Option<Severity>) -> Self {
         let severities = rules::all().iter().map(|rule| severity(rule)).collect();
-        let mut lints = Self { severities, file_rules: Vec::new(), node_rules: Vec::new() };
+        let mut lints = Self {
+            severities,
+            file_rules: Vec::new(),
+            node_rules: Vec::new(),
+            gate: Gate::default(),
+        };
         lints.plan();
         lints
     }
@@ -69,6 +77,8 @@ impl Lints {
                 Check::Elsewhere => {}
             }
         }
+        let running = rules::all().iter().zip(&self.severities);
+        self.gate = Gate::new(running.map(|(rule, severity)| severity.map(|_| rule.words)));
     }
 
     /// Switches on the rules that `word` selects: a code, a prefix of codes, a name or `ALL`.

@@ -43,6 +43,9 @@ pub struct Rule {
     pub fix: FixKind,
     /// How it gets to its findings.
     pub check: Check,
+    /// The gate: it runs only on files whose text holds one of these words anywhere; on every file
+    /// if there are none. One search a file looks for the words of all rules.
+    pub words: &'static [&'static str],
     /// Its page in Markdown: a first sentence, then the sections that [`crate::RuleDoc`] knows.
     /// The examples on it are run as tests.
     pub doc: &'static str,

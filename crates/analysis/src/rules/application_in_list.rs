@@ -14,6 +14,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: false,
     fix: FixKind::None,
     check: Check::Nodes(&[NodeKind::List], check),
+    words: &[],
     doc: "\
 Flags a function in a list that is followed by another element on the same line.
 

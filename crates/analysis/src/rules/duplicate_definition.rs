@@ -11,6 +11,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: true,
     fix: FixKind::None,
     check: Check::Elsewhere,
+    words: &[],
     doc: "\
 Flags an attribute or a parameter that is defined twice.
 

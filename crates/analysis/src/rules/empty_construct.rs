@@ -15,6 +15,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: true,
     fix: FixKind::Safe,
     check: Check::Nodes(&[NodeKind::LetIn, NodeKind::Inherit, NodeKind::Binary], check),
+    words: &[],
     doc: "\
 Flags a `let` without bindings, an `inherit` without names, and an empty set or list that `//` or
 `++` joins to something.

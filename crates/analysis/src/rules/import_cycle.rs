@@ -11,6 +11,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: true,
     fix: FixKind::None,
     check: Check::Elsewhere,
+    words: &[],
     doc: "\
 Flags files that import each other in a circle which evaluation cannot leave.
 

@@ -11,6 +11,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: true,
     fix: FixKind::None,
     check: Check::Elsewhere,
+    words: &[],
     doc: "\
 Reports a fault of this program that one file brought to light.
 

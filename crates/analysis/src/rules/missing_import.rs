@@ -11,6 +11,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: true,
     fix: FixKind::None,
     check: Check::Elsewhere,
+    words: &[],
     doc: "\
 Flags an import of a file that does not exist, or exists under a name with other capitals.
 

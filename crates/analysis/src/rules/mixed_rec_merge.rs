@@ -12,6 +12,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: true,
     fix: FixKind::None,
     check: Check::File(check),
+    words: &[],
     doc: "\
 Flags two definitions of one attribute set of which only one says `rec`.
 

@@ -15,6 +15,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: true,
     fix: FixKind::Safe,
     check: Check::File(check),
+    words: &[],
     doc: "\
 Flags `rec` in front of a set in which nothing refers to an attribute of the set by its name.
 

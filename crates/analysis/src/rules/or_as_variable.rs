@@ -13,6 +13,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: true,
     fix: FixKind::None,
     check: Check::Nodes(&[NodeKind::Ident], check),
+    words: &[],
     doc: "\
 Flags `or` where Nix reads it as a variable rather than as the keyword of a default.
 

@@ -13,6 +13,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: true,
     fix: FixKind::None,
     check: Check::File(check),
+    words: &[],
     doc: "\
 Flags a binding of `let` or `rec` whose value is the binding itself, maybe through other names.
 

@@ -11,6 +11,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: true,
     fix: FixKind::Safe,
     check: Check::Elsewhere,
+    words: &[],
     doc: "\
 Flags a path that ends in a slash.
 

@@ -13,6 +13,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: true,
     fix: FixKind::None,
     check: Check::File(check),
+    words: &[],
     doc: "\
 Flags a variable that no binding, no `with` and no builtin supplies.
 

@@ -16,6 +16,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: true,
     fix: FixKind::Safe,
     check: Check::File(check),
+    words: &[],
     doc: "\
 Flags a builtin that Nix does not have, and one that is used without its `builtins.` prefix.
 

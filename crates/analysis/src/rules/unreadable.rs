@@ -14,6 +14,7 @@ const fn page(code: &'static str, name: &'static str, doc: &'static str) -> Rule
         is_default: true,
         fix: FixKind::None,
         check: Check::Elsewhere,
+        words: &[],
         doc,
     }
 }

@@ -13,6 +13,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: false,
     fix: FixKind::Unsafe,
     check: Check::File(check),
+    words: &[],
     doc: "\
 Flags a parameter in a pattern without `...` that the function never uses.
 

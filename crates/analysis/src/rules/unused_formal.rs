@@ -19,6 +19,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: true,
     fix: FixKind::Safe,
     check: Check::File(check),
+    words: &[],
     doc: "\
 Flags a parameter in a pattern with `...` that the function never uses.
 

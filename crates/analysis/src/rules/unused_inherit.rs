@@ -14,6 +14,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: true,
     fix: FixKind::Safe,
     check: Check::File(check),
+    words: &[],
     doc: "\
 Flags a name in an `inherit` of a `let` that the code never reaches.
 

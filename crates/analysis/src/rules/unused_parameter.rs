@@ -18,6 +18,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: false,
     fix: FixKind::Safe,
     check: Check::File(check),
+    words: &[],
     doc: "\
 Flags the parameter of a plain function `x: …` that the function never uses.
 

@@ -15,6 +15,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: true,
     fix: FixKind::Safe,
     check: Check::Elsewhere,
+    words: &[],
     doc: "\
 Flags a suppression comment, or a code in one, that silences no finding.
 

@@ -13,6 +13,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: true,
     fix: FixKind::None,
     check: Check::Nodes(&[NodeKind::Literal], check),
+    words: &[],
     doc: "\
 Flags an unquoted URI that looks like a function without a blank behind its colon.
 
