@@ -198,8 +198,7 @@ struct Matched {
 /// Pairs equal findings: first those on equal lines, then, of what is left, those that mark the
 /// same. So it is the right one of several that counts as new.
 fn compare(new: &[Key], old: &[Key]) -> Matched {
-    let mut matched =
-        Matched { is_new: vec![true; new.len()], is_gone: vec![true; old.len()] };
+    let mut matched = Matched { is_new: vec![true; new.len()], is_gone: vec![true; old.len()] };
     pair(new, old, &mut matched, |key| (key.code, &*key.mark, &*key.line));
     pair(new, old, &mut matched, |key| (key.code, &*key.mark, ""));
     matched

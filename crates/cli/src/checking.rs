@@ -48,6 +48,13 @@ pub(crate) struct Run<'a> {
     pub(crate) is_compared: bool,
 }
 
+impl Run<'_> {
+    /// Whether the file at `path` matters only for what it imports.
+    fn is_context(&self, path: &Path) -> bool {
+        self.only.is_some_and(|only| !only.contains(path))
+    }
+}
+
 /// What came of one file.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
@@ -94,6 +101,8 @@ struct Subject<'a> {
     source: SourceText,
     /// Whether it was asked for by name.
     is_named: bool,
+    /// Whether only what others say about it matters.
+    is_context: bool,
 }
 
 /// Checks all files that were found in the project at `root`, in the order of their paths.
@@ -130,7 +139,8 @@ pub(crate) fn check_all(
 ///
 /// Errors: no thread can be started.
 pub(crate) fn check_stdin(run: Run<'_>, path: &Path, bytes: Vec<u8>) -> Result<Outcome, Error> {
-    let subject = Subject { path, source: SourceText::new(bytes), is_named: true };
+    let source = SourceText::new(bytes);
+    let subject = Subject { path, source, is_named: true, is_context: false };
     let check = |checker: &mut Checker, _| check_text(run, checker, subject.clone(), &[]);
     let outcomes = check_each(run, &[0], check)?;
     let outcome = outcomes.into_iter().next().map(|(_, outcome)| outcome);
@@ -171,7 +181,14 @@ fn check_imports(run: Run<'_>, snapshot: &Snapshot, outcomes: &mut [Outcome]) ->
     let summaries = outcomes.iter_mut().map(|outcome| std::mem::take(&mut outcome.summary));
     let graph = ImportGraph::link(snapshot, summaries.collect(), run.files);
     let mut findings = imports::find(&graph, run.settings);
-    findings.retain(|file, _| outcomes[file.index()].tally.is_open_to_rules());
+    findings.retain(|file, findings| {
+        if run.is_context(&snapshot.files()[file.index()].path) {
+            // Of those that do not matter, only what concerns one that does.
+            findings.retain(|found| found.related.iter().any(|other| !run.is_context(&other.file)));
+            return !findings.is_empty();
+        }
+        outcomes[file.index()].tally.is_open_to_rules()
+    });
     let wanted: Vec<usize> = findings.keys().map(|file| file.index()).collect();
     let run = Run { fix: None, ..run };
     let fixed: &[Outcome] = outcomes;
@@ -185,8 +202,9 @@ fn check_imports(run: Run<'_>, snapshot: &Snapshot, outcomes: &mut [Outcome]) ->
         let more = findings.get(&FileId(at as u32)).map_or(&[][..], Vec::as_slice);
         match source {
             Ok(source) => {
-                let subject = Subject { path: &file.path, source, is_named: file.is_named };
-                check_text(run, checker, subject, more)
+                let (path, is_named) = (&*file.path, file.is_named);
+                let is_context = run.is_context(path);
+                check_text(run, checker, Subject { path, source, is_named, is_context }, more)
             }
             Err(problem) => unreadable(run, &file.path, &problem),
         }
@@ -285,12 +303,13 @@ fn summary_only(run: Run<'_>, checker: &mut Checker, file: &SourceFile) -> Outco
 }
 
 fn check_file(run: Run<'_>, checker: &mut Checker, file: &SourceFile) -> Outcome {
-    if run.only.is_some_and(|only| !only.contains(&*file.path)) {
+    if run.is_context(&file.path) {
         return summary_only(run, checker, file);
     }
     match run.files.source(&file.path) {
         Ok(source) => {
-            let subject = Subject { path: &file.path, source, is_named: file.is_named };
+            let (path, is_named) = (&*file.path, file.is_named);
+            let subject = Subject { path, source, is_named, is_context: false };
             check_text(run, checker, subject, &[])
         }
         Err(problem) => unreadable(run, &file.path, &problem),
@@ -304,16 +323,20 @@ fn check_text(
     subject: Subject<'_>,
     more: &[Diagnostic],
 ) -> Outcome {
-    let Subject { path, source: SourceText { text, first_bad }, is_named } = subject;
+    let Subject { path, source: SourceText { text, first_bad }, is_named, is_context } = subject;
     let settings = run.settings.of(path);
     let name = shown(path);
     let is_generated =
         !is_named && !settings.include_generated && generated_reason(path, &text).is_some();
     let own_lints = run.settings.lints_of(path);
     let lints = own_lints.as_deref().unwrap_or(&settings.lints);
-    let active = if is_generated { &settings.generated_lints } else { lints };
+    let is_closed = is_generated || is_context;
+    let active = if is_closed { &settings.generated_lints } else { lints };
     let others = |tree: &Tree| {
-        let own = [not_utf8(first_bad, lints), pipe(tree, path, settings, lints)];
+        let own = match is_context {
+            false => [not_utf8(first_bad, lints), pipe(tree, path, settings, lints)],
+            true => [None, None],
+        };
         more.iter().cloned().chain(own.into_iter().flatten()).collect()
     };
     let mut checked = checker.check_with(&name, text, active, others);

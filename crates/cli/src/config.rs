@@ -102,7 +102,9 @@ fn read_layer(path: &Path, left: usize) -> Result<Config, Error> {
         }
         if !base.is_file() {
             let fault = Fault::new(*at, format!("there is no file `{}` to extend", shown(&base)));
-            return Err(fault.hint("the path counts from the folder of this file").error(&name, &text));
+            return Err(fault
+                .hint("the path counts from the folder of this file")
+                .error(&name, &text));
         }
         config.base = Some(Box::new(read_layer(&base, left - 1)?));
     }

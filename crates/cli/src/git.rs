@@ -54,7 +54,9 @@ impl Repository {
             let (folder, is_known) = (shown(folder), said.contains("not a git repository"));
             let error = match is_known {
                 true => Error::user(format!("`{folder}` is in no Git repository")),
-                false => Error::user(format!("Git cannot tell the repository of `{folder}`: {said}")),
+                false => {
+                    Error::user(format!("Git cannot tell the repository of `{folder}`: {said}"))
+                }
             };
             return Err(error.hint(format!("`{option}` compares with what Git has recorded")));
         }
@@ -75,8 +77,12 @@ impl Repository {
         }
         let shallow = self.run(&["rev-parse", "--is-shallow-repository"])?;
         let hint = match shallow.stdout.starts_with(b"true") {
-            true => "this clone lacks the older history: fetch it (`fetch-depth: 0` of actions/checkout, `GIT_DEPTH: 0` in GitLab)",
-            false => "a branch of another repository has to be fetched first; `git log --oneline` lists revisions",
+            true => {
+                "this clone lacks the older history: fetch it (`fetch-depth: 0` of actions/checkout, `GIT_DEPTH: 0` in GitLab)"
+            }
+            false => {
+                "a branch of another repository has to be fetched first; `git log --oneline` lists revisions"
+            }
         };
         Err(Error::user(format!("`{revision}` names no commit of this repository")).hint(hint))
     }
@@ -184,7 +190,9 @@ fn no_git(error: io::Error, option: &str) -> Error {
     let is_missing = error.kind() == io::ErrorKind::NotFound;
     let failed = Error::outside(format!("cannot run `git`, which `{option}` needs")).because(error);
     match is_missing {
-        true => failed.hint("install Git, or compare with an earlier report: `--baseline FILE.json`"),
+        true => {
+            failed.hint("install Git, or compare with an earlier report: `--baseline FILE.json`")
+        }
         false => failed,
     }
 }

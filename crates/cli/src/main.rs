@@ -20,6 +20,7 @@ mod git;
 mod installable;
 mod listing;
 mod lock_args;
+mod migration;
 mod nix_conf;
 mod outline;
 mod output;

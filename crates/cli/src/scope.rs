@@ -110,9 +110,9 @@ fn folder_of(path: &Path) -> PathBuf {
 fn excludes(walk: &WalkArgs, config: &Config) -> Result<Excludes, Error> {
     let mut all = Vec::new();
     let layers = config.layers();
-    let of_config = layers.iter().flat_map(|layer| {
-        layer.check.exclude.iter().map(|pattern| (&*layer.folder, pattern))
-    });
+    let of_config = layers
+        .iter()
+        .flat_map(|layer| layer.check.exclude.iter().map(|pattern| (&*layer.folder, pattern)));
     let of_args = walk.exclude.iter().map(|pattern| (here(), pattern));
     for (folder, pattern) in of_config.chain(of_args) {
         // Asked alone, a bad pattern is named as it was written.

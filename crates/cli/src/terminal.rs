@@ -93,13 +93,14 @@ impl Out {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
+        if !folder.is_dir() {
+            return Err(failed(ErrorKind::NotFound.into()).hint("its folder does not exist"));
+        }
         // What the file was allowed before, or whatever the process gives to new files.
         let mode = before.map_or(Permissions::from_mode(0o666), |before| before.permissions());
-        let new = Builder::new()
-            .prefix(".cim-nix-")
-            .permissions(mode)
-            .tempfile_in(folder)
-            .map_err(failed)?;
+        let new = Builder::new().prefix(".cim-nix-").permissions(mode).tempfile_in(folder);
+        // The name of the temporary file is nobody's business.
+        let new = new.map_err(|error| failed(error.kind().into()))?;
         let stream = new.reopen().map_err(failed)?;
         Ok(Self::over(Box::new(stream), Some(Replaced { new, path: real })))
     }

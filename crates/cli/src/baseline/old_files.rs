@@ -44,9 +44,8 @@ impl OldFiles {
             .collect();
         let ids: Vec<&str> = wanted.iter().map(|entry| &*entry.id).collect();
         let found = repository.contents(&ids)?;
-        let content = |entry: &&TreeEntry| {
-            Some((entry.path.clone(), found.get(&entry.id)?.clone()))
-        };
+        let content =
+            |entry: &&TreeEntry| Some((entry.path.clone(), found.get(&entry.id)?.clone()));
         let contents = wanted.iter().filter_map(content).collect();
         let mut files = Self {
             top: repository.top.clone(),
@@ -83,7 +82,9 @@ impl OldFiles {
     /// Whether the revision has a say about `path`.
     fn is_inside(&self, path: &Path) -> bool {
         let inside = path.strip_prefix(&self.top);
-        inside.is_ok_and(|inside| inside.components().next() != Some(Component::Normal(".git".as_ref())))
+        inside.is_ok_and(|inside| {
+            inside.components().next() != Some(Component::Normal(".git".as_ref()))
+        })
     }
 }
 
@@ -104,9 +105,8 @@ impl Files for OldFiles {
                 return Err(Problem::TooLarge { size: bytes.len() as u64 });
             }
             let text = String::from_utf8(bytes.clone());
-            return text.map_err(|error| {
-                Problem::NotUtf8 { offset: error.utf8_error().valid_up_to() }
-            });
+            return text
+                .map_err(|error| Problem::NotUtf8 { offset: error.utf8_error().valid_up_to() });
         }
         match self.kinds.get(path) {
             Some(EntryKind::File | EntryKind::Link) => DiskFiles.read(path, max_bytes),

@@ -13,9 +13,9 @@ const MISSING: Code = Code("DEP014");
 
 /// Whether any file is to be checked for such findings.
 pub(super) fn is_wanted(settings: &Settings) -> bool {
-    let mut codes = settings.all().flat_map(|settings| {
-        [CYCLE, MISSING].map(|code| settings.lints.severity(code).is_some())
-    });
+    let mut codes = settings
+        .all()
+        .flat_map(|settings| [CYCLE, MISSING].map(|code| settings.lints.severity(code).is_some()));
     codes.any(|is_on| is_on)
 }
 

@@ -99,8 +99,10 @@ pub(crate) struct CheckArgs {
 
 pub(crate) fn run(args: &CheckArgs, color: ColorWhen) -> Result<Exit, Error> {
     if args.statistics && !args.format.has_statistics() {
-        return Err(Error::user("`--statistics` counts instead of listing, which this format cannot")
-            .hint("take human, concise, json or json-lines"));
+        return Err(Error::user(
+            "`--statistics` counts instead of listing, which this format cannot",
+        )
+        .hint("take human, concise, json or json-lines"));
     }
     let is_stdin_among = args.paths.iter().any(|path| is_stdin(path));
     if !is_stdin_among {
@@ -154,14 +156,12 @@ fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
         let own = scope::config_path(&args.walk, &args.paths);
         settings.read_nested(own.as_deref(), &args.rule_choice(), &mut found.files)?;
     }
-    let baseline = args.baseline.as_deref().map(|named| Baseline::read(named, &root)).transpose()?;
+    let baseline =
+        args.baseline.as_deref().map(|named| Baseline::read(named, &root)).transpose()?;
     let only = args.changed_since.as_deref().map(|rev| baseline::changed_since(rev, &root));
     let only = only.transpose()?;
-    let run = Run {
-        only: only.as_ref(),
-        is_compared: baseline.is_some(),
-        ..args.run(&settings, color)
-    };
+    let run =
+        Run { only: only.as_ref(), is_compared: baseline.is_some(), ..args.run(&settings, color) };
     let mut outcomes = check_all(run, &root, &found, &progress)?;
     if let Some(baseline) = baseline {
         let (walk, paths) = (&args.walk, &*args.paths);
@@ -227,8 +227,10 @@ fn look(args: &CheckArgs) -> Versions {
     let config = scope::config(&args.walk, &args.paths).unwrap_or_default();
     let found = scope::find_files(&DiskFiles, &args.walk, &args.paths, &config);
     let files = found.unwrap_or_default().files;
-    let folders: BTreeSet<PathBuf> = files.iter().filter_map(|file| file.path.parent()).map(Path::to_path_buf).collect();
-    let nested = folders.iter().map(|folder| folder.join(config::FILE_NAME)).filter(|path| path.is_file());
+    let folders: BTreeSet<PathBuf> =
+        files.iter().filter_map(|file| file.path.parent()).map(Path::to_path_buf).collect();
+    let nested =
+        folders.iter().map(|folder| folder.join(config::FILE_NAME)).filter(|path| path.is_file());
     let settings: BTreeSet<PathBuf> = settings.into_iter().chain(nested).collect();
     Versions::of(files.into_iter().map(|file| file.path.to_path_buf()).chain(settings))
 }

@@ -55,7 +55,11 @@ mod tests {
     fn check(file: &str, range: TextRange, message: &'static str, want: Expect) {
         let source = Source::new("shown", "λ = 1;\nx\n").at(Path::new(file));
         let mut out = String::new();
-        write(&source, &Diagnostic::new(Code("DEAD001"), Severity::Warning, range, message), &mut out);
+        write(
+            &source,
+            &Diagnostic::new(Code("DEAD001"), Severity::Warning, range, message),
+            &mut out,
+        );
         want.assert_eq(&out);
     }
 

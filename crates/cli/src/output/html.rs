@@ -16,7 +16,7 @@ use cim_nix_model::{Hash, HashKind};
 use super::place::{repository, rule_page};
 use super::report::{Ending, Status};
 use super::{Rendered, Source, Style, Tally, number, text_of, thousands};
-use crate::scope::shown;
+use crate::scope::{here, shown};
 use crate::terminal::Out;
 
 const STYLE: &str = include_str!("html/style.css");
@@ -28,6 +28,9 @@ const AROUND: u32 = 1;
 /// Of marks over more lines, only the first ones are shown.
 const MAX_LINES: u32 = 8;
 
+/// A table of more rules is folded at first.
+const MAX_OPEN: usize = 25;
+
 /// Characters shown before and behind a mark on a long line.
 const WINDOW: usize = 160;
 
@@ -36,8 +39,7 @@ pub(super) const END_FILE: &str = "</section>\n";
 
 /// What stands before the findings.
 pub(super) fn begin(tally: &Tally, ending: Ending) -> String {
-    let project = repository().file_name().unwrap_or_default().to_string_lossy();
-    let project = escaped(&project);
+    let project = escaped(&project());
     let policy = format!(
         "default-src 'none'; style-src 'unsafe-inline'; script-src '{}'",
         Hash::of(HashKind::Sha256, SCRIPT.as_bytes()).format(cim_nix_model::HashFormat::Sri)
@@ -67,7 +69,8 @@ pub(super) fn begin(tally: &Tally, ending: Ending) -> String {
 
 /// What stands behind them.
 pub(super) fn end(tally: &Tally, shown: usize) -> String {
-    let mut out = String::from("</div>\n<p id=\"nothing\" hidden>Nothing matches the filters.</p>\n");
+    let mut out =
+        String::from("</div>\n<p id=\"nothing\" hidden>Nothing matches the filters.</p>\n");
     let hidden = tally.findings() - shown;
     if hidden > 0 {
         let _ = writeln!(out, "<p class=\"more\">{} not shown.</p>", number(hidden, "finding"));
@@ -146,6 +149,13 @@ pub(super) fn write(
     }
 }
 
+/// The name of the repository, and the way to the working folder in it.
+fn project() -> String {
+    let above = repository().parent().unwrap_or(repository());
+    let name = here().strip_prefix(above).unwrap_or(here()).to_string_lossy();
+    if name.is_empty() { "/".to_owned() } else { name.into_owned() }
+}
+
 fn headline(tally: &Tally, ending: Ending) -> String {
     let found = match (tally.findings(), ending.has_baseline) {
         (0, true) => "no new findings".to_owned(),
@@ -211,8 +221,9 @@ fn rules(tally: &Tally, ending: Ending) -> String {
         true => "<th class=\"n\">new</th><th class=\"n\">unchanged</th><th class=\"n\">gone</th>",
         false => "<th class=\"n\">findings</th>",
     };
+    let open = if codes.len() <= MAX_OPEN { " open" } else { "" };
     let mut out = format!(
-        "<details class=\"rules\" open>\n<summary>Rules</summary>\n<table>\n<thead><tr>\
+        "<details class=\"rules\"{open}>\n<summary>Rules</summary>\n<table>\n<thead><tr>\
          <th>rule</th><th></th><th>about</th><th>severity</th>{head}<th></th></tr></thead>\n<tbody>\n"
     );
     for code in codes {
@@ -259,32 +270,30 @@ fn filters(tally: &Tally, ending: Ending) -> String {
         let _ = write!(out, "<option value=\"{code}\">{code} {name}</option>");
     }
     out.push_str("</select>\n<span class=\"boxes\">\n");
-    let mut toggle = |kind: &str, word: &str, is_on: bool| {
-        let checked = if is_on { " checked" } else { "" };
-        let _ = writeln!(
-            out,
-            "<label><input type=\"checkbox\" name=\"{kind}\" value=\"{word}\"{checked}> {word}</label>"
-        );
-    };
     for word in ["error", "warning", "info"] {
-        toggle("severity", word, true);
+        out.push_str(&checkbox("severity", word, word, true));
     }
+    let label = if ending.has_baseline { "new" } else { "open" };
+    let mut states = vec![("new", label)];
     if ending.has_baseline {
-        toggle("status", "new", true);
-        toggle("status", "unchanged", false);
-        toggle("status", "gone", false);
-    } else {
-        toggle("status", "new", true);
+        states.extend([("unchanged", "unchanged"), ("gone", "gone")]);
     }
     if tally.suppressed > 0 {
-        toggle("status", "silenced", false);
+        states.push(("silenced", "silenced"));
+    }
+    out.push_str("</span>\n<span class=\"boxes\">\n");
+    for (word, label) in states {
+        out.push_str(&checkbox("status", word, label, word == "new"));
     }
     out.push_str("</span>\n<output id=\"count\"></output>\n</form>\n");
-    // Where nothing has another status, there is nothing to choose from.
-    if !ending.has_baseline && tally.suppressed == 0 {
-        return out.replace("<label><input type=\"checkbox\" name=\"status\"", "<label hidden><input type=\"checkbox\" name=\"status\"");
-    }
     out
+}
+
+fn checkbox(kind: &str, word: &str, label: &str, is_on: bool) -> String {
+    let checked = if is_on { " checked" } else { "" };
+    format!(
+        "<label><input type=\"checkbox\" name=\"{kind}\" value=\"{word}\"{checked}> {label}</label>\n"
+    )
 }
 
 fn rule_link(code: Code) -> String {
@@ -311,10 +320,13 @@ fn excerpt(source: &Source<'_>, finding: &Diagnostic, out: &mut String) {
     let mark = |range, text| mark(source, range, text);
     let mut marks = vec![mark(finding.range, None)];
     marks.extend(finding.labels.iter().map(|label| mark(label.range, Some(&*label.message))));
-    let last = source.lines().len().saturating_sub(1);
+    // Behind the last line feed there is no line to show.
+    let n_ends = 1 + u32::from(source.text.ends_with('\n'));
+    let last = source.lines().len().saturating_sub(n_ends);
     let mut lines = BTreeSet::new();
     for mark in &marks {
-        lines.extend(mark.lines.0.saturating_sub(AROUND)..=(mark.lines.1 + AROUND).min(last));
+        let end = (mark.lines.1 + AROUND).min(last).max(mark.lines.1);
+        lines.extend(mark.lines.0.saturating_sub(AROUND)..=end);
     }
     out.push_str("<pre>");
     let mut before: Option<u32> = None;
@@ -334,7 +346,12 @@ fn mark<'a>(source: &Source<'_>, range: TextRange, text: Option<&'a str>) -> Mar
     let (start, end) = (range.start.min(len), range.end.min(len));
     let first = lines.line_of(start);
     let last = lines.line_of(end.saturating_sub(1).max(start)).min(first + MAX_LINES - 1);
-    Mark { range: TextRange::new(start, end), lines: (first, last), is_primary: text.is_none(), text }
+    Mark {
+        range: TextRange::new(start, end),
+        lines: (first, last),
+        is_primary: text.is_none(),
+        text,
+    }
 }
 
 fn write_line(source: &Source<'_>, line: u32, marks: &[Mark<'_>], out: &mut String) {
@@ -354,8 +371,9 @@ fn write_line(source: &Source<'_>, line: u32, marks: &[Mark<'_>], out: &mut Stri
     let cuts: Vec<usize> = cuts.into_iter().collect();
     for piece in cuts.windows(2) {
         let text = visible(source.text.get(piece[0]..piece[1]).unwrap_or_default());
-        let covers =
-            |mark: &&&Mark<'_>| inside(mark.range.start) <= piece[0] && piece[1] <= inside(mark.range.end);
+        let covers = |mark: &&&Mark<'_>| {
+            inside(mark.range.start) <= piece[0] && piece[1] <= inside(mark.range.end)
+        };
         match on_line.iter().filter(covers).max_by_key(|mark| mark.is_primary) {
             Some(mark) if mark.is_primary => {
                 let _ = write!(out, "<mark>{text}</mark>");
@@ -453,8 +471,8 @@ fn push(c: char, out: &mut String) {
         '\'' => out.push_str("&#39;"),
         '\n' => out.push(' '),
         _ if is_unseen(c) => {
-                let _ = write!(out, "U+{:04X}", c as u32);
-            }
+            let _ = write!(out, "U+{:04X}", c as u32);
+        }
         _ => out.push(c),
     }
 }
@@ -499,7 +517,6 @@ mod tests {
                 <span class="line" data-n="5"></span>
                 <span class="line" data-n="6"><mark class="label">2</mark></span>
                 <span class="line remark" data-n="">here</span>
-                <span class="line" data-n="7"></span>
                 </pre>
             "#]],
         );
@@ -509,7 +526,17 @@ mod tests {
     fn nothing_in_a_source_becomes_markup() {
         let text = "'</pre><script>\u{202e}\u{1b}[0m&'";
         let found = finding(1, 7, "<img src=x onerror=alert(1)> `a");
-        check(text, &found, expect![[""]]);
+        check(
+            text,
+            &found,
+            expect![[r#"
+             data-severity="warning" data-rule="X1">
+            <p class="head"><span class="severity warning">warning</span><span class="code">X1</span><span class="place">1:2</span></p>
+            <p class="message">&lt;img src=x onerror=alert(1)&gt; `a</p>
+            <pre><span class="line marked" data-n="1">&#39;<mark>&lt;/pre&gt;</mark>&lt;script&gt;<span class="unseen">U+202E</span><span class="unseen">U+001B</span>[0m&amp;&#39;</span>
+            </pre>
+        "#]],
+        );
     }
 
     #[test]
@@ -524,12 +551,8 @@ mod tests {
 
     #[test]
     fn the_script_is_the_one_that_is_allowed() {
-        let ending = Ending {
-            statistics: false,
-            quiet: false,
-            has_baseline: true,
-            max_findings: None,
-        };
+        let ending =
+            Ending { statistics: false, quiet: false, has_baseline: true, max_findings: None };
         let page = begin(&Tally::default(), ending) + &end(&Tally::default(), 0);
         let scripts: Vec<&str> = page.split("<script>").skip(1).collect();
         assert_eq!(scripts.len(), 1);

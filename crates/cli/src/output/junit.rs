@@ -94,8 +94,9 @@ mod tests {
     fn a_finding_is_a_test_that_fails() {
         let source = Source::new("a<&\">.nix", "1\nx");
         let range = TextRange::new(2, 3);
-        let finding = Diagnostic::new(Code("COR001"), Severity::Error, range, "no `<x>`\x1b[0m\u{ffff}")
-            .help("two\nlines");
+        let finding =
+            Diagnostic::new(Code("COR001"), Severity::Error, range, "no `<x>`\x1b[0m\u{ffff}")
+                .help("two\nlines");
         let mut out = String::new();
         write(&source, &finding, &mut out);
         expect![[r#"

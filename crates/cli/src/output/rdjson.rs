@@ -103,8 +103,11 @@ mod tests {
     fn a_fix_is_one_suggestion_with_columns_in_bytes() {
         let source = Source::new("a.nix", "λ (x) y");
         let edits = [TextRange::new(3, 4), TextRange::new(5, 6)].map(TextEdit::remove);
-        let finding = Diagnostic::new(Code("X1"), Severity::Info, TextRange::new(3, 6), "odd")
-            .fix("unwrap", Applicability::Safe, edits.to_vec());
+        let finding = Diagnostic::new(Code("X1"), Severity::Info, TextRange::new(3, 6), "odd").fix(
+            "unwrap",
+            Applicability::Safe,
+            edits.to_vec(),
+        );
         let mut out = String::new();
         write(&source, &finding, &mut out);
         let json: serde_json::Value = serde_json::from_str(&out).unwrap();

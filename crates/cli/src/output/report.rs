@@ -106,8 +106,10 @@ impl<'o> Report<'o> {
 
     fn finding(&mut self, status: Status, text: &str) {
         let out = &mut *self.out;
-        let is_list =
-            matches!(self.style.format, Format::Json | Format::Sarif | Format::Gitlab | Format::Rdjson);
+        let is_list = matches!(
+            self.style.format,
+            Format::Json | Format::Sarif | Format::Gitlab | Format::Rdjson
+        );
         if is_list {
             out.text(if self.listed == 0 { "\n" } else { ",\n" });
         }
@@ -226,7 +228,7 @@ fn since_baseline(tally: &Tally, ending: Ending) -> String {
     }
     let gone = match tally.n_gone() {
         0 => String::new(),
-        n => format!("; {} of it gone since", findings(n)),
+        n => format!("; {} gone since", thousands(n)),
     };
     format!("{} of the baseline not shown{gone}\n", findings(tally.n_old()))
 }
