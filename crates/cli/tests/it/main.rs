@@ -23,6 +23,7 @@ mod git_sources;
 mod hosts;
 mod judge;
 mod listings;
+mod migrate;
 mod options;
 mod repl;
 mod reports;
