@@ -25,6 +25,7 @@ mod judge;
 mod listings;
 mod migrate;
 mod options;
+mod readers;
 mod repl;
 mod reports;
 mod sandbox;
