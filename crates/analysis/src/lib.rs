@@ -23,6 +23,8 @@ mod gate;
 mod layout;
 mod lints;
 #[allow(dead_code, reason = "the rules that ask it come next")]
+mod options;
+#[allow(dead_code, reason = "the rules that ask it come next")]
 mod origin;
 mod rewrite;
 mod rule;
@@ -34,6 +36,7 @@ pub use context::Context;
 pub use docs::{DocExample, RuleDoc};
 pub use fix::{FixMode, Fixed, fix_text};
 pub use lints::{Lints, UnknownRule};
+pub use options::{OptionFact, OptionTable, OptionType};
 pub use rewrite::{Rewrite, Shape};
 pub use rule::{Check, Finding, FixKind, Report, Rule};
 pub use rules::{all, find};
