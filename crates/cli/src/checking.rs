@@ -5,6 +5,7 @@
 //! of thousands of files small. The few files that the import graph speaks about are checked once
 //! more. Finding files, and doing something with the outcomes, is left to the commands.
 
+pub(crate) mod evaluated;
 mod guard;
 mod imports;
 mod pipes;

@@ -13,8 +13,6 @@ pub struct OptionFact {
     pub type_words: Box<str>,
     /// The option that it is another name of.
     pub alias_of: Option<Box<str>>,
-    /// Whether setting it is an error since it was removed.
-    pub is_removed: bool,
 }
 
 /// A place in a table where the names of modules begin.
@@ -182,7 +180,6 @@ mod tests {
                     kind: OptionType::parse(words),
                     type_words: (*words).into(),
                     alias_of: None,
-                    is_removed: false,
                 };
                 (name.split('.').map(str::to_owned).collect(), fact)
             })
