@@ -6,6 +6,8 @@ use cim_nix_base::TextRange;
 use cim_nix_semantics::{BindingId, ExprId, Ir, LiveNames, Uses, WithId, builtins};
 use cim_nix_syntax::{Node, NodeId, TokenKind, Tree};
 
+use crate::settings::Settings;
+
 /// One file with everything that is known about it. Costly answers are computed once, on demand.
 pub struct Context<'a> {
     /// The path as the user sees it; a hint, never opened.
@@ -18,6 +20,7 @@ pub struct Context<'a> {
     live: OnceCell<LiveNames>,
     exprs: OnceCell<Box<[u32]>>,
     used_withs: OnceCell<Box<[bool]>>,
+    settings: OnceCell<Settings<'a>>,
 }
 
 impl<'a> Context<'a> {
@@ -32,6 +35,7 @@ impl<'a> Context<'a> {
             live: OnceCell::new(),
             exprs: OnceCell::new(),
             used_withs: OnceCell::new(),
+            settings: OnceCell::new(),
         }
     }
 
@@ -50,6 +54,11 @@ impl<'a> Context<'a> {
     /// The uses of all bindings.
     pub fn uses(&self) -> &Uses {
         self.uses.get_or_init(|| self.ir.uses())
+    }
+
+    /// The options that the file sets.
+    pub(crate) fn settings(&self) -> &Settings<'a> {
+        self.settings.get_or_init(|| Settings::of(self))
     }
 
     /// The bindings that live code refers to.

@@ -22,11 +22,11 @@ mod fix;
 mod gate;
 mod layout;
 mod lints;
-#[allow(dead_code, reason = "the rules that ask it come next")]
 mod origin;
 mod rewrite;
 mod rule;
 mod rules;
+mod settings;
 mod suppress;
 
 pub use checker::{CheckedFile, Checker, Found};
