@@ -1,11 +1,14 @@
 //! One pass over one file.
 
+use std::sync::Arc;
+
 use cim_nix_base::{Diagnostic, LineIndex, Severity};
 use cim_nix_semantics::{Ir, Lowerer};
 use cim_nix_syntax::{Parser, Tree};
 
 use crate::context::Context;
 use crate::lints::Lints;
+use crate::options::OptionTable;
 use crate::rewrite::Rewrite;
 use crate::rule::{Check, Finding, Report};
 use crate::rules;
@@ -42,6 +45,8 @@ pub struct Checker {
     parser: Parser,
     lowerer: Lowerer,
     report: Report,
+    /// What evaluation knows of the options that the files set.
+    options: Arc<[OptionTable]>,
     /// By rule, whether the file at hand concerns it.
     open: Vec<bool>,
     /// By node kind, the rules that want such nodes of the file at hand.
@@ -49,6 +54,13 @@ pub struct Checker {
 }
 
 impl Checker {
+    /// A checker that also runs the rules which ask evaluation: `options` are those of the
+    /// configurations that the files belong to.
+    #[must_use]
+    pub fn with_options(options: Arc<[OptionTable]>) -> Self {
+        Self { options, ..Self::default() }
+    }
+
     /// Parses, lowers and checks one text. `path` is only looked at for hints, never opened.
     ///
     /// Where the syntax is broken, that alone is reported: findings about names would be guesses.
@@ -78,7 +90,8 @@ impl Checker {
         findings.extend(ir.problems.iter().cloned().map(plain));
         let has_undefined = ir.free_names().any(|(_, id)| ir.is_undefined(id));
         let is_refused = !ir.problems.is_empty() || has_undefined;
-        let context = Context::new(path, &tree, &ir);
+        let options = self.options.clone();
+        let context = Context::new(path, &tree, &ir).with_options(&options);
         self.run_rules(&context, lints, &mut findings);
         findings.sort_by_key(|found| {
             let range = found.diagnostic.range;

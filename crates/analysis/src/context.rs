@@ -6,6 +6,9 @@ use cim_nix_base::TextRange;
 use cim_nix_semantics::{BindingId, ExprId, Ir, LiveNames, Uses, WithId, builtins};
 use cim_nix_syntax::{Node, NodeId, TokenKind, Tree};
 
+use crate::options::{Held, OptionTable};
+use crate::settings::Settings;
+
 /// One file with everything that is known about it. Costly answers are computed once, on demand.
 pub struct Context<'a> {
     /// The path as the user sees it; a hint, never opened.
@@ -18,6 +21,10 @@ pub struct Context<'a> {
     live: OnceCell<LiveNames>,
     exprs: OnceCell<Box<[u32]>>,
     used_withs: OnceCell<Box<[bool]>>,
+    settings: OnceCell<Settings<'a>>,
+    /// What evaluation knows of options; nothing if nobody asked it.
+    options: &'a [OptionTable],
+    held: OnceCell<Option<Held<'a>>>,
 }
 
 impl<'a> Context<'a> {
@@ -32,7 +39,21 @@ impl<'a> Context<'a> {
             live: OnceCell::new(),
             exprs: OnceCell::new(),
             used_withs: OnceCell::new(),
+            settings: OnceCell::new(),
+            options: &[],
+            held: OnceCell::new(),
         }
+    }
+
+    /// The same file among modules with these options.
+    #[must_use]
+    pub fn with_options(self, options: &'a [OptionTable]) -> Self {
+        Self { options, ..self }
+    }
+
+    /// What the file sets, held against the options that evaluation knows.
+    pub(crate) fn held(&self) -> Option<&Held<'a>> {
+        self.held.get_or_init(|| Held::of(self, self.options)).as_ref()
     }
 
     /// The file's text.
@@ -50,6 +71,11 @@ impl<'a> Context<'a> {
     /// The uses of all bindings.
     pub fn uses(&self) -> &Uses {
         self.uses.get_or_init(|| self.ir.uses())
+    }
+
+    /// The options that the file sets.
+    pub(crate) fn settings(&self) -> &Settings<'a> {
+        self.settings.get_or_init(|| Settings::of(self))
     }
 
     /// The bindings that live code refers to.

@@ -22,13 +22,13 @@ mod fix;
 mod gate;
 mod layout;
 mod lints;
-#[allow(dead_code, reason = "the rules that ask it come next")]
 mod options;
 #[allow(dead_code, reason = "the rules that ask it come next")]
 mod origin;
 mod rewrite;
 mod rule;
 mod rules;
+mod settings;
 mod suppress;
 
 pub use checker::{CheckedFile, Checker, Found};

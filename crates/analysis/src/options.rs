@@ -5,10 +5,12 @@
 //! against it. Without a table these rules are silent.
 
 mod fit;
+mod held;
 mod kinds;
 mod table;
 
-pub(crate) use fit::{Misfit, misfit};
+pub(crate) use fit::misfit;
+pub(crate) use held::Held;
 pub use kinds::OptionType;
-pub(crate) use table::{Lookup, Root};
+pub(crate) use table::Lookup;
 pub use table::{OptionFact, OptionTable};

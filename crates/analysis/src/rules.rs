@@ -13,10 +13,13 @@ pub(crate) mod mixed_rec_merge;
 pub(crate) mod needless_rec;
 pub(crate) mod or_as_variable;
 mod reachability;
+pub(crate) mod renamed_option;
+pub(crate) mod secret_in_option;
 pub(crate) mod self_reference;
 pub(crate) mod trailing_slash;
 pub(crate) mod undefined_variable;
 pub(crate) mod unknown_builtin;
+pub(crate) mod unknown_option;
 pub(crate) mod unreadable;
 pub(crate) mod unused_at_name;
 pub(crate) mod unused_binding;
@@ -27,6 +30,7 @@ pub(crate) mod unused_parameter;
 pub(crate) mod unused_suppression;
 pub(crate) mod unused_with;
 pub(crate) mod uri_for_function;
+pub(crate) mod wrong_option_type;
 
 #[cfg(test)]
 mod testing;
@@ -45,6 +49,9 @@ static ALL: &[&Rule] = &[
     &application_in_list::RULE,
     &mixed_rec_merge::RULE,
     &trailing_slash::RULE,
+    &unknown_option::RULE,
+    &wrong_option_type::RULE,
+    &renamed_option::RULE,
     &unused_binding::RULE,
     &unused_formal::RULE,
     &unused_closed_formal::RULE,
@@ -58,6 +65,7 @@ static ALL: &[&Rule] = &[
     &import_cycle::RULE,
     &missing_import::RULE,
     &internal_error::RULE,
+    &secret_in_option::RULE,
     &unreadable::SYNTAX,
     &unreadable::UNTERMINATED,
     &unreadable::TOO_DEEP,

@@ -128,10 +128,11 @@ fn check_each(
     wanted: &[usize],
     check: impl Fn(&mut Checker, usize) -> Outcome + Sync,
 ) -> Result<Vec<Guarded>, Error> {
-    let answers = for_each(run.workers, wanted.len(), Checker::default, |checker, at| {
+    let new = || Checker::with_options(run.settings.options.clone());
+    let answers = for_each(run.workers, wanted.len(), new, |checker, at| {
         let outcome = guard::guarded(|| check(checker, wanted[at]));
         if outcome.is_err() {
-            *checker = Checker::default();
+            *checker = new();
         }
         outcome
     })?;

@@ -1,8 +1,9 @@
 //! What holds for a run: the configuration file and the arguments, the latter being stronger.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use cim_nix_analysis::{Lints, UnknownRule};
+use cim_nix_analysis::{Lints, OptionTable, UnknownRule};
 use cim_nix_base::{Error, Severity};
 use cim_nix_project::Excludes;
 use clap::ValueEnum;
@@ -65,6 +66,8 @@ pub(crate) struct Settings {
     pub(crate) include_generated: bool,
     /// Whether the project enables [`PIPE_OPERATORS`] for all its files.
     pub(crate) has_pipes: bool,
+    /// The options of the configurations that were evaluated, if any were.
+    pub(crate) options: Arc<[OptionTable]>,
     per_file: Vec<PerFile>,
 }
 
@@ -90,6 +93,7 @@ impl Settings {
             include_generated: choice.include_generated
                 || check.include_generated.unwrap_or_default(),
             has_pipes: config.experimental_features.iter().any(|on| on == PIPE_OPERATORS),
+            options: Arc::default(),
             per_file: per_file.collect::<Result<_, Error>>()?,
         })
     }

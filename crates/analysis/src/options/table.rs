@@ -42,7 +42,7 @@ pub struct OptionTable {
 
 /// What a name means in a table.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Lookup<'o> {
+pub(crate) enum Lookup<'o> {
     /// An option.
     Option(&'o OptionFact),
     /// Something inside of an option's value that is no option of its own.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use cim_nix_analysis::{OptionFact, OptionTable, OptionType};
 use cim_nix_base::Error;
 use cim_nix_eval::{EvalError, Evaluation, Handle, with_stack};
-use cim_nix_options::{OptionDoc, Request, document, tree_of};
+use cim_nix_options::{OptionDoc, Request, document, unchecked_tree_of};
 
 use crate::commands::eval::{Target, target};
 use crate::commands::options::configurations;
@@ -17,11 +17,11 @@ use crate::lock_args::LockArgs;
 /// What is to be evaluated, and how much it may take.
 #[derive(Clone, Debug)]
 pub(crate) struct EvalRequest {
-    /// Configurations of flakes such as `.#web`, or files; all configurations of the flake in the
-    /// project if there are none.
+    /// Configurations of flakes such as `.#web`, or files; nothing stands for all configurations of
+    /// the flake in the project.
     pub(crate) what: Vec<String>,
     pub(crate) timeout: Duration,
-    pub(crate) max_memory: Option<usize>,
+    pub(crate) max_memory: usize,
     pub(crate) offline: bool,
 }
 
@@ -39,15 +39,17 @@ type Res<T> = Result<T, Box<EvalError>>;
 ///
 /// Errors: what is asked for is no flake and no file, or no thread can be started.
 pub(crate) fn evaluate(request: &EvalRequest, root: &Path) -> Result<Evaluated, Error> {
-    let whats = match request.what.is_empty() {
-        true => vec![root.to_string_lossy().into_owned()],
-        false => request.what.clone(),
+    let named = |what: &String| match what.is_empty() {
+        // A flake, even where a `default.nix` lies beside it.
+        true => format!("{}#", root.to_string_lossy()),
+        false => what.clone(),
     };
+    let whats: Vec<String> = request.what.iter().map(named).collect();
     let targets: Vec<Target> =
         whats.iter().map(|what| target(None, None, what)).collect::<Result<_, _>>()?;
     let args = EvalArgs {
         timeout: Some(request.timeout),
-        max_memory: request.max_memory,
+        max_memory: Some(request.max_memory),
         offline: request.offline,
         ..EvalArgs::default()
     };
@@ -89,12 +91,14 @@ pub(crate) fn evaluate(request: &EvalRequest, root: &Path) -> Result<Evaluated, 
 }
 
 fn failure(what: &str, error: &EvalError, show_trace: bool) -> String {
-    let text = error.render(show_trace);
+    // The options of `check` have names of their own.
+    let text = error.render(show_trace).replace("`--timeout`", "`--eval-timeout`");
+    let text = text.replace("`--max-memory`", "`--eval-max-memory`");
     format!("cannot evaluate the options of `{what}`, so they are not checked:\n{text}")
 }
 
 fn table(evaluation: &Evaluation, label: &str, value: Handle<'_>) -> Res<OptionTable> {
-    let tree = tree_of(evaluation, value)?;
+    let tree = unchecked_tree_of(evaluation, value)?;
     let request = Request { hidden: true, ..Request::default() };
     let rows = document(evaluation, tree, &request)?;
     Ok(OptionTable::new(label, rows.iter().map(|row| (&row.loc[..], fact(row)))))

@@ -7,6 +7,7 @@
 mod bounds;
 mod build;
 mod check;
+mod check_eval;
 mod config;
 mod docs;
 mod explain;
