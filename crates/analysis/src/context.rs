@@ -6,7 +6,7 @@ use cim_nix_base::TextRange;
 use cim_nix_semantics::{BindingId, ExprId, Ir, LiveNames, Uses, WithId, builtins};
 use cim_nix_syntax::{Node, NodeId, TokenKind, Tree};
 
-use crate::settings::Settings;
+use crate::settings::{Paths, Settings};
 
 /// One file with everything that is known about it. Costly answers are computed once, on demand.
 pub struct Context<'a> {
@@ -20,7 +20,7 @@ pub struct Context<'a> {
     live: OnceCell<LiveNames>,
     exprs: OnceCell<Box<[u32]>>,
     used_withs: OnceCell<Box<[bool]>>,
-    settings: OnceCell<Settings<'a>>,
+    settings: OnceCell<Paths>,
 }
 
 impl<'a> Context<'a> {
@@ -57,8 +57,8 @@ impl<'a> Context<'a> {
     }
 
     /// The options that the file sets.
-    pub(crate) fn settings(&self) -> &Settings<'a> {
-        self.settings.get_or_init(|| Settings::of(self))
+    pub(crate) fn settings(&self) -> Settings<'_, 'a> {
+        Settings::new(self.settings.get_or_init(|| Paths::of(self)), self.tree)
     }
 
     /// The bindings that live code refers to.
