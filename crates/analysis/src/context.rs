@@ -7,7 +7,7 @@ use cim_nix_semantics::{BindingId, ExprId, Ir, LiveNames, Uses, WithId, builtins
 use cim_nix_syntax::{Node, NodeId, TokenKind, Tree};
 
 use crate::options::{Held, OptionTable};
-use crate::settings::Settings;
+use crate::settings::{Paths, Settings};
 
 /// One file with everything that is known about it. Costly answers are computed once, on demand.
 pub struct Context<'a> {
@@ -21,10 +21,9 @@ pub struct Context<'a> {
     live: OnceCell<LiveNames>,
     exprs: OnceCell<Box<[u32]>>,
     used_withs: OnceCell<Box<[bool]>>,
-    settings: OnceCell<Settings<'a>>,
     /// What evaluation knows of options; nothing if nobody asked it.
     options: &'a [OptionTable],
-    held: OnceCell<Option<Held<'a>>>,
+    settings: OnceCell<Paths>,
 }
 
 impl<'a> Context<'a> {
@@ -41,7 +40,6 @@ impl<'a> Context<'a> {
             used_withs: OnceCell::new(),
             settings: OnceCell::new(),
             options: &[],
-            held: OnceCell::new(),
         }
     }
 
@@ -51,9 +49,10 @@ impl<'a> Context<'a> {
         Self { options, ..self }
     }
 
-    /// What the file sets, held against the options that evaluation knows.
-    pub(crate) fn held(&self) -> Option<&Held<'a>> {
-        self.held.get_or_init(|| Held::of(self, self.options)).as_ref()
+    /// What the file sets, held against the options that evaluation knows. It is put together for
+    /// each rule that asks: few do, and only where something was evaluated.
+    pub(crate) fn held(&self) -> Option<Held<'a>> {
+        Held::of(self, self.options)
     }
 
     /// The file's text.
@@ -74,8 +73,8 @@ impl<'a> Context<'a> {
     }
 
     /// The options that the file sets.
-    pub(crate) fn settings(&self) -> &Settings<'a> {
-        self.settings.get_or_init(|| Settings::of(self))
+    pub(crate) fn settings(&self) -> Settings<'_, 'a> {
+        Settings::new(self.settings.get_or_init(|| Paths::of(self)), self.tree)
     }
 
     /// The bindings that live code refers to.

@@ -8,8 +8,9 @@
 
 use std::borrow::Cow;
 
+use cim_nix_base::TextRange;
 use cim_nix_semantics::{Expr, Target};
-use cim_nix_syntax::{Node, NodeKind, TokenKind, ast, literal};
+use cim_nix_syntax::{Node, NodeId, NodeKind, TokenKind, Tree, ast, literal};
 
 use crate::context::Context;
 
@@ -26,13 +27,35 @@ enum Place {
 
 const PLACES: [Place; 3] = [Place::Host, Place::Throwaway, Place::Declaration];
 
+/// A name as the place where it is spelled, so that what is kept of a file borrows nothing.
+#[derive(Clone, Copy, Debug)]
+enum Name {
+    Computed,
+    /// A slice of the text.
+    Plain(TextRange),
+    /// The number of one with escapes.
+    Escaped(u32),
+}
+
 /// One name of a path.
-#[derive(Clone, Debug)]
-struct Step<'a> {
+#[derive(Clone, Copy, Debug)]
+struct Step {
     parent: u32,
-    /// `None` for a computed one.
-    name: Option<Cow<'a, str>>,
+    name: Name,
     place: Place,
+    /// Whether it is called `options`; what has a name below that is declared.
+    is_options: bool,
+}
+
+/// What is kept of a file.
+#[derive(Debug, Default)]
+pub(crate) struct Paths {
+    /// A path is the number of its last step. The first steps are the empty paths, by place.
+    steps: Vec<Step>,
+    escaped: Vec<Box<str>>,
+    all: Vec<(Path, NodeId)>,
+    /// By node.
+    places: Vec<Place>,
 }
 
 /// One value that an option is given.
@@ -46,71 +69,95 @@ pub(crate) struct Setting<'a> {
 }
 
 /// What a file sets.
-#[derive(Debug, Default)]
-pub(crate) struct Settings<'a> {
-    /// A path is the number of its last step. The first steps are the empty paths, by place.
-    steps: Vec<Step<'a>>,
-    all: Vec<Setting<'a>>,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings<'c, 'a> {
+    paths: &'c Paths,
+    tree: &'a Tree,
 }
 
-impl<'a> Settings<'a> {
-    /// What `context`'s file sets. Linear in the size of the file.
-    pub(crate) fn of(context: &Context<'a>) -> Self {
-        let roots = PLACES.map(|place| Step { parent: u32::MAX, name: None, place });
-        let mut collector = Collector {
-            settings: Settings { steps: roots.to_vec(), all: Vec::new() },
-            paths: vec![None; context.tree.len()],
-        };
-        let place = file_place(context.path, context.text());
-        for node in context.tree.nodes() {
-            collector.visit(node, place);
-        }
-        collector.settings
+impl<'c, 'a> Settings<'c, 'a> {
+    pub(crate) fn new(paths: &'c Paths, tree: &'a Tree) -> Self {
+        Self { paths, tree }
+    }
+
+    /// Whether a piece of code may be about a real machine.
+    pub(crate) fn is_on_host(self, node: Node<'_>) -> bool {
+        self.paths.places[node.id().0 as usize] == Place::Host
+    }
+
+    /// All settings of real machines.
+    pub(crate) fn on_hosts(self) -> impl Iterator<Item = Setting<'a>> + use<'c, 'a> {
+        let settings = self.paths.all.iter();
+        settings.filter(move |(path, _)| self.step(path.step).place == Place::Host).map(
+            move |&(Path { step, is_element }, value)| Setting {
+                step,
+                value: self.tree.node(value),
+                is_element,
+            },
+        )
     }
 
     /// The settings of real machines whose paths end as one of `patterns` says: names joined by
     /// dots, `*` for any name.
     pub(crate) fn matching(
-        &self,
+        self,
         patterns: &'static [&'static str],
-    ) -> impl Iterator<Item = Setting<'a>> {
-        self.all.iter().copied().filter(move |setting| {
-            self.steps[setting.step as usize].place == Place::Host
-                && patterns.iter().any(|pattern| self.ends_in(setting.step, pattern))
+    ) -> impl Iterator<Item = Setting<'a>> + use<'c, 'a> {
+        self.on_hosts().filter(move |setting| {
+            patterns.iter().any(|pattern| self.ends_in(setting.step, pattern))
         })
     }
 
-    /// All settings of real machines.
-    pub(crate) fn on_hosts(&self) -> impl Iterator<Item = Setting<'a>> {
-        let is_on_host =
-            |setting: &Setting<'a>| self.steps[setting.step as usize].place == Place::Host;
-        self.all.iter().copied().filter(is_on_host)
-    }
-
     /// The names of a path from its last to its first, `None` for computed ones.
-    pub(crate) fn names(&self, setting: Setting<'a>) -> impl Iterator<Item = Option<&str>> {
-        let first = &self.steps[setting.step as usize];
-        let steps = std::iter::successors(Some(first), |step| self.steps.get(step.parent as usize));
-        steps.take_while(|step| step.parent != u32::MAX).map(|step| step.name.as_deref())
+    pub(crate) fn names(
+        self,
+        setting: Setting<'_>,
+    ) -> impl Iterator<Item = Option<&'c str>> + use<'c, 'a>
+    where
+        'a: 'c,
+    {
+        let first = self.step(setting.step);
+        let steps = std::iter::successors(Some(first), move |step| {
+            self.paths.steps.get(step.parent as usize)
+        });
+        steps.take_while(|step| step.parent != u32::MAX).map(move |step| self.text(step.name))
     }
 
     /// The name that is `nth` from the end of a path.
-    pub(crate) fn name(&self, setting: Setting<'a>, nth: usize) -> Option<&str> {
+    pub(crate) fn name(self, setting: Setting<'_>, nth: usize) -> Option<&'c str>
+    where
+        'a: 'c,
+    {
         self.names(setting).nth(nth).flatten()
     }
 
     /// Whether two settings have the same path but for the last `n` names of it.
-    pub(crate) fn are_beside(&self, one: Setting<'a>, other: Setting<'a>, n: usize) -> bool {
+    pub(crate) fn are_beside(self, one: Setting<'_>, other: Setting<'_>, n: usize) -> bool {
         self.names(one).skip(n).eq(self.names(other).skip(n))
     }
 
-    fn ends_in(&self, mut step: u32, pattern: &str) -> bool {
+    fn step(self, step: u32) -> &'c Step {
+        &self.paths.steps[step as usize]
+    }
+
+    fn text(self, name: Name) -> Option<&'c str>
+    where
+        'a: 'c,
+    {
+        match name {
+            Name::Computed => None,
+            Name::Plain(range) => Some(&self.tree.text()[range.as_usize()]),
+            Name::Escaped(at) => Some(&self.paths.escaped[at as usize]),
+        }
+    }
+
+    fn ends_in(self, mut step: u32, pattern: &str) -> bool {
         for want in pattern.rsplit('.') {
-            let Step { parent, name, .. } = &self.steps[step as usize];
-            if *parent == u32::MAX || want != "*" && name.as_deref() != Some(want) {
+            let Step { parent, name, .. } = *self.step(step);
+            if parent == u32::MAX || want != "*" && self.text(name) != Some(want) {
                 return false;
             }
-            step = *parent;
+            step = parent;
         }
         true
     }
@@ -147,20 +194,45 @@ const TESTING: &[&str] =
 /// Attributes below which no real machine is set up.
 const THROWAWAY: &[&str] = &["vmVariant", "vmVariantWithBootLoader", "vmVariantWithDisko"];
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Path {
     step: u32,
     is_element: bool,
 }
 
-struct Collector<'a> {
-    settings: Settings<'a>,
+impl Paths {
+    /// What the file of `context` sets. Linear in its size.
+    pub(crate) fn of(context: &Context<'_>) -> Self {
+        let roots = PLACES.map(|place| Step {
+            parent: u32::MAX,
+            name: Name::Computed,
+            place,
+            is_options: false,
+        });
+        let found = Paths { steps: roots.to_vec(), ..Paths::default() };
+        let mut collector = Collector { found, paths: vec![None; context.tree.len()] };
+        let file_place = file_place(context.path, context.text());
+        for node in context.tree.nodes() {
+            collector.visit(node, file_place);
+        }
+        let Collector { mut found, paths } = collector;
+        let place_of = |path: Option<Path>| match path {
+            Some(path) => found.steps[path.step as usize].place,
+            None => file_place,
+        };
+        found.places = paths.into_iter().map(place_of).collect();
+        found
+    }
+}
+
+struct Collector {
+    found: Paths,
     /// By node: the path whose value it is, set by its parent.
     paths: Vec<Option<Path>>,
 }
 
-impl<'a> Collector<'a> {
-    fn visit(&mut self, node: Node<'a>, file_place: Place) {
+impl Collector {
+    fn visit(&mut self, node: Node<'_>, file_place: Place) {
         let path = match self.paths[node.id().0 as usize] {
             Some(path) => path,
             None => {
@@ -196,31 +268,50 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn set(&mut self, node: Node<'a>, path: Path) {
+    fn set(&mut self, node: Node<'_>, path: Path) {
         self.paths[node.id().0 as usize] = Some(path);
     }
 
-    fn place_of(&self, node: Node<'a>) -> Place {
+    fn place_of(&self, node: Node<'_>) -> Place {
         let path = self.paths[node.id().0 as usize];
-        path.map_or(Place::Host, |path| self.settings.steps[path.step as usize].place)
+        path.map_or(Place::Host, |path| self.found.steps[path.step as usize].place)
     }
 
-    fn add(&mut self, value: Node<'a>, path: Path) {
+    fn add(&mut self, value: Node<'_>, path: Path) {
         if path.step as usize >= PLACES.len() {
-            let Path { step, is_element } = path;
-            self.settings.all.push(Setting { step, value, is_element });
+            self.found.all.push((path, value.id()));
         }
     }
 
-    fn push(&mut self, parent: u32, name: Option<Cow<'a, str>>) -> u32 {
-        let outer = self.settings.steps[parent as usize].place;
-        let place = match (outer, name.as_deref()) {
-            (Place::Host, Some("options")) => Place::Declaration,
-            (Place::Host, Some(name)) if THROWAWAY.contains(&name) => Place::Throwaway,
-            _ => outer,
+    fn push(&mut self, parent: u32, name: Option<(Node<'_>, Cow<'_, str>)>) -> u32 {
+        let outer = self.found.steps[parent as usize];
+        let text = name.as_ref().map_or("", |(_, name)| name);
+        let place = match outer.place {
+            Place::Host if outer.is_options => Place::Declaration,
+            Place::Host if THROWAWAY.contains(&text) => Place::Throwaway,
+            place => place,
         };
-        self.settings.steps.push(Step { parent, name, place });
-        self.settings.steps.len() as u32 - 1
+        let is_options = text == "options";
+        let name = match name {
+            None => Name::Computed,
+            Some((node, name)) => self.keep(node.tree().text(), name),
+        };
+        self.found.steps.push(Step { parent, name, place, is_options });
+        self.found.steps.len() as u32 - 1
+    }
+
+    fn keep(&mut self, text: &str, name: Cow<'_, str>) -> Name {
+        let start = (name.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
+        // The empty name is borrowed from nowhere.
+        if matches!(name, Cow::Borrowed(_)) && start < text.len() && !name.is_empty() {
+            return Name::Plain(TextRange::new(start as u32, (start + name.len()) as u32));
+        }
+        self.found.escaped.push(name.into());
+        Name::Escaped(self.found.escaped.len() as u32 - 1)
+    }
+
+    fn push_attr(&mut self, parent: u32, attr: ast::Attr<'_>) -> u32 {
+        self.push(parent, attr.name().map(|name| (attr.node(), name)))
     }
 
     /// The same path for another purpose.
@@ -228,12 +319,12 @@ impl<'a> Collector<'a> {
         if (path.step as usize) < PLACES.len() {
             return Path { step: place as u32, ..path };
         }
-        let step = Step { place, ..self.settings.steps[path.step as usize].clone() };
-        self.settings.steps.push(step);
-        Path { step: self.settings.steps.len() as u32 - 1, ..path }
+        let step = Step { place, ..self.found.steps[path.step as usize] };
+        self.found.steps.push(step);
+        Path { step: self.found.steps.len() as u32 - 1, ..path }
     }
 
-    fn enter_set(&mut self, set: Node<'a>, path: Path) {
+    fn enter_set(&mut self, set: Node<'_>, path: Path) {
         let mut path = Path { is_element: false, ..path };
         if ast::entries(set).any(is_test_script) {
             path = self.moved(path, Place::Throwaway);
@@ -243,7 +334,7 @@ impl<'a> Collector<'a> {
                 ast::Entry::Binding(binding) => self.set(binding.node(), path),
                 ast::Entry::Inherit(inherit) => {
                     for attr in inherit.names() {
-                        let step = self.push(path.step, attr.name());
+                        let step = self.push_attr(path.step, attr);
                         self.add(attr.node(), Path { step, ..path });
                     }
                 }
@@ -251,14 +342,14 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn enter_binding(&mut self, node: Node<'a>, path: Path) {
+    fn enter_binding(&mut self, node: Node<'_>, path: Path) {
         let Some(binding) = ast::Binding::cast(node) else { return };
         let (Some(names), Some(value)) = (binding.attr_path(), binding.value()) else { return };
-        let step = names.elements().fold(path.step, |step, attr| self.push(step, attr.name()));
+        let step = names.elements().fold(path.step, |step, attr| self.push_attr(step, attr));
         self.set(value, Path { step, ..path });
     }
 
-    fn enter_apply(&mut self, apply: Node<'a>, path: Path) {
+    fn enter_apply(&mut self, apply: Node<'_>, path: Path) {
         let name = apply.child(0).and_then(called_name).unwrap_or_default();
         if WRAPPERS.contains(&name) {
             let is_throwaway = matches!(name, "mkVMOverride" | "mkImageMediaOverride");
@@ -293,6 +384,11 @@ impl<'a> Collector<'a> {
             self.set(function, Path { step, is_element: false });
         }
     }
+}
+
+/// The set that a value stands in, itself if it is one.
+pub(crate) fn set_around(node: Node<'_>) -> Option<Node<'_>> {
+    node.ancestors().find(|node| node.kind() == NodeKind::AttrSet)
 }
 
 fn is_joining(node: Node<'_>) -> bool {
@@ -360,7 +456,7 @@ fn file_place(path: &str, text: &str) -> Place {
 
 impl<'a> Context<'a> {
     /// The value of `true`, `false`, or of what a `let` gives such a value.
-    pub(crate) fn bool_value(&self, node: Node<'a>) -> Option<bool> {
+    pub(crate) fn bool_value(&self, node: Node<'_>) -> Option<bool> {
         let node = self.value_behind(node)?;
         let value = match node.text() {
             "true" => true,
@@ -372,7 +468,7 @@ impl<'a> Context<'a> {
     }
 
     /// The value of an integer, or of what a `let` gives one.
-    pub(crate) fn int_value(&self, node: Node<'a>) -> Option<i64> {
+    pub(crate) fn int_value(&self, node: Node<'_>) -> Option<i64> {
         literal::int_value(self.value_behind(node)?)
     }
 

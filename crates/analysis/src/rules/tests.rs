@@ -93,17 +93,21 @@ fn examples_fire_and_better_ones_do_not() {
 
 #[test]
 fn fixing_an_example_gives_the_better_one() {
-    for rule in all().iter().filter(|rule| rule.fix == FixKind::Safe) {
+    for rule in all().iter().filter(|rule| rule.fix != FixKind::None) {
+        let mode = match rule.fix {
+            FixKind::Unsafe => FixMode::Unsafe,
+            _ => FixMode::Safe,
+        };
         let lints = lints_for(rule.code.0);
         let doc = RuleDoc::of(rule);
         let of = |section| doc.examples.iter().filter(move |example| example.section == section);
         for (before, after) in of("Example").zip(of("Better")) {
             let mut checker = checker();
             let checked = checker.check("default.nix", before.code, &lints);
-            let fixed = fix_text(&mut checker, "default.nix", checked, &lints, FixMode::Safe);
+            let fixed = fix_text(&mut checker, "default.nix", checked, &lints, mode);
             assert_eq!(fixed.text.trim(), after.code.trim(), "{}", rule.code);
             let again = checker.check("default.nix", fixed.text.as_str(), &lints);
-            let twice = fix_text(&mut checker, "default.nix", again, &lints, FixMode::Safe);
+            let twice = fix_text(&mut checker, "default.nix", again, &lints, mode);
             assert_eq!(twice.text, fixed.text, "{} twice", rule.code);
         }
     }

@@ -10,7 +10,7 @@ fn check_in(path: &str, text: &str, want: &[&str]) {
     let tree = parse(text).tree;
     let ir = lower(&tree);
     let context = Context::new(path, &tree, &ir);
-    let settings = Settings::of(&context);
+    let settings = context.settings();
     let line = |setting: Setting<'_>| {
         let mut names: Vec<&str> =
             settings.names(setting).map(|name| name.unwrap_or("*")).collect();
@@ -33,6 +33,7 @@ fn nested_and_dotted_sets_are_one() {
         "{ a.b = { c = 1; \"d\".e = 2; ${f} = 3; }; }",
         &["a.b.c = 1", "a.b.d.e = 2", "a.b.* = 3"],
     );
+    check(r#"{ "" = 1; "a\"b".c = 2; }"#, &[" = 1", "a\"b.c = 2"]);
     check("{ a = { inherit (x) b; inherit c; }; }", &["a.b = b", "a.c = c"]);
 }
 
@@ -71,6 +72,7 @@ fn modules_lie_within_other_things() {
 #[test]
 fn declarations_set_nothing() {
     check("{ options.a = { b = 1; }; }", &[]);
+    check("{ fileSystems.a.options = [ 1 ]; }", &["fileSystems.a.options += 1"]);
     check("{ x = lib.mkOption { default = { a = 1; }; }; }", &[]);
 }
 
@@ -91,7 +93,8 @@ fn deep_code_is_walked_without_recursion() {
     let text = format!("{{ a = {}1{}; }}", "{ b = ".repeat(2_000), "; }".repeat(2_000));
     let tree = parse(text.as_str()).tree;
     let ir = lower(&tree);
-    let settings = Settings::of(&Context::new("a.nix", &tree, &ir));
+    let context = Context::new("a.nix", &tree, &ir);
+    let settings = context.settings();
     let found: Vec<usize> =
         settings.on_hosts().map(|setting| settings.names(setting).count()).collect();
     assert_eq!(found, [2_001]);
@@ -103,7 +106,7 @@ fn patterns_match_the_ends_of_paths() {
         parse("{ containers.a.config.users.users.${n}.password = \"x\"; password = 1; }").tree;
     let ir = lower(&tree);
     let context = Context::new("a.nix", &tree, &ir);
-    let settings = Settings::of(&context);
+    let settings = context.settings();
     let count = |patterns| settings.matching(patterns).count();
     assert_eq!(count(&["users.users.*.password"]), 1);
     assert_eq!(count(&["users.users.alice.password"]), 0);
