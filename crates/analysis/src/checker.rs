@@ -5,6 +5,7 @@ use cim_nix_semantics::{Ir, Lowerer};
 use cim_nix_syntax::{Parser, Tree};
 
 use crate::context::Context;
+use crate::flake::{FlakeFacts, Surroundings};
 use crate::lints::Lints;
 use crate::rewrite::Rewrite;
 use crate::rule::{Check, Finding, Report};
@@ -46,9 +47,16 @@ pub struct Checker {
     open: Vec<bool>,
     /// By node kind, the rules that want such nodes of the file at hand.
     node_rules: Vec<Vec<usize>>,
+    around: Surroundings,
 }
 
 impl Checker {
+    /// Says what lies around the files that are checked from now on, for the rules about flakes.
+    /// Without it nothing is known of any lock file.
+    pub fn surround(&mut self, around: Surroundings) {
+        self.around = around;
+    }
+
     /// Parses, lowers and checks one text. `path` is only looked at for hints, never opened.
     ///
     /// Where the syntax is broken, that alone is reported: findings about names would be guesses.
@@ -99,6 +107,7 @@ impl Checker {
                 self.collect(at, lints, out);
             }
         }
+        self.run_flake_rules(context, lints, out);
         self.node_rules.resize(lints.node_rules.len(), Vec::new());
         for (open, all) in self.node_rules.iter_mut().zip(&lints.node_rules) {
             open.clear();
@@ -115,6 +124,22 @@ impl Checker {
                 }
             }
         }
+    }
+
+    fn run_flake_rules(&mut self, context: &Context<'_>, lints: &Lints, out: &mut Vec<Found>) {
+        if lints.flake_rules.is_empty() {
+            return;
+        }
+        let Some(file) = context.flake() else { return };
+        let around = std::mem::take(&mut self.around);
+        let facts = FlakeFacts::new(file, &around, lints.limits);
+        for &at in &lints.flake_rules {
+            if let Check::Flake(check) = rules::all()[at].check {
+                check(context, &facts, &mut self.report);
+                self.collect(at, lints, out);
+            }
+        }
+        self.around = around;
     }
 
     /// Moves the findings of rule number `at` to the result.
