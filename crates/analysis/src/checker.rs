@@ -7,6 +7,7 @@ use cim_nix_semantics::{Ir, Lowerer};
 use cim_nix_syntax::{Parser, Tree};
 
 use crate::context::Context;
+use crate::flake::{FlakeFacts, Surroundings};
 use crate::lints::Lints;
 use crate::options::OptionTable;
 use crate::rewrite::Rewrite;
@@ -51,6 +52,7 @@ pub struct Checker {
     open: Vec<bool>,
     /// By node kind, the rules that want such nodes of the file at hand.
     node_rules: Vec<Vec<usize>>,
+    around: Surroundings,
 }
 
 impl Checker {
@@ -59,6 +61,12 @@ impl Checker {
     #[must_use]
     pub fn with_options(options: Arc<[OptionTable]>) -> Self {
         Self { options, ..Self::default() }
+    }
+
+    /// Says what lies around the files that are checked from now on, for the rules about flakes.
+    /// Without it nothing is known of any lock file.
+    pub fn surround(&mut self, around: Surroundings) {
+        self.around = around;
     }
 
     /// Parses, lowers and checks one text. `path` is only looked at for hints, never opened.
@@ -112,6 +120,7 @@ impl Checker {
                 self.collect(at, lints, out);
             }
         }
+        self.run_flake_rules(context, lints, out);
         self.node_rules.resize(lints.node_rules.len(), Vec::new());
         for (open, all) in self.node_rules.iter_mut().zip(&lints.node_rules) {
             open.clear();
@@ -128,6 +137,22 @@ impl Checker {
                 }
             }
         }
+    }
+
+    fn run_flake_rules(&mut self, context: &Context<'_>, lints: &Lints, out: &mut Vec<Found>) {
+        if lints.flake_rules.is_empty() {
+            return;
+        }
+        let Some(file) = context.flake() else { return };
+        let around = std::mem::take(&mut self.around);
+        let facts = FlakeFacts::new(file, &around, lints.limits);
+        for &at in &lints.flake_rules {
+            if let Check::Flake(check) = rules::all()[at].check {
+                check(context, &facts, &mut self.report);
+                self.collect(at, lints, out);
+            }
+        }
+        self.around = around;
     }
 
     /// Moves the findings of rule number `at` to the result.

@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 
 use cim_nix_base::TextRange;
+use cim_nix_flake::FlakeFile;
 use cim_nix_semantics::{BindingId, ExprId, Ir, LiveNames, Uses, WithId, builtins};
 use cim_nix_syntax::{Node, NodeId, TokenKind, Tree};
 
@@ -24,6 +25,7 @@ pub struct Context<'a> {
     /// What evaluation knows of options; nothing if nobody asked it.
     options: &'a [OptionTable],
     settings: OnceCell<Paths>,
+    flake: OnceCell<Option<FlakeFile>>,
 }
 
 impl<'a> Context<'a> {
@@ -40,6 +42,7 @@ impl<'a> Context<'a> {
             used_withs: OnceCell::new(),
             settings: OnceCell::new(),
             options: &[],
+            flake: OnceCell::new(),
         }
     }
 
@@ -65,6 +68,13 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn node(&self, id: NodeId) -> Node<'a> {
         self.tree.node(id)
+    }
+
+    /// What the file says as a flake, if it is one: a `flake.nix` by its name.
+    pub fn flake(&self) -> Option<&FlakeFile> {
+        let is_named = self.path.rsplit('/').next() == Some("flake.nix");
+        let read = || if is_named { FlakeFile::read(self.tree) } else { None };
+        self.flake.get_or_init(read).as_ref()
     }
 
     /// The uses of all bindings.

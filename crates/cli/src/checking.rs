@@ -6,6 +6,7 @@
 //! more. Finding files, and doing something with the outcomes, is left to the commands.
 
 pub(crate) mod evaluated;
+mod flakes;
 mod guard;
 mod imports;
 mod pipes;
@@ -228,6 +229,9 @@ fn check_text(
     let own_lints = settings.lints_of(path);
     let lints = own_lints.as_ref().unwrap_or(&settings.lints);
     let active = if is_generated { &settings.generated_lints } else { lints };
+    if let Some(around) = flakes::around(path) {
+        checker.surround(around);
+    }
     let mut checked = checker.check_with(&name, text, active, |_| more.to_vec());
     // A fixed file is written anew, and replaced bytes must not be.
     let mode = run.fix.filter(|_| first_bad.is_none());
