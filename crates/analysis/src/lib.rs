@@ -15,6 +15,7 @@
 //! assert_eq!(codes, ["DEAD001", "COR001"]);
 //! ```
 
+mod category;
 mod checker;
 mod context;
 mod docs;
@@ -32,7 +33,8 @@ mod rules;
 mod settings;
 mod suppress;
 
-pub use checker::{CheckedFile, Checker, Found};
+pub use category::Category;
+pub use checker::{CheckedFile, Checker, Found, Silenced};
 pub use context::Context;
 pub use docs::{DocExample, RuleDoc};
 pub use fix::{FixMode, Fixed, fix_text};

@@ -15,6 +15,7 @@ use crate::commands::files::FilesArgs;
 use crate::commands::flake::FlakeArgs;
 use crate::commands::graph::GraphArgs;
 use crate::commands::instantiate::InstantiateArgs;
+use crate::commands::migrate_config::MigrateConfigArgs;
 use crate::commands::options::OptionsArgs;
 use crate::commands::parse::ParseArgs;
 use crate::commands::repl::ReplArgs;
@@ -78,6 +79,8 @@ pub(crate) enum Command {
     Files(FilesArgs),
     /// Show which files import which
     Graph(GraphArgs),
+    /// Turn settings of statix, deadnix and nixf-diagnose into a cim-nix.toml
+    MigrateConfig(MigrateConfigArgs),
     /// Explain a rule
     Explain(ExplainArgs),
     /// Print the completions for a shell

@@ -13,7 +13,10 @@ const MISSING: Code = Code("DEP014");
 
 /// Whether any file is to be checked for such findings.
 pub(super) fn is_wanted(settings: &Settings) -> bool {
-    [CYCLE, MISSING].iter().any(|code| settings.lints.severity(*code).is_some())
+    let mut codes = settings
+        .all()
+        .flat_map(|settings| [CYCLE, MISSING].map(|code| settings.lints.severity(code).is_some()));
+    codes.any(|is_on| is_on)
 }
 
 /// The findings of each file.
@@ -21,7 +24,7 @@ pub(super) fn find(graph: &ImportGraph, settings: &Settings) -> BTreeMap<FileId,
     let severity = |file: FileId, code| {
         let path = &graph.snapshot().files()[file.index()].path;
         let own = settings.lints_of(path);
-        own.as_ref().unwrap_or(&settings.lints).severity(code)
+        own.as_deref().unwrap_or(&settings.lints).severity(code)
     };
     let mut all: BTreeMap<FileId, Vec<Diagnostic>> = BTreeMap::new();
     for missing in graph.missing() {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot do fails it")]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
+mod baseline;
 mod bounds;
 mod build;
 mod check;
@@ -25,6 +26,7 @@ mod judge;
 mod listings;
 mod options;
 mod repl;
+mod reports;
 mod sandbox;
 mod streams;
 mod usage;
