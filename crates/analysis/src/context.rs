@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use cim_nix_base::TextRange;
 use cim_nix_flake::FlakeFile;
-use cim_nix_semantics::{BindingId, ExprId, Ir, LiveNames, Uses, WithId, builtins};
+use cim_nix_semantics::{BindingId, ExprId, Ir, LiveNames, Symbol, Uses, WithId, builtins};
 use cim_nix_syntax::{Node, NodeId, TokenKind, Tree};
 
 use crate::options::{Held, OptionTable};
@@ -26,6 +26,7 @@ pub struct Context<'a> {
     options: &'a [OptionTable],
     settings: OnceCell<Paths>,
     flake: OnceCell<Option<FlakeFile>>,
+    bound_globals: OnceCell<Vec<Symbol>>,
 }
 
 impl<'a> Context<'a> {
@@ -43,6 +44,7 @@ impl<'a> Context<'a> {
             settings: OnceCell::new(),
             options: &[],
             flake: OnceCell::new(),
+            bound_globals: OnceCell::new(),
         }
     }
 
@@ -123,6 +125,20 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn is_global(&self, name: &str) -> bool {
         builtins::global(name).is_some()
+    }
+
+    /// Whether a binding of the file takes `name`, a name of the base environment.
+    #[must_use]
+    pub fn is_bound_global(&self, name: Symbol) -> bool {
+        let bound = self.bound_globals.get_or_init(|| {
+            let names = self.ir.bindings.iter().map(|binding| binding.symbol);
+            let mut names: Vec<Symbol> =
+                names.filter(|name| self.is_global(self.ir.symbol(*name))).collect();
+            names.sort_unstable();
+            names.dedup();
+            names
+        });
+        bound.binary_search(&name).is_ok()
     }
 
     /// Whether a `with` may supply any name: some free variable inside is no builtin.
