@@ -5,7 +5,7 @@
 //! of thousands of files small. The few files that the import graph speaks about are checked once
 //! more. Finding files, and doing something with the outcomes, is left to the commands.
 
-mod guard;
+pub(crate) mod guard;
 mod imports;
 mod pipes;
 

@@ -15,6 +15,7 @@ mod evaluation;
 mod exit;
 mod fixing;
 mod flake_show;
+mod formatting;
 mod installable;
 mod listing;
 mod lock_args;
