@@ -7,7 +7,7 @@
 
 pub(crate) mod evaluated;
 mod flakes;
-mod guard;
+pub(crate) mod guard;
 mod imports;
 mod pipes;
 

@@ -214,7 +214,10 @@ fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
         return Ok(Checked { exit: show_changes(args, run, &outcomes)?, has_reader: true });
     }
     if let Some(target) = &target {
-        target.write(outcomes.iter().filter_map(|outcome| outcome.fixed.as_ref()))?;
+        target.write(
+            "fix what `cim-nix check --fix` found",
+            outcomes.iter().filter_map(|outcome| outcome.fixed.as_ref()),
+        )?;
     }
     let mut out = args.out()?;
     report(args, run, &outcomes, &mut out);
@@ -414,7 +417,7 @@ fn show_changes(args: &CheckArgs, run: Run<'_>, outcomes: &[Outcome]) -> Result<
     })
 }
 
-fn colored_diff(diff: &str, color: bool) -> String {
+pub(crate) fn colored_diff(diff: &str, color: bool) -> String {
     if !color {
         return diff.to_owned();
     }
