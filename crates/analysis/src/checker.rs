@@ -1,11 +1,15 @@
 //! One pass over one file.
 
+use std::sync::Arc;
+
 use cim_nix_base::{Code, Diagnostic, LineIndex, Severity};
 use cim_nix_semantics::{Ir, Lowerer};
 use cim_nix_syntax::{Parser, Tree};
 
 use crate::context::Context;
+use crate::flake::{FlakeFacts, Surroundings};
 use crate::lints::Lints;
+use crate::options::OptionTable;
 use crate::rewrite::Rewrite;
 use crate::rule::{Check, Finding, Report};
 use crate::rules;
@@ -51,13 +55,29 @@ pub struct Checker {
     parser: Parser,
     lowerer: Lowerer,
     report: Report,
+    /// What evaluation knows of the options that the files set.
+    options: Arc<[OptionTable]>,
     /// By rule, whether the file at hand concerns it.
     open: Vec<bool>,
     /// By node kind, the rules that want such nodes of the file at hand.
     node_rules: Vec<Vec<usize>>,
+    around: Surroundings,
 }
 
 impl Checker {
+    /// A checker that also runs the rules which ask evaluation: `options` are those of the
+    /// configurations that the files belong to.
+    #[must_use]
+    pub fn with_options(options: Arc<[OptionTable]>) -> Self {
+        Self { options, ..Self::default() }
+    }
+
+    /// Says what lies around the files that are checked from now on, for the rules about flakes.
+    /// Without it nothing is known of any lock file.
+    pub fn surround(&mut self, around: Surroundings) {
+        self.around = around;
+    }
+
     /// Parses, lowers and checks one text. `path` is only looked at for hints, never opened.
     ///
     /// Where the syntax is broken, that alone is reported: findings about names would be guesses.
@@ -87,7 +107,8 @@ impl Checker {
         findings.extend(ir.problems.iter().cloned().map(plain));
         let has_undefined = ir.free_names().any(|(_, id)| ir.is_undefined(id));
         let is_refused = !ir.problems.is_empty() || has_undefined;
-        let context = Context::new(path, &tree, &ir);
+        let options = self.options.clone();
+        let context = Context::new(path, &tree, &ir).with_options(&options);
         self.run_rules(&context, lints, &mut findings);
         findings.sort_by_key(|found| {
             let range = found.diagnostic.range;
@@ -108,6 +129,7 @@ impl Checker {
                 self.collect(at, lints, out);
             }
         }
+        self.run_flake_rules(context, lints, out);
         self.node_rules.resize(lints.node_rules.len(), Vec::new());
         for (open, all) in self.node_rules.iter_mut().zip(&lints.node_rules) {
             open.clear();
@@ -124,6 +146,22 @@ impl Checker {
                 }
             }
         }
+    }
+
+    fn run_flake_rules(&mut self, context: &Context<'_>, lints: &Lints, out: &mut Vec<Found>) {
+        if lints.flake_rules.is_empty() {
+            return;
+        }
+        let Some(file) = context.flake() else { return };
+        let around = std::mem::take(&mut self.around);
+        let facts = FlakeFacts::new(file, &around, lints.limits);
+        for &at in &lints.flake_rules {
+            if let Check::Flake(check) = rules::all()[at].check {
+                check(context, &facts, &mut self.report);
+                self.collect(at, lints, out);
+            }
+        }
+        self.around = around;
     }
 
     /// Moves the findings of rule number `at` to the result.

@@ -5,7 +5,9 @@
 //! of thousands of files small. The few files that the import graph speaks about are checked once
 //! more. Finding files, and doing something with the outcomes, is left to the commands.
 
-mod guard;
+pub(crate) mod evaluated;
+mod flakes;
+pub(crate) mod guard;
 mod imports;
 mod pipes;
 
@@ -163,10 +165,11 @@ fn check_each(
     wanted: &[usize],
     check: impl Fn(&mut Checker, usize) -> Outcome + Sync,
 ) -> Result<Vec<Guarded>, Error> {
-    let answers = for_each(run.workers, wanted.len(), Checker::default, |checker, at| {
+    let new = || Checker::with_options(run.settings.options.clone());
+    let answers = for_each(run.workers, wanted.len(), new, |checker, at| {
         let outcome = guard::guarded(|| check(checker, wanted[at]));
         if outcome.is_err() {
-            *checker = Checker::default();
+            *checker = new();
         }
         outcome
     })?;
@@ -339,6 +342,9 @@ fn check_text(
         };
         more.iter().cloned().chain(own.into_iter().flatten()).collect()
     };
+    if let Some(around) = flakes::around(path) {
+        checker.surround(around);
+    }
     let mut checked = checker.check_with(&name, text, active, others);
     // A fixed file is written anew, and replaced bytes must not be.
     let mode = run.fix.filter(|_| first_bad.is_none());

@@ -7,6 +7,7 @@ pub(crate) mod eval_compat;
 pub(crate) mod explain;
 pub(crate) mod files;
 pub(crate) mod flake;
+pub(crate) mod fmt;
 pub(crate) mod graph;
 pub(crate) mod instantiate;
 pub(crate) mod migrate_config;
@@ -25,6 +26,7 @@ use crate::terminal::ColorWhen;
 pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
     match command {
         Command::Check(args) => check::run(args, color),
+        Command::Fmt(args) => fmt::run(args, color),
         Command::Eval(args) => eval::run(args),
         Command::EvalCompat(args) => eval_compat::run(args),
         Command::Instantiate(args) => instantiate::run(args),

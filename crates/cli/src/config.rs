@@ -4,10 +4,12 @@
 //! wrong in it. Which of it holds in the end is decided in [`settings`](crate::settings). The schema
 //! is documented in `docs/config.md`.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use cim_nix_analysis::Lints;
 use cim_nix_base::{Error, LineIndex, Severity};
+use cim_nix_format::Formatter;
 use cim_nix_project::Files as _;
 use cim_nix_vfs::DiskFiles;
 use toml::Spanned;
@@ -34,6 +36,7 @@ pub(crate) struct Config {
     pub(crate) extend: Option<Extend>,
     /// What that file says.
     pub(crate) base: Option<Box<Self>>,
+    pub(crate) format: FormatConfig,
 }
 
 /// The name of another file, and where it stands.
@@ -51,6 +54,17 @@ impl Config {
         layers.reverse();
         layers
     }
+}
+
+/// The table `[format]`.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct FormatConfig {
+    /// The name of a formatter or a command.
+    pub(crate) formatter: Option<String>,
+    pub(crate) width: Option<u16>,
+    pub(crate) indent: Option<u8>,
+    /// Files and folders to leave out.
+    pub(crate) exclude: Vec<String>,
 }
 
 /// The table `[check]`.
@@ -149,7 +163,7 @@ fn parse(text: &str) -> Result<Config, Fault> {
     })?;
     let mut config = Config::default();
     let mut root = Table { name: None, table: table.get_ref() };
-    root.each(&["check", "experimental-features", "extend"], |key, value| {
+    root.each(&["check", "experimental-features", "extend", "format"], |key, value| {
         match key {
             "check" => check_table(table_of("check", value)?, &mut config.check)?,
             "extend" => {
@@ -157,6 +171,7 @@ fn parse(text: &str) -> Result<Config, Fault> {
                 let path = path.ok_or_else(|| wrong_type(key, value, "the path of a file"))?;
                 config.extend = Some(Extend { path: path.into(), at: value.span().start });
             }
+            "format" => format_table(table_of("format", value)?, &mut config.format)?,
             _ => config.experimental_features = strings(key, value)?,
         }
         Ok(())
@@ -205,6 +220,38 @@ fn check_table(table: &DeTable<'_>, check: &mut CheckConfig) -> Result<(), Fault
         }
         Ok(())
     })
+}
+
+const FORMAT_KEYS: &[&str] = &["exclude", "formatter", "indent", "width"];
+
+fn format_table(table: &DeTable<'_>, format: &mut FormatConfig) -> Result<(), Fault> {
+    Table { name: Some("format"), table }.each(FORMAT_KEYS, |key, value| {
+        match key {
+            "exclude" => format.exclude = strings(key, value)?,
+            "formatter" => {
+                let text = value.get_ref().as_str();
+                let text = text.ok_or_else(|| wrong_type(key, value, "a string"))?;
+                Formatter::from_words(text)
+                    .map_err(|error| Fault::new(value.span().start, error.to_string()))?;
+                format.formatter = Some(text.to_owned());
+            }
+            "indent" => format.indent = Some(whole_number(key, value, 1..=16)? as u8),
+            _ => format.width = Some(whole_number(key, value, 20..=1000)? as u16),
+        }
+        Ok(())
+    })
+}
+
+fn whole_number(key: &str, value: &Value<'_>, range: RangeInclusive<i64>) -> Result<i64, Fault> {
+    let (least, most) = range.clone().into_inner();
+    let wanted = format!("a whole number from {least} to {most}");
+    let Some(number) = value.get_ref().as_integer() else {
+        return Err(wrong_type(key, value, &wanted));
+    };
+    let number = i64::from_str_radix(number.as_str(), number.radix()).ok();
+    number
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| Fault::new(value.span().start, format!("`{key}` should be {wanted}")))
 }
 
 struct Table<'t> {

@@ -16,6 +16,7 @@ mod evaluation;
 mod exit;
 mod fixing;
 mod flake_show;
+mod formatting;
 mod git;
 mod installable;
 mod listing;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cim_nix_analysis::{Lints, UnknownRule};
+use cim_nix_analysis::{Lints, OptionTable, UnknownRule};
 use cim_nix_base::{Error, Severity};
 use cim_nix_project::{Excludes, SourceFile};
 use clap::ValueEnum;
@@ -71,6 +71,8 @@ pub(crate) struct Settings {
     pub(crate) include_generated: bool,
     /// Whether the project enables [`PIPE_OPERATORS`] for all its files.
     pub(crate) has_pipes: bool,
+    /// The options of the configurations that were evaluated, if any were.
+    pub(crate) options: Arc<[OptionTable]>,
     per_file: Vec<PerFile>,
     /// What is left of the rules by the entries of `per_file` that match.
     per_file_lints: Mutex<HashMap<Vec<usize>, Arc<Lints>>>,
@@ -113,6 +115,7 @@ impl Settings {
             fail_on: choice.fail_on.or(fail_on).unwrap_or_default(),
             include_generated: choice.include_generated || include_generated.unwrap_or_default(),
             has_pipes: features.any(|on| on == PIPE_OPERATORS),
+            options: Arc::default(),
             per_file,
             per_file_lints: Mutex::default(),
             excludes,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cim_nix_analysis::FixMode;
 use cim_nix_base::Error;
@@ -11,8 +12,10 @@ use clap::Args;
 
 use crate::args::WalkArgs;
 use crate::baseline::{self, Baseline, Project};
+use crate::checking::evaluated::{EvalRequest, evaluate};
 use crate::checking::{Outcome, Run, check_all, check_stdin};
 use crate::config;
+use crate::evaluation::{duration, size};
 use crate::exit::Exit;
 use crate::fixing::Target;
 use crate::output::{Ending, Format, Report, Status, Style, Tally, number};
@@ -78,6 +81,40 @@ pub(crate) struct CheckArgs {
     /// Leave out these rules
     #[arg(long, value_name = "RULE", value_delimiter = ',', help_heading = "Rules")]
     ignore: Vec<String>,
+    /// Evaluate configurations, for the rules that have to know options: `.#NAME` of a flake or a
+    /// file [default: all configurations of the flake here]
+    #[arg(
+        long,
+        value_name = "WHAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        help_heading = "Evaluation"
+    )]
+    eval: Vec<String>,
+    /// Stop evaluating after TIME, such as 30s or 5m
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = duration,
+        default_value = "2m",
+        requires = "eval",
+        help_heading = "Evaluation"
+    )]
+    eval_timeout: Duration,
+    /// Stop evaluating when values take more than SIZE, such as 500M
+    #[arg(
+        long,
+        value_name = "SIZE",
+        value_parser = size,
+        default_value = "4G",
+        requires = "eval",
+        help_heading = "Evaluation"
+    )]
+    eval_max_memory: usize,
+    /// Evaluate without the network: what is not in the cache is missing
+    #[arg(long, requires = "eval", help_heading = "Evaluation")]
+    eval_offline: bool,
     /// From which severity on findings fail the run [default: warning]
     #[arg(long, value_enum, value_name = "SEVERITY", help_heading = "Rules")]
     fail_on: Option<FailOn>,
@@ -143,6 +180,7 @@ fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
     let config = scope::config(&args.walk, &args.paths)?;
     let mut settings = Settings::new(&config, &args.rule_choice())?;
     let root = scope::project_root(&args.paths);
+    let is_evaluated = args.evaluate(&mut settings, &root)?;
     let target = match args.fix {
         true => Some(Target::new(root.clone())?),
         false => None,
@@ -176,7 +214,10 @@ fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
         return Ok(Checked { exit: show_changes(args, run, &outcomes)?, has_reader: true });
     }
     if let Some(target) = &target {
-        target.write(outcomes.iter().filter_map(|outcome| outcome.fixed.as_ref()))?;
+        target.write(
+            "fix what `cim-nix check --fix` found",
+            outcomes.iter().filter_map(|outcome| outcome.fixed.as_ref()),
+        )?;
     }
     let mut out = args.out()?;
     report(args, run, &outcomes, &mut out);
@@ -184,6 +225,7 @@ fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
     let has_reader = !out.is_closed();
     out.finish()?;
     let exit = outcomes.iter().map(Outcome::exit).max().unwrap_or(Exit::Clean);
+    let exit = if is_evaluated { exit } else { exit.max(Exit::Refused) };
     Ok(Checked { exit, has_reader })
 }
 
@@ -250,6 +292,23 @@ impl CheckArgs {
             fail_on: self.fail_on,
             include_generated: self.include_generated,
         }
+    }
+
+    /// Evaluates what was asked for; whether all of that could be evaluated.
+    fn evaluate(&self, settings: &mut Settings, root: &Path) -> Result<bool, Error> {
+        if self.eval.is_empty() {
+            return Ok(true);
+        }
+        let request = EvalRequest {
+            what: self.eval.clone(),
+            timeout: self.eval_timeout,
+            max_memory: self.eval_max_memory,
+            offline: self.eval_offline,
+        };
+        let evaluated = evaluate(&request, root)?;
+        evaluated.failures.iter().for_each(note);
+        settings.options = evaluated.tables;
+        Ok(evaluated.failures.is_empty())
     }
 
     /// Where the answer goes.
@@ -358,7 +417,7 @@ fn show_changes(args: &CheckArgs, run: Run<'_>, outcomes: &[Outcome]) -> Result<
     })
 }
 
-fn colored_diff(diff: &str, color: bool) -> String {
+pub(crate) fn colored_diff(diff: &str, color: bool) -> String {
     if !color {
         return diff.to_owned();
     }

@@ -8,6 +8,7 @@ mod baseline;
 mod bounds;
 mod build;
 mod check;
+mod check_eval;
 mod config;
 mod docs;
 mod explain;
