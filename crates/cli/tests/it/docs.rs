@@ -1,7 +1,7 @@
 //! The documentation shows what really happens.
 //!
-//! Run with `UPDATE_EXPECT=1` to write the output of the examples into `docs/cli.md`, as for any
-//! expected text.
+//! Run with `UPDATE_EXPECT=1` to write the output of the examples into the pages, as for any expected
+//! text.
 
 use std::env;
 use std::fmt::Write as _;
@@ -37,24 +37,32 @@ fn run(sandbox: &Sandbox, block: &str) -> String {
     text
 }
 
+/// Pages whose examples are run.
+const PAGES: [&str; 3] = ["cli.md", "integrations.md", "reports.md"];
+
 #[test]
 fn examples_print_what_the_page_says() {
-    let page = page("cli.md");
     let sandbox = Sandbox::new("");
-    let mut now = page.clone();
-    for block in blocks(&page, "console") {
-        now = now.replace(block, &run(&sandbox, block));
-    }
-    if env::var_os("UPDATE_EXPECT").is_some() {
-        fs::write(repository().join("docs/cli.md"), now).unwrap();
-        return;
-    }
     let mut differences = String::new();
-    for (old, new) in page.lines().zip(now.lines()).filter(|(old, new)| old != new) {
-        let _ = writeln!(differences, "page: {old}\n now: {new}");
+    for name in PAGES {
+        let page = page(name);
+        let mut now = page.clone();
+        for block in blocks(&page, "console") {
+            now = now.replace(block, &run(&sandbox, block));
+        }
+        if env::var_os("UPDATE_EXPECT").is_some() {
+            fs::write(repository().join("docs").join(name), now).unwrap();
+            continue;
+        }
+        for (old, new) in page.lines().zip(now.lines()).filter(|(old, new)| old != new) {
+            let _ = writeln!(differences, "{name}: {old}\n now: {new}");
+        }
+        if page.lines().count() != now.lines().count() {
+            let _ = writeln!(differences, "{name}: another number of lines");
+        }
     }
     assert!(
-        page == now,
+        differences.is_empty(),
         "run this test with UPDATE_EXPECT=1 and read the difference\n{differences}"
     );
 }
