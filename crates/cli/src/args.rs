@@ -76,7 +76,7 @@ pub(crate) enum Command {
     Symbols(SymbolsArgs),
     /// List the files of a project, and what each one is
     Files(FilesArgs),
-    /// Show which files import which
+    /// Show which files import which, and other graphs
     Graph(GraphArgs),
     /// Explain a rule
     Explain(ExplainArgs),

@@ -10,6 +10,7 @@ mod args;
 mod checking;
 mod commands;
 mod config;
+mod dates;
 mod escapes;
 mod evaluation;
 mod exit;
