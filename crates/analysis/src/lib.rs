@@ -15,6 +15,7 @@
 //! assert_eq!(codes, ["DEAD001", "COR001"]);
 //! ```
 
+mod across;
 mod checker;
 mod context;
 mod docs;
@@ -30,6 +31,7 @@ mod rule;
 mod rules;
 mod suppress;
 
+pub use across::{FileFacts, find_across, wants_facts};
 pub use checker::{CheckedFile, Checker, Found};
 pub use context::Context;
 pub use docs::{DocExample, RuleDoc};

@@ -11,6 +11,8 @@ pub(crate) mod duplicate_input;
 pub(crate) mod empty_construct;
 pub(crate) mod foreign_nixpkgs;
 pub(crate) mod import_cycle;
+pub(crate) mod impure_builtin;
+pub(crate) mod impure_lookup;
 pub(crate) mod indirect_input;
 pub(crate) mod input_budget;
 pub(crate) mod internal_error;
@@ -21,6 +23,7 @@ pub(crate) mod missing_lock;
 pub(crate) mod mixed_rec_merge;
 pub(crate) mod mutable_input;
 pub(crate) mod needless_rec;
+pub(crate) mod no_state_version;
 pub(crate) mod or_as_variable;
 pub(crate) mod plain_transport;
 mod reachability;
@@ -30,12 +33,15 @@ pub(crate) mod trailing_slash;
 pub(crate) mod undefined_variable;
 pub(crate) mod unfixed_lock;
 pub(crate) mod unknown_builtin;
+pub(crate) mod unreached_file;
+pub(crate) mod unread_option;
 pub(crate) mod unreadable;
 pub(crate) mod unsupported_release;
 pub(crate) mod unused_at_name;
 pub(crate) mod unused_binding;
 pub(crate) mod unused_closed_formal;
 pub(crate) mod unused_formal;
+pub(crate) mod unused_helper;
 pub(crate) mod unused_inherit;
 pub(crate) mod unused_input;
 pub(crate) mod unused_parameter;
@@ -68,7 +74,10 @@ static ALL: &[&Rule] = &[
     &unused_inherit::RULE,
     &unused_with::RULE,
     &needless_rec::RULE,
+    &unreached_file::RULE,
     &unused_input::RULE,
+    &unused_helper::RULE,
+    &unread_option::RULE,
     &unused_suppression::RULE,
     &empty_construct::RULE,
     &duplicate_input::RULE,
@@ -81,12 +90,15 @@ static ALL: &[&Rule] = &[
     &mutable_input::RULE,
     &indirect_input::RULE,
     &plain_transport::RULE,
+    &impure_lookup::RULE,
+    &impure_builtin::RULE,
     &import_cycle::RULE,
     &missing_import::RULE,
     &unfixed_lock::RULE,
     &several_versions::RULE,
     &input_budget::RULE,
     &computed_flake::RULE,
+    &no_state_version::RULE,
     &internal_error::RULE,
     &unreadable::SYNTAX,
     &unreadable::UNTERMINATED,

@@ -12,7 +12,7 @@ mod pipes;
 
 use std::path::{Path, PathBuf};
 
-use cim_nix_analysis::{CheckedFile, Checker, FixMode, Lints, fix_text};
+use cim_nix_analysis::{CheckedFile, Checker, FileFacts, FixMode, Lints, fix_text};
 use cim_nix_base::{Code, ContentHash, Diagnostic, Error, Severity, TextRange, unified_diff};
 use cim_nix_project::{
     Discovery, FileId, ImportGraph, Panicked, Problem, Snapshot, SourceFile, Summary, Trouble,
@@ -49,6 +49,8 @@ pub(crate) struct Outcome {
     pub(crate) fixed: Option<FixedFile>,
     /// What it refers to, where that was asked for.
     summary: Summary,
+    /// What else the rules about all files must know of it.
+    facts: FileFacts,
 }
 
 /// A file with another text.
@@ -145,7 +147,9 @@ fn check_each(
 fn check_imports(run: Run<'_>, snapshot: &Snapshot, outcomes: &mut [Outcome]) -> Result<(), Error> {
     let summaries = outcomes.iter_mut().map(|outcome| std::mem::take(&mut outcome.summary));
     let graph = ImportGraph::link(snapshot, summaries.collect(), &DiskFiles);
-    let mut findings = imports::find(&graph, run.settings);
+    let facts: Vec<FileFacts> =
+        outcomes.iter_mut().map(|outcome| std::mem::take(&mut outcome.facts)).collect();
+    let mut findings = imports::find(&graph, &facts, run.settings);
     findings.retain(|file, _| outcomes[file.index()].tally.is_open_to_rules());
     let wanted: Vec<usize> = findings.keys().map(|file| file.index()).collect();
     let run = Run { fix: None, ..run };
@@ -263,7 +267,11 @@ fn check_text(
         true => summarise(&checked.tree, &checked.ir),
         false => Summary::default(),
     };
-    Outcome { rendered, tally, fixed, summary }
+    let facts = match is_generated {
+        true => FileFacts::default(),
+        false => FileFacts::of(&checked, &summary, |code| settings.lints.severity(code).is_some()),
+    };
+    Outcome { rendered, tally, fixed, summary, facts }
 }
 
 fn has_fix(checked: &CheckedFile) -> bool {

@@ -29,8 +29,8 @@ pub(crate) fn check(code: &str, text: &str, want: &[&str]) {
 
 /// Rules about what lies beside a file: their examples alone say nothing.
 const BESIDE: &[&str] = &[
-    "DEP001", "DEP004", "DEP005", "DEP006", "DEP011", "DEP013", "DEP014", "DEP015", "DEP016",
-    "DEP017",
+    "DEAD011", "DEAD013", "DEAD015", "DEP001", "DEP004", "DEP005", "DEP006", "DEP011", "DEP012",
+    "DEP013", "DEP014", "DEP015", "DEP016", "DEP017", "DEP019",
 ];
 
 /// The name of the file that examples of a rule are taken for.

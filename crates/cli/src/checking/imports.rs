@@ -1,7 +1,9 @@
-//! DEP013 and DEP014: what is wrong between files, told from the import graph.
+//! What is wrong between files, told from the import graph: DEP013 and DEP014, and what the rules
+//! about all files find.
 
 use std::collections::BTreeMap;
 
+use cim_nix_analysis::{FileFacts, find_across, wants_facts};
 use cim_nix_base::{Code, Diagnostic, Related, Severity};
 use cim_nix_project::{Cycle, FileId, ImportGraph, Lack, Missing};
 
@@ -13,11 +15,16 @@ const MISSING: Code = Code("DEP014");
 
 /// Whether any file is to be checked for such findings.
 pub(super) fn is_wanted(settings: &Settings) -> bool {
-    [CYCLE, MISSING].iter().any(|code| settings.lints.severity(*code).is_some())
+    let runs = |code| settings.lints.severity(code).is_some();
+    [CYCLE, MISSING].into_iter().any(runs) || wants_facts(runs)
 }
 
 /// The findings of each file.
-pub(super) fn find(graph: &ImportGraph, settings: &Settings) -> BTreeMap<FileId, Vec<Diagnostic>> {
+pub(super) fn find(
+    graph: &ImportGraph,
+    facts: &[FileFacts],
+    settings: &Settings,
+) -> BTreeMap<FileId, Vec<Diagnostic>> {
     let severity = |file: FileId, code| {
         let path = &graph.snapshot().files()[file.index()].path;
         let own = settings.lints_of(path);
@@ -34,6 +41,9 @@ pub(super) fn find(graph: &ImportGraph, settings: &Settings) -> BTreeMap<FileId,
         if let Some(severity) = severity(first, CYCLE) {
             all.entry(first).or_default().extend(import_cycle(graph, &cycle, severity));
         }
+    }
+    for (file, finding) in find_across(graph, facts, severity) {
+        all.entry(file).or_default().push(finding);
     }
     all
 }
