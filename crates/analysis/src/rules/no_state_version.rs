@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn one_mention_anywhere_is_enough() {
-        let flake = "//- /p/flake.nix\n{ outputs = x: { nixosConfigurations.host = f { modules = [ ./a.nix ]; }; }; }\n//- /p/a.nix\n";
+        let flake = "//- /p/flake.nix\n{ outputs = x: { nixosConfigurations.host = x.f { modules = [ ./a.nix ]; }; }; }\n//- /p/a.nix\n";
         assert_eq!(
             found("DEP019", &format!("{flake}{{ }}\n")),
             "/p/flake.nix n: no file of this project sets a `stateVersion`, not even for `nixosConfigurations.host`\n"
