@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "the edge: here arguments, files and clocks are met")]
 
 mod args;
+mod baseline;
 mod checking;
 mod commands;
 mod config;
@@ -16,9 +17,12 @@ mod evaluation;
 mod exit;
 mod fixing;
 mod flake_show;
+mod formatting;
+mod git;
 mod installable;
 mod listing;
 mod lock_args;
+mod migration;
 mod nix_conf;
 mod outline;
 mod output;

@@ -42,8 +42,8 @@ of the user and the machine, too. The flake alone does not tell where its code c
 
 ```nix
 {
-  inputs.nixpkgs.url = \"github:NixOS/nixpkgs/nixpkgs-unstable\";
   outputs = { self, nixpkgs }: { };
+  inputs.nixpkgs.url = \"github:NixOS/nixpkgs/nixpkgs-unstable\";
 }
 ```
 

@@ -15,8 +15,13 @@ const MISSING: Code = Code("DEP014");
 
 /// Whether any file is to be checked for such findings.
 pub(super) fn is_wanted(settings: &Settings) -> bool {
-    let runs = |code| settings.lints.severity(code).is_some();
+    let runs = |code| is_on(settings, code);
     [CYCLE, MISSING].into_iter().any(runs) || wants_facts(runs)
+}
+
+/// Whether a rule runs for any file.
+pub(super) fn is_on(settings: &Settings, code: Code) -> bool {
+    settings.all().any(|settings| settings.lints.severity(code).is_some())
 }
 
 /// The findings of each file.
@@ -28,7 +33,7 @@ pub(super) fn find(
     let severity = |file: FileId, code| {
         let path = &graph.snapshot().files()[file.index()].path;
         let own = settings.lints_of(path);
-        own.as_ref().unwrap_or(&settings.lints).severity(code)
+        own.as_deref().unwrap_or(&settings.lints).severity(code)
     };
     let mut all: BTreeMap<FileId, Vec<Diagnostic>> = BTreeMap::new();
     for missing in graph.missing() {
