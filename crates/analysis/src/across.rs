@@ -56,16 +56,29 @@ const CODES: [Code; 6] = [
     no_state_version::RULE.code,
 ];
 
-/// Whether any rule about all files runs, given which do.
-pub fn wants_facts(runs: impl Fn(Code) -> bool) -> bool {
-    CODES.into_iter().any(runs)
+/// Which facts the rules that run need.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WantedFacts {
+    /// Whether any are needed.
+    pub any: bool,
+    /// Whether names are, which take more.
+    names: bool,
+}
+
+impl WantedFacts {
+    /// The facts for the rules of which `runs` is true.
+    #[must_use]
+    pub fn new(runs: impl Fn(Code) -> bool) -> Self {
+        let names = runs(unused_helper::RULE.code) || runs(unread_option::RULE.code);
+        Self { any: CODES.into_iter().any(runs), names }
+    }
 }
 
 impl FileFacts {
-    /// What is to be known of a checked file; `runs` tells which rules do.
+    /// What is to be known of a checked file.
     #[must_use]
-    pub fn of(checked: &CheckedFile, summary: &Summary, runs: impl Fn(Code) -> bool) -> Self {
-        if checked.is_refused || !wants_facts(&runs) {
+    pub fn of(checked: &CheckedFile, summary: &Summary, wanted: WantedFacts) -> Self {
+        if checked.is_refused || !wanted.any {
             return Self::default();
         }
         let tree = &checked.tree;
@@ -81,13 +94,12 @@ impl FileFacts {
             .map(|(range, what)| Impure { range, what })
             .collect();
         impure.extend(impure_builtin::uses(checked));
-        let wants_names = runs(unused_helper::RULE.code) || runs(unread_option::RULE.code);
         Self {
             impure: impure.into(),
             has_state_version: memchr::memmem::find(tree.text().as_bytes(), b"stateVersion")
                 .is_some(),
             hosts: hosts(tree).into(),
-            names: wants_names.then(|| Box::new(Names::of(checked))),
+            names: wanted.names.then(|| Box::new(Names::of(checked))),
         }
     }
 }
@@ -161,7 +173,7 @@ pub(crate) mod testing {
         Files as _, ImportGraph, MemoryFiles, Request, Snapshot, discover, summarise,
     };
 
-    use super::{FileFacts, find_across};
+    use super::{FileFacts, WantedFacts, find_across};
     use crate::{Checker, Lints};
 
     /// The findings of the rule `code` in a project given as one text: path, what is marked, message.
@@ -170,7 +182,7 @@ pub(crate) mod testing {
         let snapshot = Snapshot::new("/p", discover(&files, &Request::new(["/p"])).files);
         let mut lints = Lints::nothing();
         lints.select(code).unwrap();
-        let runs = |code| lints.severity(code).is_some();
+        let wanted = WantedFacts::new(|code| lints.severity(code).is_some());
         let read = |path: &std::path::Path| files.read(path, 1 << 20).unwrap();
         let (mut summaries, mut facts) = (Vec::new(), Vec::new());
         for file in snapshot.files() {
@@ -180,7 +192,7 @@ pub(crate) mod testing {
             }
             let checked = Checker::default().check("x.nix", read(&file.path), &Lints::nothing());
             let summary = summarise(&checked.tree, &checked.ir);
-            facts.push(FileFacts::of(&checked, &summary, runs));
+            facts.push(FileFacts::of(&checked, &summary, wanted));
             summaries.push(summary);
         }
         let graph = ImportGraph::link(&snapshot, summaries, &files);

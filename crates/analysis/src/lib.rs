@@ -34,7 +34,7 @@ mod rules;
 mod settings;
 mod suppress;
 
-pub use across::{FileFacts, find_across, wants_facts};
+pub use across::{FileFacts, WantedFacts, find_across};
 pub use category::Category;
 pub use checker::{CheckedFile, Checker, Found, Silenced};
 pub use context::Context;

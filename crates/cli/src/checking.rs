@@ -23,6 +23,7 @@ use cim_nix_project::{
 use cim_nix_syntax::Tree;
 use cim_nix_vfs::SOURCE_LIMIT;
 
+pub(crate) use self::imports::Wanted;
 use crate::exit::Exit;
 use crate::output::{Key, Rendered, Source, Style, Tally, keys};
 use crate::progress::Progress;
@@ -39,6 +40,8 @@ const INTERNAL: Code = Code("INT001");
 #[derive(Clone, Copy)]
 pub(crate) struct Run<'a> {
     pub(crate) settings: &'a Settings,
+    /// What the rules about files among each other need.
+    pub(crate) wanted: Wanted,
     pub(crate) files: &'a dyn Sources,
     pub(crate) style: Style,
     /// Which fixes to apply, if any.
@@ -132,7 +135,7 @@ pub(crate) fn check_all(
     for ((at, outcome), file) in outcomes.into_iter().zip(nix_files.iter().map(|&at| &files[at])) {
         all[at] = outcome.unwrap_or_else(|text| failure(run, &file.path, &text));
     }
-    if imports::is_wanted(run.settings) {
+    if run.wanted.any {
         check_imports(run, &snapshot, &mut all)?;
     }
     Ok(with_troubles(run, files, all, &found.troubles))
@@ -302,7 +305,7 @@ impl Outcome {
 /// Of a file whose findings do not matter: what it imports.
 fn summary_only(run: Run<'_>, checker: &mut Checker, file: &SourceFile) -> Outcome {
     let source = match run.files.source(&file.path) {
-        Ok(source) if imports::is_wanted(run.settings) => source,
+        Ok(source) if run.wanted.any => source,
         _ => return Outcome::default(),
     };
     let checked = checker.check("", source.text, &run.settings.generated_lints);
@@ -376,13 +379,13 @@ fn check_text(
         *tally.fixed.entry(found.diagnostic.code).or_default() += 1;
     }
     let source = Source::new(&name, checked.tree.text()).at(path);
-    let summary = match imports::is_wanted(run.settings) {
+    let summary = match run.wanted.any {
         true => summarise(&checked.tree, &checked.ir),
         false => Summary::default(),
     };
     let facts = match is_generated {
         true => FileFacts::default(),
-        false => FileFacts::of(&checked, &summary, |code| imports::is_on(run.settings, code)),
+        false => FileFacts::of(&checked, &summary, run.wanted.facts),
     };
     let rendered = render(run, &source, findings, &checked.silenced);
     Outcome { tally, fixed, summary, facts, fail_on: settings.fail_on, ..rendered }
@@ -496,7 +499,16 @@ mod tests {
         let style = Style { format: Format::Concise, color: false, unsafe_fixes: false };
         let workers = Workers { threads: NonZeroUsize::MIN, stack_size: 8 << 20 };
         let (files, only, is_compared) = (&DiskFiles, None, false);
-        Run { settings, files, style, fix: None, workers, only, is_compared }
+        Run {
+            settings,
+            wanted: Wanted::of(settings),
+            files,
+            style,
+            fix: None,
+            workers,
+            only,
+            is_compared,
+        }
     }
 
     fn check(bytes: &[u8], want: Expect) -> Tally {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use cim_nix_analysis::{FileFacts, find_across, wants_facts};
+use cim_nix_analysis::{FileFacts, WantedFacts, find_across};
 use cim_nix_base::{Code, Diagnostic, Related, Severity};
 use cim_nix_project::{Cycle, FileId, ImportGraph, Lack, Missing};
 
@@ -13,15 +13,21 @@ use crate::settings::Settings;
 const CYCLE: Code = Code("DEP013");
 const MISSING: Code = Code("DEP014");
 
-/// Whether any file is to be checked for such findings.
-pub(super) fn is_wanted(settings: &Settings) -> bool {
-    let runs = |code| is_on(settings, code);
-    [CYCLE, MISSING].into_iter().any(runs) || wants_facts(runs)
+/// What must be kept of each file for such findings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// Whether any file is to be checked for them.
+    pub(super) any: bool,
+    pub(super) facts: WantedFacts,
 }
 
-/// Whether a rule runs for any file.
-pub(super) fn is_on(settings: &Settings, code: Code) -> bool {
-    settings.all().any(|settings| settings.lints.severity(code).is_some())
+impl Wanted {
+    /// What the rules need that run for any file.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        let is_on = |code| settings.all().any(|own| own.lints.severity(code).is_some());
+        let facts = WantedFacts::new(is_on);
+        Self { any: facts.any || [CYCLE, MISSING].into_iter().any(is_on), facts }
+    }
 }
 
 /// The findings of each file.
