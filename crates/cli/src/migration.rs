@@ -144,7 +144,10 @@ impl Plan {
 
     fn turn(&mut self, code: &'static str, why: String, is_on: bool) {
         if cim_nix_analysis::find(code).is_none() {
-            self.remark(format!("{why}: this version has no rule {code}"));
+            // What is not there need not be switched off.
+            if is_on {
+                self.remark(format!("{why}: this version has no rule {code}"));
+            }
             return;
         }
         let rules = if is_on { &mut self.on } else { &mut self.off };
