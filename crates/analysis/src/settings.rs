@@ -386,7 +386,7 @@ impl Collector {
     }
 }
 
-/// The set that a value stands in, itself if it is one.
+/// The set that a value stands in.
 pub(crate) fn set_around(node: Node<'_>) -> Option<Node<'_>> {
     node.ancestors().find(|node| node.kind() == NodeKind::AttrSet)
 }

@@ -84,8 +84,8 @@ fn host_of(binding: ast::Binding<'_>) -> Option<(Node<'_>, String)> {
 }
 
 fn is_of_nginx(binding: Node<'_>) -> bool {
-    binding
-        .ancestors()
+    std::iter::once(binding)
+        .chain(binding.ancestors())
         .filter_map(ast::Binding::cast)
         .any(|around| around.attr_path().is_some_and(|path| path.node().text().contains("nginx")))
 }
