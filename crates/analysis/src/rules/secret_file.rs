@@ -168,7 +168,8 @@ fn check_read(context: &Context<'_>, apply: Node<'_>, report: &mut Report) {
         return;
     }
     let Some(path) = apply.child(1).and_then(|path| context.value_behind(path)) else { return };
-    if holds_secret(path.text()) && context.settings().is_on_host(apply) {
+    let is_spelled = matches!(path.kind(), NodeKind::Path | NodeKind::Str | NodeKind::Binary);
+    if is_spelled && holds_secret(path.text()) && context.settings().is_on_host(apply) {
         report
             .add(Finding::at(path.range(), "this secret ends in the store, where all can read it"));
     }
@@ -224,6 +225,7 @@ mod tests {
         {
             assert!(!found(path), "{path}");
         }
+        assert_eq!(marked("SEC027", "v: { a.b = builtins.readFile v._secret; }"), "");
         assert_eq!(marked("SEC027", "f: { a.b = f.readFile ./secrets/x; }"), "");
     }
 }

@@ -81,7 +81,8 @@ fn is_secret_name_of_file(name: &str) -> bool {
 /// Whether a text is one word, as secrets are, rather than a configuration.
 fn is_plain_secret(text: &str) -> bool {
     let text = text.trim();
-    !text.is_empty() && !text.contains(char::is_whitespace)
+    let is_stand_in = secret_names::is_stand_in(&text.to_ascii_lowercase());
+    !text.is_empty() && !text.contains(char::is_whitespace) && !is_stand_in
 }
 
 /// Reports the secrets that a text interpolates.
@@ -137,6 +138,7 @@ mod tests {
         let silent = |text: &str| assert_eq!(marked("SEC028", text), "", "{text}");
         silent("pkgs.writeText \"x\" \"${config.sops.placeholder.password}\"");
         silent("pkgs.writeText \"x\" \"${passwordFile} ${config.age.secrets.token.path}\"");
+        silent("pkgs.writeText \"imap-password\" \"@imap-password@\"");
         silent("pkgs.writeText \"password.nix\" \"x\"");
         silent("let secret = ./x; in pkgs.writeText \"x\" \"${secret}\"");
         silent("pkgs.nixosTest { testScript = pkgs.writeText \"password\" \"x\"; }");
