@@ -451,6 +451,7 @@ const THROWAWAY_FILES: &[&str] = &[
     "livecd",
     "qemu",
     "test",
+    "testbed",
     "testing",
     "tests",
     "vm",

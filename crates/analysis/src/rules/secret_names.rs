@@ -6,7 +6,7 @@ const SECRET: &[&str] =
 
 /// Two words that do so together.
 const SECRET_PAIRS: &[[&str; 2]] =
-    &[["access", "key"], ["api", "key"], ["auth", "key"], ["private", "key"], ["secret", "key"]];
+    &[["api", "key"], ["auth", "key"], ["private", "key"], ["secret", "key"]];
 
 /// Single words that stand for such a pair.
 const SECRET_JOINED: &[&str] = &["apikey", "authkey", "privatekey", "secretkey"];
@@ -113,7 +113,8 @@ pub(super) fn is_secret(name: &str) -> bool {
         return false;
     }
     // `secretKey` is one, though `tokenKey` is about one.
-    if words.len() >= 2 && is_pair(&words[words.len() - 2..]) {
+    let is_aws = words.ends_with(&["secret", "access", "key"].map(str::to_owned));
+    if is_aws || words.len() >= 2 && is_pair(&words[words.len() - 2..]) {
         return true;
     }
     let Some(last) = words.last() else { return false };
@@ -145,7 +146,7 @@ pub(super) fn is_secret_file(name: &str) -> bool {
         is_word_of_secret(word) || matches!(word.as_str(), "credential" | "credentials")
     };
     // `keyFile` and `sshKeyFile`, but no `keyboardFile`.
-    before.last().is_some_and(|word| word == "key") || before.iter().any(is_secret)
+    before.last().is_some_and(|word| word == "key" || is_secret(word))
 }
 
 /// Words that make of a secret something for everybody.
