@@ -192,7 +192,8 @@ const TESTING: &[&str] =
     &["handleTest", "makeTest", "nixosTest", "runNixOSTest", "runTest", "simpleTest", "testNixOS"];
 
 /// Attributes below which no real machine is set up.
-const THROWAWAY: &[&str] = &["vmVariant", "vmVariantWithBootLoader", "vmVariantWithDisko"];
+const THROWAWAY: &[&str] =
+    &["iso-installer", "vmVariant", "vmVariantWithBootLoader", "vmVariantWithDisko"];
 
 #[derive(Clone, Copy, Debug)]
 struct Path {
@@ -386,9 +387,23 @@ impl Collector {
     }
 }
 
-/// The set that a value stands in, itself if it is one.
+/// The set that a value stands in.
 pub(crate) fn set_around(node: Node<'_>) -> Option<Node<'_>> {
     node.ancestors().find(|node| node.kind() == NodeKind::AttrSet)
+}
+
+/// Whether code runs only under a condition that holds `word`.
+pub(crate) fn is_conditional_on(node: Node<'_>, word: &str) -> bool {
+    // A condition is short; what is longer is the code.
+    let says =
+        |condition: Node<'_>| condition.range().len() < 200 && condition.text().contains(word);
+    node.ancestors().any(|around| match around.kind() {
+        NodeKind::Apply => {
+            around.child(1).is_some_and(|first| !first.contains(node) && says(first))
+        }
+        NodeKind::IfElse => around.child(0).is_some_and(says),
+        _ => false,
+    })
 }
 
 fn is_joining(node: Node<'_>) -> bool {
@@ -422,6 +437,10 @@ fn is_test_library(apply: Node<'_>) -> bool {
 
 /// Folders and files, without `.nix`, that set up no real machine.
 const THROWAWAY_FILES: &[&str] = &[
+    "container-config",
+    "demo",
+    "docker-image",
+    "installation-device",
     "checks",
     "example",
     "examples",
@@ -432,6 +451,7 @@ const THROWAWAY_FILES: &[&str] = &[
     "livecd",
     "qemu",
     "test",
+    "testbed",
     "testing",
     "tests",
     "vm",
@@ -447,7 +467,19 @@ fn file_place(path: &str, text: &str) -> Place {
         let part = part.strip_suffix(".nix").unwrap_or(part);
         THROWAWAY_FILES.contains(&part)
             || ["-test", "-tests", "-vm", "_test"].iter().any(|end| part.ends_with(end))
-            || ["test-", "vm-"].iter().any(|start| part.starts_with(start))
+            || [
+                "amazon-",
+                "azure-",
+                "google-compute-",
+                "installer-",
+                "lxc-",
+                "openstack-",
+                "test-",
+                "vagrant-",
+                "vm-",
+            ]
+            .iter()
+            .any(|start| part.starts_with(start))
     };
     let is_throwaway = path.split(['/', '\\']).any(is_throwaway)
         || THROWAWAY_MODULES.iter().any(|module| text.contains(module));

@@ -90,7 +90,10 @@ fn is_private(address: &str) -> bool {
         ".i2p",
         ".ts.net",
     ];
-    !host.contains('.') || ends.iter().any(|end| host.ends_with(end))
+    // No domain of the internet has a dash in its last name.
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let is_inner = last.contains('-') && !last.starts_with("xn--");
+    is_inner || !host.contains('.') || ends.iter().any(|end| host.ends_with(end))
 }
 
 #[cfg(test)]
@@ -116,6 +119,7 @@ mod tests {
         silent("http://127.0.0.1");
         silent("http://[::1]:80");
         silent("http://nas.lan");
+        silent("http://store.nix-cache:48080?priority=8");
         silent("http://${config.cache.host}");
         silent("https://a.org");
     }

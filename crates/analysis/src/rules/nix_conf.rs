@@ -22,7 +22,7 @@ pub(super) struct NixWord<'a> {
     /// Whether a flake asks its users for it.
     pub(super) is_of_flake: bool,
     /// The literal that the word stands in.
-    literal: Node<'a>,
+    pub(super) literal: Node<'a>,
 }
 
 impl NixWord<'_> {
