@@ -412,6 +412,7 @@ mod tests {
         let want = Config {
             folder: PathBuf::new(),
             experimental_features: words(&["pipe-operators"]),
+            format: FormatConfig::default(),
             check: CheckConfig {
                 select: Some(words(&["DEAD"])),
                 extend_select: words(&["COR001"]),
