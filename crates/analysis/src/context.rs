@@ -6,6 +6,8 @@ use cim_nix_base::TextRange;
 use cim_nix_semantics::{BindingId, ExprId, Ir, LiveNames, Uses, WithId, builtins};
 use cim_nix_syntax::{Node, NodeId, TokenKind, Tree};
 
+use crate::rules::fetchers::Fetch;
+
 /// One file with everything that is known about it. Costly answers are computed once, on demand.
 pub struct Context<'a> {
     /// The path as the user sees it; a hint, never opened.
@@ -18,6 +20,7 @@ pub struct Context<'a> {
     live: OnceCell<LiveNames>,
     exprs: OnceCell<Box<[u32]>>,
     used_withs: OnceCell<Box<[bool]>>,
+    fetches: OnceCell<Vec<NodeId>>,
 }
 
 impl<'a> Context<'a> {
@@ -32,6 +35,7 @@ impl<'a> Context<'a> {
             live: OnceCell::new(),
             exprs: OnceCell::new(),
             used_withs: OnceCell::new(),
+            fetches: OnceCell::new(),
         }
     }
 
@@ -55,6 +59,15 @@ impl<'a> Context<'a> {
     /// The bindings that live code refers to.
     pub fn live(&self) -> &LiveNames {
         self.live.get_or_init(|| self.ir.live_names())
+    }
+
+    /// The calls of fetchers.
+    pub(crate) fn fetches(&self) -> impl Iterator<Item = Fetch<'a>> {
+        let calls = self.fetches.get_or_init(|| {
+            let fetches = self.tree.nodes().filter(|node| Fetch::of(self, *node).is_some());
+            fetches.map(Node::id).collect()
+        });
+        calls.iter().filter_map(|call| Fetch::of(self, self.node(*call)))
     }
 
     /// The name of a binding.

@@ -22,7 +22,6 @@ mod fix;
 mod gate;
 mod layout;
 mod lints;
-#[allow(dead_code, reason = "the rules that ask it come next")]
 mod origin;
 mod rewrite;
 mod rule;
