@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn updates_of_what_modules_merge() {
         let check = |text: &str, want: &str| {
-            assert_eq!(marked("COR014", &format!("{{ lib, a, ... }}: {text}")), want)
+            assert_eq!(marked("COR014", &format!("{{ lib, a, ... }}: {text}")), want);
         };
         check("{ b = a // lib.mkIf true { }; }", "lib.mkIf true { }");
         check("{ b = lib.mkMerge [ a ] // a; }", "lib.mkMerge [ a ]");
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn imports_that_ask_the_configuration() {
         let check = |text: &str, want: &str| {
-            assert_eq!(marked("COR014", &format!("{{ config, lib, o, ... }}: {text}")), want)
+            assert_eq!(marked("COR014", &format!("{{ config, lib, o, ... }}: {text}")), want);
         };
         check("{ imports = lib.optional config.a ./b; }", "config");
         check("{ imports = [ ./a ] ++ (if config.a then [ ] else [ ./b ]); }", "config");
