@@ -5,11 +5,14 @@ use crate::rule::Rule;
 pub(crate) mod accumulation;
 pub(crate) mod application_in_list;
 pub(crate) mod assert_true;
+pub(crate) mod attrs_from_list;
 pub(crate) mod bool_comparison;
 pub(crate) mod builtins_prefix;
 mod callers;
 mod calls;
+pub(crate) mod commented_code;
 pub(crate) mod concat_of_map;
+pub(crate) mod derivation_per_element;
 pub(crate) mod duplicate_definition;
 pub(crate) mod empty_construct;
 pub(crate) mod empty_pattern;
@@ -21,6 +24,7 @@ pub(crate) mod internal_error;
 pub(crate) mod lazy_fold;
 pub(crate) mod leftover_trace;
 pub(crate) mod legacy_let;
+pub(crate) mod manual_grouping;
 pub(crate) mod manual_inherit;
 pub(crate) mod missing_import;
 pub(crate) mod mixed_rec_merge;
@@ -33,11 +37,16 @@ pub(crate) mod package_inputs;
 pub(crate) mod package_meta;
 pub(crate) mod package_names;
 pub(crate) mod package_phases;
+pub(crate) mod package_set_path;
 mod packages;
+pub(crate) mod plain_regex;
+pub(crate) mod quadratic_search;
 mod reachability;
+pub(crate) mod recursion_along_list;
 pub(crate) mod repeated_key;
 pub(crate) mod self_reference;
 pub(crate) mod shadowed_binding;
+pub(crate) mod split_list;
 pub(crate) mod to_path;
 pub(crate) mod trailing_slash;
 pub(crate) mod undefined_variable;
@@ -84,6 +93,7 @@ static ALL: &[&Rule] = &[
     &needless_rec::RULE,
     &unreachable_branch::RULE,
     &shadowed_binding::RULE,
+    &commented_code::RULE,
     &unused_suppression::RULE,
     &empty_construct::RULE,
     &assert_true::RULE,
@@ -96,13 +106,22 @@ static ALL: &[&Rule] = &[
     &accumulation::GROWING_SET,
     &accumulation::GROWING_LIST,
     &lazy_fold::RULE,
+    &quadratic_search::UNIQUE,
+    &quadratic_search::ELEM,
     &concat_of_map::RULE,
+    &attrs_from_list::RULE,
+    &manual_grouping::RULE,
     &whole_tree::AS_SOURCE,
     &whole_tree::FILTERED_SELF,
     &whole_tree::INTERPOLATED,
+    &package_set_path::RULE,
     &wide_with::PACKAGES,
     &wide_with::NESTED,
+    &recursion_along_list::RULE,
     &leftover_trace::RULE,
+    &plain_regex::RULE,
+    &split_list::RULE,
+    &derivation_per_element::RULE,
     &instantiation::IN_OVERLAY,
     &manual_inherit::RULE,
     &nested_let::RULE,
