@@ -8,6 +8,7 @@ pub(crate) mod accumulation;
 pub(crate) mod aged_input;
 pub(crate) mod application_in_list;
 pub(crate) mod assert_true;
+pub(crate) mod attrs_from_list;
 pub(crate) mod automatic_login;
 pub(crate) mod blind_download;
 pub(crate) mod bool_comparison;
@@ -15,9 +16,11 @@ pub(crate) mod broken_indentation;
 pub(crate) mod builtins_prefix;
 mod callers;
 mod calls;
+pub(crate) mod commented_code;
 pub(crate) mod computed_flake;
 pub(crate) mod concat_of_map;
 pub(crate) mod dead_escape;
+pub(crate) mod derivation_per_element;
 pub(crate) mod docker_root;
 pub(crate) mod duplicate_definition;
 pub(crate) mod duplicate_input;
@@ -47,6 +50,7 @@ pub(crate) mod lazy_fold;
 pub(crate) mod leftover_trace;
 pub(crate) mod legacy_let;
 pub(crate) mod lock_mismatch;
+pub(crate) mod manual_grouping;
 pub(crate) mod manual_inherit;
 pub(crate) mod merged_condition;
 pub(crate) mod misread_operator;
@@ -74,15 +78,19 @@ pub(crate) mod package_inputs;
 pub(crate) mod package_meta;
 pub(crate) mod package_names;
 pub(crate) mod package_phases;
+pub(crate) mod package_set_path;
 mod packages;
 pub(crate) mod path_as_text;
 mod places;
 pub(crate) mod plain_http_host;
+pub(crate) mod plain_regex;
 pub(crate) mod plain_transport;
 pub(crate) mod privileged_container;
 pub(crate) mod protection_off;
+pub(crate) mod quadratic_search;
 mod raw_text;
 mod reachability;
+pub(crate) mod recursion_along_list;
 pub(crate) mod renamed_option;
 pub(crate) mod repeated_key;
 pub(crate) mod sandbox_off;
@@ -96,6 +104,7 @@ pub(crate) mod secret_text;
 pub(crate) mod self_reference;
 pub(crate) mod several_versions;
 pub(crate) mod shadowed_binding;
+pub(crate) mod split_list;
 pub(crate) mod ssh_login;
 pub(crate) mod sudo_without_password;
 pub(crate) mod to_path;
@@ -172,6 +181,7 @@ static ALL: &[&Rule] = &[
     &unreached_file::RULE,
     &unused_input::RULE,
     &unused_helper::RULE,
+    &commented_code::RULE,
     &unread_option::RULE,
     &unused_suppression::RULE,
     &empty_construct::RULE,
@@ -202,13 +212,22 @@ static ALL: &[&Rule] = &[
     &accumulation::GROWING_SET,
     &accumulation::GROWING_LIST,
     &lazy_fold::RULE,
+    &quadratic_search::UNIQUE,
+    &quadratic_search::ELEM,
     &concat_of_map::RULE,
+    &attrs_from_list::RULE,
+    &manual_grouping::RULE,
     &whole_tree::AS_SOURCE,
     &whole_tree::FILTERED_SELF,
     &whole_tree::INTERPOLATED,
+    &package_set_path::RULE,
     &wide_with::PACKAGES,
     &wide_with::NESTED,
+    &recursion_along_list::RULE,
     &leftover_trace::RULE,
+    &plain_regex::RULE,
+    &split_list::RULE,
+    &derivation_per_element::RULE,
     &instantiation::IN_OVERLAY,
     &unpinned_download::RULE,
     &missing_hash::RULE,
