@@ -8,8 +8,8 @@ use cim_nix_semantics::{BindingId, ExprId, Ir, LiveNames, Symbol, Uses, WithId, 
 use cim_nix_syntax::{Node, NodeId, TokenKind, Tree};
 
 use crate::options::{Held, OptionTable};
-use crate::settings::{Paths, Settings};
 use crate::rules::fetchers::Fetch;
+use crate::settings::{Paths, Settings};
 
 /// One file with everything that is known about it. Costly answers are computed once, on demand.
 pub struct Context<'a> {

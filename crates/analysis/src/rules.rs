@@ -101,6 +101,7 @@ pub(crate) mod secret_in_code;
 pub(crate) mod secret_in_option;
 mod secret_names;
 pub(crate) mod secret_text;
+mod secret_values;
 pub(crate) mod self_reference;
 pub(crate) mod several_versions;
 pub(crate) mod shadowed_binding;

@@ -4,7 +4,8 @@ use cim_nix_base::{Code, Severity};
 use cim_nix_syntax::{Node, NodeKind, ast};
 
 use super::places::{is_prose, is_test_file};
-use super::secret_names::{looks_secret, names_secret};
+use super::secret_names::is_secret;
+use super::secret_values::looks_secret;
 use crate::context::Context;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
 
@@ -66,7 +67,7 @@ fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
     let Some(binding) = ast::Binding::cast(node) else { return };
     let Some(value) = binding.value().filter(|value| value.kind() == NodeKind::Str) else { return };
     let name = binding.attr_path().and_then(|path| path.elements().last());
-    let Some(name) = name.and_then(|name| name.name()).filter(|name| names_secret(name)) else {
+    let Some(name) = name.and_then(|name| name.name()).filter(|name| is_secret(name)) else {
         return;
     };
     let text = ast::Str::cast(value).and_then(ast::Str::static_value);
