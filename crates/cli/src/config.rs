@@ -67,6 +67,15 @@ pub(crate) struct FormatConfig {
     pub(crate) exclude: Vec<String>,
 }
 
+impl FormatConfig {
+    /// Takes over what is not said here. Patterns count from another folder and are not.
+    fn inherit(&mut self, base: &Self) {
+        self.formatter = self.formatter.take().or_else(|| base.formatter.clone());
+        self.width = self.width.or(base.width);
+        self.indent = self.indent.or(base.indent);
+    }
+}
+
 /// The table `[check]`.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct CheckConfig {
@@ -120,7 +129,9 @@ fn read_layer(path: &Path, left: usize) -> Result<Config, Error> {
                 .hint("the path counts from the folder of this file")
                 .error(&name, &text));
         }
-        config.base = Some(Box::new(read_layer(&base, left - 1)?));
+        let base = read_layer(&base, left - 1)?;
+        config.format.inherit(&base.format);
+        config.base = Some(Box::new(base));
     }
     Ok(config)
 }
