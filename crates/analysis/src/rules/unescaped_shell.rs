@@ -15,7 +15,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: false,
     fix: FixKind::Unsafe,
     check: Check::File(check),
-    words: &["cript", "preStart", "postStart", "preStop", "postStop", "reload"],
+    words: &["script =", "preStart", "postStart", "preStop", "postStop", "activationScripts"],
     doc: "\
 Flags the value of an option that is put into a shell script without being escaped.
 
