@@ -8,6 +8,7 @@ use cim_nix_semantics::{BindingId, ExprId, Ir, LiveNames, Symbol, Uses, WithId, 
 use cim_nix_syntax::{Node, NodeId, TokenKind, Tree};
 
 use crate::options::{Held, OptionTable};
+use crate::rules::fetchers::Fetch;
 use crate::settings::{Paths, Settings};
 
 /// One file with everything that is known about it. Costly answers are computed once, on demand.
@@ -27,6 +28,7 @@ pub struct Context<'a> {
     settings: OnceCell<Paths>,
     flake: OnceCell<Option<FlakeFile>>,
     bound_globals: OnceCell<Vec<Symbol>>,
+    fetches: OnceCell<Vec<NodeId>>,
 }
 
 impl<'a> Context<'a> {
@@ -45,6 +47,7 @@ impl<'a> Context<'a> {
             options: &[],
             flake: OnceCell::new(),
             bound_globals: OnceCell::new(),
+            fetches: OnceCell::new(),
         }
     }
 
@@ -92,6 +95,15 @@ impl<'a> Context<'a> {
     /// The bindings that live code refers to.
     pub fn live(&self) -> &LiveNames {
         self.live.get_or_init(|| self.ir.live_names())
+    }
+
+    /// The calls of fetchers.
+    pub(crate) fn fetches(&self) -> impl Iterator<Item = Fetch<'a>> {
+        let calls = self.fetches.get_or_init(|| {
+            let fetches = self.tree.nodes().filter(|node| Fetch::of(self, *node).is_some());
+            fetches.map(Node::id).collect()
+        });
+        calls.iter().filter_map(|call| Fetch::of(self, self.node(*call)))
     }
 
     /// The name of a binding.

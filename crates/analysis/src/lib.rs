@@ -15,6 +15,7 @@
 //! assert_eq!(codes, ["DEAD001", "COR001"]);
 //! ```
 
+mod across;
 mod category;
 mod checker;
 mod context;
@@ -33,6 +34,7 @@ mod rules;
 mod settings;
 mod suppress;
 
+pub use across::{FileFacts, WantedFacts, find_across};
 pub use category::Category;
 pub use checker::{CheckedFile, Checker, Found, Silenced};
 pub use context::Context;

@@ -131,11 +131,6 @@ impl<'c, 'a> Settings<'c, 'a> {
         self.names(setting).nth(nth).flatten()
     }
 
-    /// Whether two settings have the same path but for the last `n` names of it.
-    pub(crate) fn are_beside(self, one: Setting<'_>, other: Setting<'_>, n: usize) -> bool {
-        self.names(one).skip(n).eq(self.names(other).skip(n))
-    }
-
     fn step(self, step: u32) -> &'c Step {
         &self.paths.steps[step as usize]
     }
@@ -192,7 +187,8 @@ const TESTING: &[&str] =
     &["handleTest", "makeTest", "nixosTest", "runNixOSTest", "runTest", "simpleTest", "testNixOS"];
 
 /// Attributes below which no real machine is set up.
-const THROWAWAY: &[&str] = &["vmVariant", "vmVariantWithBootLoader", "vmVariantWithDisko"];
+const THROWAWAY: &[&str] =
+    &["iso-installer", "vmVariant", "vmVariantWithBootLoader", "vmVariantWithDisko"];
 
 #[derive(Clone, Copy, Debug)]
 struct Path {
@@ -209,7 +205,7 @@ impl Paths {
             place,
             is_options: false,
         });
-        let found = Paths { steps: roots.to_vec(), ..Paths::default() };
+        let found = Self { steps: roots.to_vec(), ..Self::default() };
         let mut collector = Collector { found, paths: vec![None; context.tree.len()] };
         let file_place = file_place(context.path, context.text());
         for node in context.tree.nodes() {
@@ -386,9 +382,23 @@ impl Collector {
     }
 }
 
-/// The set that a value stands in, itself if it is one.
+/// The set that a value stands in.
 pub(crate) fn set_around(node: Node<'_>) -> Option<Node<'_>> {
     node.ancestors().find(|node| node.kind() == NodeKind::AttrSet)
+}
+
+/// Whether code runs only under a condition that holds `word`.
+pub(crate) fn is_conditional_on(node: Node<'_>, word: &str) -> bool {
+    // A condition is short; what is longer is the code.
+    let says =
+        |condition: Node<'_>| condition.range().len() < 200 && condition.text().contains(word);
+    node.ancestors().any(|around| match around.kind() {
+        NodeKind::Apply => {
+            around.child(1).is_some_and(|first| !first.contains(node) && says(first))
+        }
+        NodeKind::IfElse => around.child(0).is_some_and(says),
+        _ => false,
+    })
 }
 
 fn is_joining(node: Node<'_>) -> bool {
@@ -422,6 +432,10 @@ fn is_test_library(apply: Node<'_>) -> bool {
 
 /// Folders and files, without `.nix`, that set up no real machine.
 const THROWAWAY_FILES: &[&str] = &[
+    "container-config",
+    "demo",
+    "docker-image",
+    "installation-device",
     "checks",
     "example",
     "examples",
@@ -432,6 +446,7 @@ const THROWAWAY_FILES: &[&str] = &[
     "livecd",
     "qemu",
     "test",
+    "testbed",
     "testing",
     "tests",
     "vm",
@@ -447,7 +462,19 @@ fn file_place(path: &str, text: &str) -> Place {
         let part = part.strip_suffix(".nix").unwrap_or(part);
         THROWAWAY_FILES.contains(&part)
             || ["-test", "-tests", "-vm", "_test"].iter().any(|end| part.ends_with(end))
-            || ["test-", "vm-"].iter().any(|start| part.starts_with(start))
+            || [
+                "amazon-",
+                "azure-",
+                "google-compute-",
+                "installer-",
+                "lxc-",
+                "openstack-",
+                "test-",
+                "vagrant-",
+                "vm-",
+            ]
+            .iter()
+            .any(|start| part.starts_with(start))
     };
     let is_throwaway = path.split(['/', '\\']).any(is_throwaway)
         || THROWAWAY_MODULES.iter().any(|module| text.contains(module));

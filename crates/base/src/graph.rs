@@ -122,8 +122,11 @@ impl Graph {
             };
             let pad = "  ".repeat(depth.min(200));
             let label = edge.label();
+            let is_new = state[edge.to as usize] == State::Unseen;
+            // What was told once need not be told again.
+            let remark = if is_new { target.remark() } else { format!("[{}]", target.kind) };
             let arrow = if edge.name.is_empty() { "" } else { " ->" };
-            let _ = writeln!(out, "{pad}{label}{arrow} {} {}{mark}", target.name, target.remark());
+            let _ = writeln!(out, "{pad}{label}{arrow} {} {remark}{mark}", target.name);
             if state[edge.to as usize] == State::Unseen {
                 state[edge.to as usize] = State::Open;
                 stack.push((edge.to, 0));

@@ -81,7 +81,7 @@ pub(crate) enum Command {
     Symbols(SymbolsArgs),
     /// List the files of a project, and what each one is
     Files(FilesArgs),
-    /// Show which files import which
+    /// Show which files import which, and other graphs
     Graph(GraphArgs),
     /// Turn settings of statix, deadnix and nixf-diagnose into a cim-nix.toml
     MigrateConfig(MigrateConfigArgs),

@@ -14,7 +14,7 @@ mod pipes;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use cim_nix_analysis::{CheckedFile, Checker, FixMode, Lints, Silenced, fix_text};
+use cim_nix_analysis::{CheckedFile, Checker, FileFacts, FixMode, Lints, Silenced, fix_text};
 use cim_nix_base::{Code, ContentHash, Diagnostic, Error, Severity, TextRange, unified_diff};
 use cim_nix_project::{
     Discovery, FileId, ImportGraph, Panicked, Problem, Snapshot, SourceFile, Summary, Trouble,
@@ -23,6 +23,7 @@ use cim_nix_project::{
 use cim_nix_syntax::Tree;
 use cim_nix_vfs::SOURCE_LIMIT;
 
+pub(crate) use self::imports::Wanted;
 use crate::exit::Exit;
 use crate::output::{Key, Rendered, Source, Style, Tally, keys};
 use crate::progress::Progress;
@@ -39,6 +40,8 @@ const INTERNAL: Code = Code("INT001");
 #[derive(Clone, Copy)]
 pub(crate) struct Run<'a> {
     pub(crate) settings: &'a Settings,
+    /// What the rules about files among each other need.
+    pub(crate) wanted: Wanted,
     pub(crate) files: &'a dyn Sources,
     pub(crate) style: Style,
     /// Which fixes to apply, if any.
@@ -75,6 +78,8 @@ pub(crate) struct Outcome {
     pub(crate) fixed: Option<FixedFile>,
     /// What it refers to, where that was asked for.
     summary: Summary,
+    /// What else the rules about all files must know of it.
+    facts: FileFacts,
 }
 
 /// The findings of a file, to be compared with those of another revision.
@@ -130,7 +135,7 @@ pub(crate) fn check_all(
     for ((at, outcome), file) in outcomes.into_iter().zip(nix_files.iter().map(|&at| &files[at])) {
         all[at] = outcome.unwrap_or_else(|text| failure(run, &file.path, &text));
     }
-    if imports::is_wanted(run.settings) {
+    if run.wanted.any {
         check_imports(run, &snapshot, &mut all)?;
     }
     Ok(with_troubles(run, files, all, &found.troubles))
@@ -183,7 +188,9 @@ fn check_each(
 fn check_imports(run: Run<'_>, snapshot: &Snapshot, outcomes: &mut [Outcome]) -> Result<(), Error> {
     let summaries = outcomes.iter_mut().map(|outcome| std::mem::take(&mut outcome.summary));
     let graph = ImportGraph::link(snapshot, summaries.collect(), run.files);
-    let mut findings = imports::find(&graph, run.settings);
+    let facts: Vec<FileFacts> =
+        outcomes.iter_mut().map(|outcome| std::mem::take(&mut outcome.facts)).collect();
+    let mut findings = imports::find(&graph, &facts, run.settings);
     findings.retain(|file, findings| {
         if run.is_context(&snapshot.files()[file.index()].path) {
             // Of those that do not matter, only what concerns one that does.
@@ -298,7 +305,7 @@ impl Outcome {
 /// Of a file whose findings do not matter: what it imports.
 fn summary_only(run: Run<'_>, checker: &mut Checker, file: &SourceFile) -> Outcome {
     let source = match run.files.source(&file.path) {
-        Ok(source) if imports::is_wanted(run.settings) => source,
+        Ok(source) if run.wanted.any => source,
         _ => return Outcome::default(),
     };
     let checked = checker.check("", source.text, &run.settings.generated_lints);
@@ -342,7 +349,7 @@ fn check_text(
         };
         more.iter().cloned().chain(own.into_iter().flatten()).collect()
     };
-    if let Some(around) = flakes::around(path) {
+    if let Some(around) = flakes::around(run.files, path) {
         checker.surround(around);
     }
     let mut checked = checker.check_with(&name, text, active, others);
@@ -372,12 +379,16 @@ fn check_text(
         *tally.fixed.entry(found.diagnostic.code).or_default() += 1;
     }
     let source = Source::new(&name, checked.tree.text()).at(path);
-    let summary = match imports::is_wanted(run.settings) {
+    let summary = match run.wanted.any {
         true => summarise(&checked.tree, &checked.ir),
         false => Summary::default(),
     };
+    let facts = match is_generated {
+        true => FileFacts::default(),
+        false => FileFacts::of(&checked, &summary, run.wanted.facts),
+    };
     let rendered = render(run, &source, findings, &checked.silenced);
-    Outcome { tally, fixed, summary, fail_on: settings.fail_on, ..rendered }
+    Outcome { tally, fixed, summary, facts, fail_on: settings.fail_on, ..rendered }
 }
 
 /// What is found in a file, without what is no news.
@@ -491,7 +502,16 @@ mod tests {
         let style = Style { format: Format::Concise, color: false, unsafe_fixes: false };
         let workers = Workers { threads: NonZeroUsize::MIN, stack_size: 8 << 20 };
         let (files, only, is_compared) = (&DiskFiles, None, false);
-        Run { settings, files, style, fix: None, workers, only, is_compared }
+        Run {
+            settings,
+            wanted: Wanted::of(settings),
+            files,
+            style,
+            fix: None,
+            workers,
+            only,
+            is_compared,
+        }
     }
 
     fn check(bytes: &[u8], want: Expect) -> Tally {

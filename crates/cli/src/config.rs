@@ -418,6 +418,11 @@ mod tests {
             DEAD001 = "info"
             [check.per-file-ignores]
             "tests/**" = ["DEAD", "COR001"]
+            [format]
+            formatter = "mine -x"
+            width = 0x50
+            indent = 4
+            exclude = ["gen/"]
         "#;
         let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
         let want = Config {
@@ -435,10 +440,37 @@ mod tests {
             },
             extend: Some(Extend { path: "../cim-nix.toml".into(), at: 77 }),
             base: None,
-            format: FormatConfig::default(),
+            format: FormatConfig {
+                formatter: Some("mine -x".to_owned()),
+                width: Some(80),
+                indent: Some(4),
+                exclude: words(&["gen/"]),
+            },
         };
         assert_eq!(parse(text), Ok(want));
         assert_eq!(parse(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn formats_have_bounds() {
+        check_error(
+            "format.width = 10",
+            expect![[r#"
+            cim-nix.toml:1:16: `width` should be a whole number from 20 to 1000
+              hint: docs/config.md lists every key"#]],
+        );
+        check_error(
+            "format.indent = \"2\"",
+            expect![[r#"
+            cim-nix.toml:1:17: `indent` should be a whole number from 1 to 16, but is of type string
+              hint: docs/config.md lists every key"#]],
+        );
+        check_error(
+            "format.formatter = \"a 'b\"",
+            expect![[r#"
+            cim-nix.toml:1:20: the formatter `a 'b` has a quote that is never closed
+              hint: docs/config.md lists every key"#]],
+        );
     }
 
     #[test]
@@ -465,7 +497,7 @@ mod tests {
             "[something]\n",
             expect![[r"
             cim-nix.toml:1:2: unknown key `something` at the top of the file
-              hint: known here: check, experimental-features, extend"]],
+              hint: known here: check, experimental-features, extend, format"]],
         );
     }
 
@@ -475,7 +507,7 @@ mod tests {
             "zzz = 1\naaa = 1\n",
             expect![[r"
             cim-nix.toml:1:1: unknown key `zzz` at the top of the file
-              hint: known here: check, experimental-features, extend"]],
+              hint: known here: check, experimental-features, extend, format"]],
         );
     }
 

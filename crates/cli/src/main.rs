@@ -11,6 +11,7 @@ mod baseline;
 mod checking;
 mod commands;
 mod config;
+mod dates;
 mod escapes;
 mod evaluation;
 mod exit;

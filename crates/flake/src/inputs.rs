@@ -201,7 +201,12 @@ fn literal_of<'t>(def: &Def<'t>) -> Option<Node<'t>> {
 fn url_of(def: &Def<'_>) -> Option<Placed<String>> {
     let node = literal_of(def)?;
     let text = match ast::Path::cast(node) {
-        Some(path) => format!("path:{}", path.static_text()?),
+        Some(path) => {
+            // As Nix has it, from the folder of the flake and without needless parts.
+            let text = path.static_text()?;
+            let plain = text.strip_prefix("./").filter(|rest| !rest.is_empty()).unwrap_or(text);
+            format!("path:{plain}")
+        }
         None => text_of(def)?,
     };
     placed(def, text)

@@ -1,13 +1,16 @@
 //! What Nix would make of a flake and its lock file, as far as that can be told without fetching.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cim_nix_model::{
-    Edge, FlakeInputs, FlakeRef, FlakeSource, FlakeSources, InputPath, LockFile, LockOptions,
-    Locked, NodeId, Registries, lock_unchecked,
+    Edge, FlakeInput, FlakeInputs, FlakeRef, FlakeSource, FlakeSources, InputPath, LockFile,
+    LockOptions, Locked, NodeId, Registries, lock_unchecked,
 };
 
-/// The lock file that Nix would write. What it would have to fetch has no inputs here.
+use crate::picture::paths;
+
+/// The lock file that Nix would write. What it would have to fetch has no inputs here, unless the old
+/// lock file has it: the same source has the same inputs.
 #[derive(Debug)]
 pub struct Relock {
     /// The lock file.
@@ -45,7 +48,12 @@ impl Relock {
     /// Errors: the inputs are too many, too deep or contain each other.
     pub fn of(inputs: &FlakeInputs, old: &LockFile) -> Result<Self, String> {
         let options = LockOptions::default();
-        let Locked { file, places } = lock_unchecked(&Offline, &false, inputs, old, &options)?;
+        let known = paths(old).into_iter().filter_map(|(node, path)| {
+            let locked = old.input(node)?.locked.clone();
+            Some((locked, (node, path)))
+        });
+        let offline = Offline { old, known: known.collect() };
+        let Locked { file, places } = lock_unchecked(&offline, &false, inputs, old, &options)?;
         let unread = places.into_iter().filter(|(_, is_unread)| *is_unread).map(|(id, _)| id);
         Ok(Self { file, unread: unread.collect() })
     }
@@ -96,11 +104,11 @@ impl Relock {
                     todo.push((path, *new, *before));
                     continue;
                 }
-                // Of what must be fetched it is only known what it cannot follow any more.
-                let is_hidden = new.is_none()
-                    && self.is_unread(new_node)
-                    && !matches!(before, Some(Edge::Follows(_)));
-                if new != before && !is_hidden {
+                let is_same = match (new, before) {
+                    (Some(Edge::Follows(new)), Some(Edge::Follows(before))) => new == before,
+                    _ => false,
+                };
+                if !is_same {
                     changes.push(Change { path, old: before.cloned(), new: new.cloned() });
                 }
             }
@@ -110,15 +118,49 @@ impl Relock {
     }
 }
 
-/// Sources of which nothing can be had. A place is whether it would have had to be fetched.
-struct Offline;
+/// Sources of which nothing can be had but what the old lock file tells. A place is whether it would
+/// have had to be fetched.
+struct Offline<'o> {
+    old: &'o LockFile,
+    /// The nodes of what is locked, and the first ways to them.
+    known: BTreeMap<FlakeRef, (NodeId, InputPath)>,
+}
 
-impl FlakeSources for Offline {
+impl Offline<'_> {
+    /// The inputs that the flake of a node declares, as far as the old lock file tells: what it
+    /// follows of its own. What follows other inputs does so since somebody else says so.
+    fn inputs(&self, node: NodeId, path: &[String]) -> FlakeInputs {
+        let input = |edge: &Edge| match edge {
+            Edge::Node(id) => {
+                let input = self.old.input(*id)?;
+                Some(FlakeInput {
+                    reference: Some(input.original.clone()),
+                    is_flake: input.is_flake,
+                    ..FlakeInput::default()
+                })
+            }
+            Edge::Follows(target) => {
+                let follows = target.strip_prefix(path).map(<[String]>::to_vec);
+                Some(FlakeInput { follows, ..FlakeInput::default() })
+            }
+        };
+        let inputs = self.old.inputs(node).iter();
+        inputs.filter_map(|(name, edge)| Some((name.clone(), input(edge)?))).collect()
+    }
+}
+
+impl FlakeSources for Offline<'_> {
     type Place = bool;
     type Error = String;
 
     fn flake(&self, reference: &FlakeRef, _: Registries) -> Result<FlakeSource<bool>, String> {
-        Ok(FlakeSource { locked: reference.clone(), place: true, inputs: FlakeInputs::new() })
+        let locked = reference.clone();
+        Ok(match self.known.get(reference) {
+            Some((node, path)) => {
+                FlakeSource { locked, place: false, inputs: self.inputs(*node, path) }
+            }
+            None => FlakeSource { locked, place: true, inputs: FlakeInputs::new() },
+        })
     }
 
     fn flake_below(&self, _: &bool, reference: &FlakeRef) -> Result<FlakeSource<bool>, String> {

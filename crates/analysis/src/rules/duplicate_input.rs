@@ -112,8 +112,11 @@ fn target(facts: &FlakeFacts<'_>, sources: &[Source<'_>], source: &Source<'_>) -
     if Repository::of(original) != Repository::Nixpkgs {
         return None;
     }
-    roots.retain(|(.., other)| {
-        Repository::of(other) == Repository::Nixpkgs && other.text("rev").is_none()
+    // A fork of it is meant to be used by all, too.
+    let is_fork = |other: &FlakeRef| other.text("repo").is_some_and(|repo| repo == "nixpkgs");
+    roots.retain(|(name, _, other)| {
+        let is_nixpkgs = Repository::of(other) == Repository::Nixpkgs || is_fork(other);
+        *name == "nixpkgs" || is_nixpkgs && other.text("rev").is_none()
     });
     let named = roots.iter().find(|(name, ..)| *name == "nixpkgs").or(roots.first());
     if let Some((name, ..)) = named {

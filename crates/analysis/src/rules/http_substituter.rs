@@ -1,8 +1,8 @@
 //! SEC007: built packages are fetched without encryption.
 
-use cim_nix_base::{Applicability, Code, Severity, TextRange};
+use cim_nix_base::{Code, Severity, TextRange};
 
-use super::nix_conf;
+use super::{nix_conf, raw_text};
 use crate::context::Context;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
 
@@ -56,9 +56,9 @@ fn check(context: &Context<'_>, report: &mut Report) {
         let is_public = address.strip_prefix("http://").is_some_and(|rest| !is_private(rest));
         if is_public {
             let start = word.range.start;
-            let (edits, rewrites) = word.replaced(TextRange::new(start, start + 4), "https");
-            let finding = Finding::at(word.range, "packages from this cache are not encrypted")
-                .fix(Applicability::Unsafe, "use `https`", edits, rewrites);
+            let scheme = TextRange::new(start, start + 4);
+            let finding = Finding::at(word.range, "packages from this cache are not encrypted");
+            let finding = raw_text::with_fix(finding, "use `https`", word.literal, scheme, "https");
             report.add(finding);
         }
     }
@@ -90,7 +90,10 @@ fn is_private(address: &str) -> bool {
         ".i2p",
         ".ts.net",
     ];
-    !host.contains('.') || ends.iter().any(|end| host.ends_with(end))
+    // No domain of the internet has a dash in its last name.
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let is_inner = last.contains('-') && !last.starts_with("xn--");
+    is_inner || !host.contains('.') || ends.iter().any(|end| host.ends_with(end))
 }
 
 #[cfg(test)]
@@ -116,6 +119,7 @@ mod tests {
         silent("http://127.0.0.1");
         silent("http://[::1]:80");
         silent("http://nas.lan");
+        silent("http://store.nix-cache:48080?priority=8");
         silent("http://${config.cache.host}");
         silent("https://a.org");
     }

@@ -11,8 +11,8 @@ use crate::rule::{Check, Finding, FixKind, Report, Rule};
 pub(crate) const RULE: Rule = Rule {
     code: Code("PERF019"),
     name: "leftover-trace",
-    severity: Severity::Warning,
-    is_default: true,
+    severity: Severity::Info,
+    is_default: false,
     fix: FixKind::None,
     check: Check::Nodes(&[NodeKind::Apply], check),
     words: &["trace"],
@@ -22,6 +22,9 @@ kin, and `builtins.trace` of the value that it returns.
 
 A `builtins.trace` with a text is left alone: it may be a message for users, although `lib.warn` is
 made for that. So is `deepSeq`, which may well be meant.
+
+The rule is opt-in: in code that was committed, nearly all of these are meant, to show a value right
+before an error about it.
 
 ## Why it matters
 

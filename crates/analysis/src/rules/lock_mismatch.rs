@@ -104,6 +104,10 @@ fn finding(
         }
         (None, _) => format!("`{path}` is not in flake.lock"),
         (Some(_), None) => format!("flake.lock holds `{path}`, which this flake does not ask for"),
+        (Some(Edge::Follows(target)), Some(Edge::Node(node))) if relock.is_unread(*node) => {
+            let target = show_input_path(target);
+            format!("flake.lock has `{path}` follow `{target}`, which this flake does not say")
+        }
         (Some(was), Some(is)) => {
             let (was, is) = (source(old, was), source(&relock.file, is));
             format!("flake.lock has `{path}` from {was}, and this flake asks for {is}")
@@ -142,6 +146,13 @@ mod tests {
     }
 
     #[test]
+    fn what_an_input_follows_of_its_own_is_its_own_business() {
+        let lock =
+            flake_lock("root: a\na: h; n=>a/h/n @ github:o/a\nh: n @ github:o/h\nn: @ github:o/n");
+        check("a.url = \"github:o/a\";", &lock, "");
+    }
+
+    #[test]
     fn each_difference_is_told_at_its_place() {
         let inputs = format!("{INPUTS} a.inputs.n.follows = \"n\";");
         check(
@@ -154,7 +165,11 @@ mod tests {
             &lock(),
             "n: flake.lock has `n` from `github:o/n`, and this flake asks for `github:o/x`\n",
         );
-        check(INPUTS, &lock(), "a: flake.lock holds `a/n`, which this flake does not ask for\n");
+        check(
+            INPUTS,
+            &lock(),
+            "a: flake.lock has `a/n` follow `n`, which this flake does not say\n",
+        );
         check(
             "n.url = \"github:o/n\";",
             &lock(),

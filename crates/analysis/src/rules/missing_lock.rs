@@ -18,8 +18,8 @@ pub(crate) const RULE: Rule = Rule {
     doc: "\
 Flags a flake that has no `flake.lock` although some input names no fixed version.
 
-Templates have none by design: flakes in a folder called `templates`, and those whose folder another
-flake names, are left alone.
+Templates have none by design: flakes in a folder called `templates`, and those below the folder of
+another flake, are left alone.
 
 ## Why it matters
 

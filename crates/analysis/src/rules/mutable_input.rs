@@ -1,6 +1,7 @@
 //! DEP008: an input whose content can change under its lock, or that only this machine has.
 
 use cim_nix_base::{Code, Severity};
+use cim_nix_flake::Input;
 use cim_nix_model::FlakeRef;
 
 use crate::context::Context;
@@ -70,7 +71,8 @@ fn check(_: &Context<'_>, facts: &FlakeFacts<'_>, report: &mut Report) {
                     Finding::at(input.source_range(), message)
                 }
                 "tarball" | "file" => {
-                    let Some(branch) = branch_of(reference.text("url").unwrap_or_default()) else {
+                    let url = reference.text("url").unwrap_or_default();
+                    let Some(branch) = branch_of(url).filter(|_| !is_lockable(facts, input)) else {
                         continue;
                     };
                     let message =
@@ -82,6 +84,22 @@ fn check(_: &Context<'_>, facts: &FlakeFacts<'_>, report: &mut Report) {
             };
             report.add(finding);
         }
+    }
+}
+
+/// Whether the server said at which URL the same archive can be had again: that is what is locked.
+fn is_lockable(facts: &FlakeFacts<'_>, input: &Input) -> bool {
+    let url = input.reference.as_ref().and_then(|reference| reference.text("url"));
+    let is_usual =
+        url.is_some_and(|url| url.contains("://github.com/") || url.contains("://gitlab."));
+    let locked = facts.around.lock.file().and_then(|file| {
+        let node = file.find(std::slice::from_ref(&input.name)).ok().flatten()?;
+        Some(&file.input(node)?.locked)
+    });
+    match locked {
+        Some(locked) => locked.text("rev").is_some() || locked.text("url") != url,
+        // Without a lock file, only these are known to tell nothing.
+        None => !is_usual,
     }
 }
 

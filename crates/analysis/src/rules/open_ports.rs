@@ -1,10 +1,12 @@
 //! SEC044: the firewall lets through what nobody outside should reach.
 
 use cim_nix_base::{Code, Severity};
+use cim_nix_syntax::Node;
 
 use crate::context::Context;
+use crate::origin::attribute;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
-use crate::settings::set_around;
+use crate::settings::{is_conditional_on, set_around};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code("SEC044"),
@@ -72,11 +74,6 @@ const MANY: i64 = 20_000;
 const PORTS: &[&str] =
     &["networking.firewall.allowedTCPPorts", "networking.firewall.allowedUDPPorts"];
 
-const STARTS: &[&str] = &[
-    "networking.firewall.allowedTCPPortRanges.from",
-    "networking.firewall.allowedUDPPortRanges.from",
-];
-
 const ENDS: &[&str] =
     &["networking.firewall.allowedTCPPortRanges.to", "networking.firewall.allowedUDPPortRanges.to"];
 
@@ -84,6 +81,9 @@ fn check(context: &Context<'_>, report: &mut Report) {
     let settings = context.settings();
     for setting in settings.matching(PORTS) {
         let Some(port) = context.int_value(setting.value) else { continue };
+        if is_asked_for(setting.value) {
+            continue;
+        }
         if let Some((_, service)) = DANGEROUS.iter().find(|(dangerous, _)| *dangerous == port) {
             let message = format!("this opens the port of {service} to everybody");
             report.add(Finding::at(setting.value.range(), message));
@@ -91,16 +91,20 @@ fn check(context: &Context<'_>, report: &mut Report) {
     }
     for end in settings.matching(ENDS) {
         let Some(set) = set_around(end.value) else { continue };
-        let mut starts = settings.matching(STARTS);
-        let start = starts.find(|start| set_around(start.value) == Some(set));
-        let Some(start) = start.and_then(|start| context.int_value(start.value)) else { continue };
+        let start = attribute(set, "from").and_then(|start| start.value);
+        let Some(start) = start.and_then(|start| context.int_value(start)) else { continue };
         let Some(end) = context.int_value(end.value) else { continue };
         let n_ports = end.saturating_sub(start).saturating_add(1);
-        if n_ports > MANY {
+        if n_ports > MANY && !is_asked_for(set) {
             let message = format!("this opens {n_ports} ports to everybody");
             report.add(Finding::at(set.range(), message));
         }
     }
+}
+
+/// Whether an option of the module leaves the decision to its user.
+fn is_asked_for(node: Node<'_>) -> bool {
+    is_conditional_on(node, "openFirewall")
 }
 
 #[cfg(test)]
@@ -126,5 +130,6 @@ mod tests {
         silent("{ networking.firewall.interfaces.\"wg0\".allowedTCPPorts = [ 3306 ]; }");
         silent("{ nodes.a.networking.firewall.allowedTCPPorts = [ 3306 ]; testScript = \"\"; }");
         silent("{ networking.firewall.allowedTCPPorts = [ cfg.port ]; }");
+        silent("{ networking.firewall = mkIf cfg.openFirewall { allowedTCPPorts = [ 2379 ]; }; }");
     }
 }

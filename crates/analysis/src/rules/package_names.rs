@@ -108,9 +108,10 @@ fn check_name(_: &Context<'_>, node: Node<'_>, report: &mut Report) {
     }
 }
 
-/// Whether a name ends as Nix splits off a version: a dash and a digit.
+/// Whether the last part of a name, behind a dash, begins with a digit.
 fn ends_in_version(name: &str) -> bool {
-    name.as_bytes().windows(2).any(|pair| pair[0] == b'-' && pair[1].is_ascii_digit())
+    let last = name.rsplit_once('-').map(|(_, last)| last.as_bytes());
+    last.and_then(<[u8]>::first).is_some_and(u8::is_ascii_digit)
 }
 
 fn check_order(_: &Context<'_>, node: Node<'_>, report: &mut Report) {
@@ -139,7 +140,7 @@ mod tests {
             marked("STY020", "stdenv.mkDerivation rec { name = \"a-${version}\"; version = 1; }"),
             "name"
         );
-        assert_eq!(marked("STY020", "stdenv.mkDerivation { name = \"a-b\"; }"), "");
+        assert_eq!(marked("STY020", "stdenv.mkDerivation { name = \"a-1500-b\"; }"), "");
         assert_eq!(marked("STY020", "stdenv.mkDerivation { name = \"a-1\"; pname = \"a\"; }"), "");
     }
 

@@ -150,6 +150,19 @@ The rule `missing-phase-hooks` of nixpkgs-hammering.
 ",
 };
 
+/// Arrays that phases of the standard builder read. That of the Python builder is an attribute.
+const ARRAYS: &[&str] = &[
+    "buildFlagsArray",
+    "checkFlagsArray",
+    "cmakeFlagsArray",
+    "configureFlagsArray",
+    "installCheckFlagsArray",
+    "installFlagsArray",
+    "makeFlagsArray",
+    "mesonFlagsArray",
+    "ninjaFlagsArray",
+];
+
 /// Lists that the builder splits at blanks.
 const SPLIT: &[&str] =
     &["buildFlags", "cmakeFlags", "configureFlags", "installFlags", "makeFlags", "mesonFlags"];
@@ -164,7 +177,7 @@ const HOOKED: &[(&str, &str)] = &[
 
 fn check_array(_: &Context<'_>, node: Node<'_>, report: &mut Report) {
     let Some(set) = definition(node) else { return };
-    for (name, _) in attributes(set).filter(|(name, _)| name.text().ends_with("FlagsArray")) {
+    for (name, _) in attributes(set).filter(|(name, _)| ARRAYS.contains(&name.text())) {
         let message = format!("`{}` is a variable of the shell, not an attribute", name.text());
         report.add(Finding::at(name.range(), message).help("fill it in a phase"));
     }
@@ -227,7 +240,10 @@ mod tests {
 
     #[test]
     fn arrays_and_phases() {
-        assert_eq!(of("STY027", "makeFlagsArray = [ ]; makeFlags = [ ];"), "makeFlagsArray");
+        assert_eq!(
+            of("STY027", "makeFlagsArray = [ ]; makeFlags = [ ]; pytestFlagsArray = [ ];"),
+            "makeFlagsArray"
+        );
         assert_eq!(of("STY028", "phases = \"a\"; unpackPhase = \"b\";"), "phases");
         assert_eq!(marked("STY028", "{ phases = 1; }"), "");
     }

@@ -99,7 +99,10 @@ fn check(context: &Context<'_>, report: &mut Report) {
 /// Whether a line of nftables or iptables accepts what nothing else is said about.
 fn lets_all_in(line: &str) -> bool {
     let line = line.split('#').next().unwrap_or_default();
-    let is_nft = line.contains("hook input") && line.contains("policy accept");
+    // Chains of another priority see packets before or behind the one that decides.
+    let decides = ["priority 0", "priority filter"].iter().any(|at| line.contains(at));
+    let is_nft =
+        line.contains("type filter hook input") && decides && line.contains("policy accept");
     let mut words = line.split_whitespace().skip_while(|word| !matches!(*word, "-P" | "--policy"));
     let is_ipt =
         words.next().is_some() && words.next() == Some("INPUT") && words.next() == Some("ACCEPT");

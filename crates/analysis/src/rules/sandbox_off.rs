@@ -1,10 +1,11 @@
 //! SEC009: builds run outside the sandbox.
 
-use cim_nix_base::{Applicability, Code, Severity};
+use cim_nix_base::{Code, Severity};
 
-use super::nix_conf;
+use super::{nix_conf, raw_text};
 use crate::context::Context;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
+use crate::settings::is_conditional_on;
 
 pub(crate) const RULE: Rule = Rule {
     code: Code("SEC009"),
@@ -53,10 +54,12 @@ fn check(context: &Context<'_>, report: &mut Report) {
             Some("relaxed") => "packages may leave the sandbox when they are built",
             _ => continue,
         };
-        if word.name == "sandbox" && !is_for_macos(context) {
-            let (edits, rewrites) = word.replaced(word.range, "true");
-            let finding = Finding::at(word.range, message);
-            report.add(finding.fix(Applicability::Unsafe, "use the sandbox", edits, rewrites));
+        if word.name == "sandbox"
+            && !is_for_macos(context)
+            && !is_conditional_on(word.literal, "arwin")
+        {
+            let (finding, title) = (Finding::at(word.range, message), "use the sandbox");
+            report.add(raw_text::with_fix(finding, title, word.literal, word.range, "true"));
         }
     }
 }
@@ -98,6 +101,8 @@ mod tests {
             marked("SEC009", "{ nix.settings.sandbox = false; homebrew.enable = true; }"),
             ""
         );
+        let text = "{ nix = mkMerge [ (optionalAttrs isDarwin { settings.sandbox = false; }) ]; }";
+        assert_eq!(marked("SEC009", text), "");
         assert_eq!(marked("SEC009", "{ programs.x.sandbox = false; }"), "");
     }
 }

@@ -111,13 +111,20 @@ fn is_given<'a>(context: &Context<'a>, value: Node<'a>) -> bool {
     }
 }
 
-/// Whether a text is neither empty, a place, a switch, nor filled in at run time.
+/// Whether a text is neither empty, a place, a switch, a stand-in, nor filled in at run time.
 fn is_secret_value(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
     let is_switch =
-        matches!(text, "true" | "false" | "yes" | "no" | "on" | "off" | "null" | "none");
+        matches!(&*lower, "true" | "false" | "yes" | "no" | "on" | "off" | "null" | "none");
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     let is_place = text.starts_with(['/', '~', '.', '%', '<']) || text.contains("://");
-    !is_switch && !is_number && !is_place && !text.contains(['$', '`'])
+    let is_short = text.len() < 3;
+    !is_switch
+        && !is_number
+        && !is_place
+        && !is_short
+        && !secret_names::is_stand_in(&lower)
+        && !text.contains(['$', '`'])
 }
 
 #[cfg(test)]
@@ -145,6 +152,9 @@ mod tests {
     #[test]
     fn places_switches_and_what_is_filled_in_are_silent() {
         for value in [
+            "\"False\"",
+            "\"-\"",
+            "\"dummy-key\"",
             "\"/run/x\"",
             "\"true\"",
             "\"$(cat /run/x)\"",

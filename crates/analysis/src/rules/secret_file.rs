@@ -14,9 +14,22 @@ pub(crate) const COPIED: Rule = Rule {
     is_default: true,
     fix: FixKind::None,
     check: Check::File(check_copied),
-    words: &["File"],
+    words: &[
+        "assphraseFile",
+        "asswdFile",
+        "asswordFile",
+        "asswordsFile",
+        "ecretFile",
+        "ecretsFile",
+        "eyFile",
+        "okenFile",
+        "okensFile",
+        "redentialFile",
+        "redentialsFile",
+    ],
     doc: "\
-Flags an option that says where a secret is kept and is given a path of the repository.
+Flags an option that says where a secret is kept and is given a path of the repository, or a text \
+that is written to the store.
 
 ## Why it matters
 
@@ -34,6 +47,10 @@ place at which the secret lies when the machine runs, as a string. Encrypted fil
 { networking.wireguard.interfaces.wg0.privateKeyFile = \"${./wg.key}\"; }
 ```
 
+```nix
+{ pkgs, ... }: { services.x.tokenFile = pkgs.writeText \"token\" \"0123abcd\"; }
+```
+
 ## Better
 
 ```nix
@@ -46,8 +63,8 @@ place at which the secret lies when the machine runs, as a string. Encrypted fil
 
 ## Source
 
-NixOS manual, \"Importing modules\" on paths that are copied; agenix and sops-nix, which keep
-secrets out of the store.
+Nix manual, \"String interpolation\", on paths; agenix and sops-nix, which keep secrets out of the
+store.
 ",
 };
 
@@ -96,8 +113,8 @@ fn check_copied(context: &Context<'_>, report: &mut Report) {
         if !name.ends_with("File") || !secret_names::is_secret_file(name) {
             continue;
         }
-        let Some(path) = copied_path(context, setting.value) else { continue };
-        if !is_encrypted_or_public(path.text()) {
+        let Some(path) = copied(context, setting.value) else { continue };
+        if path.kind() != NodeKind::Path || !is_encrypted_or_public(path.text()) {
             report.add(
                 Finding::at(
                     path.range(),
@@ -109,15 +126,23 @@ fn check_copied(context: &Context<'_>, report: &mut Report) {
     }
 }
 
-/// The path that a value copies to the store.
-fn copied_path<'a>(context: &Context<'a>, value: Node<'a>) -> Option<Node<'a>> {
-    let value = context.value_behind(value)?;
+/// The path that a value copies to the store, or the text that it writes there.
+fn copied<'a>(context: &Context<'a>, value: Node<'a>) -> Option<Node<'a>> {
+    let mut value = context.value_behind(value)?;
+    if value.kind() == NodeKind::Str {
+        let first = ast::Str::cast(value)?.interpolations().next()?;
+        value = context.value_behind(first.expr()?)?;
+    }
     match value.kind() {
         NodeKind::Path => Some(value),
-        NodeKind::Str => {
-            let first = ast::Str::cast(value)?.interpolations().next()?;
-            let path = context.value_behind(first.expr()?)?;
-            (path.kind() == NodeKind::Path).then_some(path)
+        NodeKind::Apply => {
+            let function = context.called(value)?;
+            let text =
+                value.child(2).filter(|_| matches!(function.name, "writeText" | "toFile"))?;
+            let is_secret = context.text_value(text).is_some_and(|text| {
+                !text.trim().is_empty() && !secret_names::is_stand_in(&text.to_ascii_lowercase())
+            });
+            is_secret.then_some(text)
         }
         _ => None,
     }
@@ -168,7 +193,8 @@ fn check_read(context: &Context<'_>, apply: Node<'_>, report: &mut Report) {
         return;
     }
     let Some(path) = apply.child(1).and_then(|path| context.value_behind(path)) else { return };
-    if holds_secret(path.text()) && context.settings().is_on_host(apply) {
+    let is_spelled = matches!(path.kind(), NodeKind::Path | NodeKind::Str | NodeKind::Binary);
+    if is_spelled && holds_secret(path.text()) && context.settings().is_on_host(apply) {
         report
             .add(Finding::at(path.range(), "this secret ends in the store, where all can read it"));
     }
@@ -202,10 +228,13 @@ mod tests {
     fn files_of_secrets_stay_out_of_the_store() {
         let text = "{ a = mkIf c { tokenFile = mkForce ./token; }; b.keyFile = \"${./k}/x\"; }";
         assert_eq!(marked("SEC025", text), "./token ./k");
+        let text = "{ a.passwordFile = \"${pkgs.writeText \"x\" \"hunter2\"}\"; }";
+        assert_eq!(marked("SEC025 SEC028", text), "\"hunter2\"");
         let silent = |text: &str| assert_eq!(marked("SEC025", text), "", "{text}");
         silent("{ a.passwordFile = ./password.age; b.keyFile = ../secrets/x.sops.yaml; }");
         silent("{ a.publicKeyFile = ./key.pub; lockFile = ./lock; configFile = ./config; }");
         silent("{ a.passwordFile = \"/run/x\"; b.passwordFile = config.x; }");
+        silent("{ a.passwordFile = pkgs.writeText \"x\" \"DUMMY=1\"; }");
         silent("{ a.passwordFile = toString ./x; }");
         silent("{ nodes.a.b.passwordFile = ./x; testScript = \"\"; }");
     }
@@ -224,6 +253,7 @@ mod tests {
         {
             assert!(!found(path), "{path}");
         }
+        assert_eq!(marked("SEC027", "v: { a.b = builtins.readFile v._secret; }"), "");
         assert_eq!(marked("SEC027", "f: { a.b = f.readFile ./secrets/x; }"), "");
     }
 }

@@ -3,6 +3,7 @@
 use cim_nix_base::{Code, Severity};
 use cim_nix_syntax::ast;
 
+use super::secret_names::is_secret;
 use crate::context::Context;
 use crate::options::Lookup;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
@@ -74,11 +75,4 @@ fn check(context: &Context<'_>, report: &mut Report) {
         );
         report.add(Finding::at(it.setting.value.range(), message).help(help));
     }
-}
-
-/// Whether an option's name says that its value is a secret.
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let words = ["passphrase", "password", "passwd", "secret", "token", "apikey", "privatekey"];
-    words.iter().any(|word| name.ends_with(word)) || name == "pass"
 }

@@ -6,7 +6,7 @@ const SECRET: &[&str] =
 
 /// Two words that do so together.
 const SECRET_PAIRS: &[[&str; 2]] =
-    &[["access", "key"], ["api", "key"], ["auth", "key"], ["private", "key"], ["secret", "key"]];
+    &[["api", "key"], ["auth", "key"], ["private", "key"], ["secret", "key"]];
 
 /// Single words that stand for such a pair.
 const SECRET_JOINED: &[&str] = &["apikey", "authkey", "privatekey", "secretkey"];
@@ -62,6 +62,11 @@ const ABOUT: &[&str] = &[
     "rotation",
     "salt",
     "scope",
+    "sender",
+    "sha1",
+    "sha2",
+    "sha256",
+    "sha512",
     "size",
     "source",
     "store",
@@ -100,14 +105,28 @@ pub(super) fn words(name: &str) -> Vec<String> {
 pub(super) fn is_secret(name: &str) -> bool {
     let words = words(name);
     let is_pair = |pair: &[String]| SECRET_PAIRS.iter().any(|want| want == pair);
+    // What is hashed, and what a cluster of etcd is called.
+    let is_none = |word: &String| matches!(&**word, "encrypted" | "hashed");
+    if words.iter().any(is_none)
+        || words.ends_with(&["initial", "cluster", "token"].map(str::to_owned))
+    {
+        return false;
+    }
     // `secretKey` is one, though `tokenKey` is about one.
-    if words.len() >= 2 && is_pair(&words[words.len() - 2..]) {
+    let is_aws = words.ends_with(&["secret", "access", "key"].map(str::to_owned));
+    if is_aws || words.len() >= 2 && is_pair(&words[words.len() - 2..]) {
         return true;
     }
     let Some(last) = words.last() else { return false };
     let is_about = ABOUT.contains(&last.as_str()) || words.iter().any(|word| word == "public");
-    !is_about && words.iter().any(|word| is_word_of_secret(word))
-        || !is_about && words.windows(2).any(is_pair)
+    !is_about && (words.iter().any(|word| is_word_of_secret(word)) || words.windows(2).any(is_pair))
+}
+
+/// Whether a text, in lower case, says that it only stands where a secret would.
+pub(super) fn is_stand_in(text: &str) -> bool {
+    let words =
+        ["changeme", "dummy", "example", "fake", "not-needed", "placeholder", "unused", "xxx"];
+    text.starts_with(['@', '<', '{']) || words.iter().any(|word| text.contains(word))
 }
 
 /// Whether a word alone promises a secret.
@@ -126,7 +145,7 @@ pub(super) fn is_secret_file(name: &str) -> bool {
         is_word_of_secret(word) || matches!(word.as_str(), "credential" | "credentials")
     };
     // `keyFile` and `sshKeyFile`, but no `keyboardFile`.
-    before.last().is_some_and(|word| word == "key") || before.iter().any(is_secret)
+    before.last().is_some_and(|word| word == "key" || is_secret(word))
 }
 
 /// Words that make of a secret something for everybody.
@@ -150,6 +169,7 @@ mod tests {
             "privateKey",
             "AWS_SECRET_ACCESS_KEY",
             "clientSecret",
+            "initialPassword",
         ] {
             assert!(is_secret(name), "{name}");
         }
@@ -163,6 +183,9 @@ mod tests {
             "passwordHash",
             "keyMap",
             "secretsPath",
+            "HASHED_PASSWORD",
+            "rootPasswordSha2",
+            "initialClusterToken",
             "",
         ] {
             assert!(!is_secret(name), "{name}");

@@ -54,6 +54,9 @@ fn check(context: &Context<'_>, report: &mut Report) {
     {
         check_text(context, setting.value, report);
     }
+    if !["writeText", "toFile"].iter().any(|name| context.text().contains(name)) {
+        return;
+    }
     for apply in context.tree.nodes().filter(|node| node.kind() == NodeKind::Apply) {
         let Some(function) = context.called(apply) else { continue };
         if !matches!(function.name, "writeText" | "toFile") || !settings.is_on_host(apply) {
@@ -64,13 +67,20 @@ fn check(context: &Context<'_>, report: &mut Report) {
         check_text(context, text, report);
         let is_secret = context.text_value(name).is_some_and(|name| is_secret_name_of_file(&name));
         let has_text = || context.text_value(text).is_some_and(|text| is_plain_secret(&text));
-        if is_secret && has_text() {
+        if is_secret && has_text() && !is_named_so(apply) {
             report.add(Finding::at(
                 text.range(),
                 "this secret is written to the store, where all can read it",
             ));
         }
     }
+}
+
+/// Whether the option that gets the file says by its name that it is secret, see SEC025.
+fn is_named_so(apply: Node<'_>) -> bool {
+    let binding = apply.ancestors().find_map(ast::Binding::cast);
+    let name = binding.and_then(|binding| binding.attr_path()?.elements().last()?.name());
+    name.is_some_and(|name| secret_names::is_secret_file(&name))
 }
 
 fn is_secret_name_of_file(name: &str) -> bool {
@@ -81,7 +91,8 @@ fn is_secret_name_of_file(name: &str) -> bool {
 /// Whether a text is one word, as secrets are, rather than a configuration.
 fn is_plain_secret(text: &str) -> bool {
     let text = text.trim();
-    !text.is_empty() && !text.contains(char::is_whitespace)
+    let is_stand_in = secret_names::is_stand_in(&text.to_ascii_lowercase());
+    !text.is_empty() && !text.contains(char::is_whitespace) && !is_stand_in
 }
 
 /// Reports the secrets that a text interpolates.
@@ -90,7 +101,10 @@ fn check_text(context: &Context<'_>, text: Node<'_>, report: &mut Report) {
     for interpol in string.interpolations() {
         let Some(expr) = interpol.expr().and_then(ast::without_parens) else { continue };
         let Some(secret) = secret_of(expr) else { continue };
-        if context.value_behind(expr).is_some_and(|value| value.kind() == NodeKind::Path) {
+        // What a name stands for is known better than what it says.
+        let value = context.value_behind(expr).unwrap_or(expr);
+        let is_text = matches!(value.kind(), NodeKind::Str | NodeKind::IndStr) && value.is_leaf();
+        if value != expr && !is_text && secret_of(value).is_none() {
             continue;
         }
         report.add(
@@ -137,8 +151,12 @@ mod tests {
         let silent = |text: &str| assert_eq!(marked("SEC028", text), "", "{text}");
         silent("pkgs.writeText \"x\" \"${config.sops.placeholder.password}\"");
         silent("pkgs.writeText \"x\" \"${passwordFile} ${config.age.secrets.token.path}\"");
+        silent("pkgs.writeText \"imap-password\" \"@imap-password@\"");
         silent("pkgs.writeText \"password.nix\" \"x\"");
         silent("let secret = ./x; in pkgs.writeText \"x\" \"${secret}\"");
+        silent(
+            "c: let password = if c then \"''\" else \"read()\"; in toFile \"x\" \"${password}\"",
+        );
         silent("pkgs.nixosTest { testScript = pkgs.writeText \"password\" \"x\"; }");
     }
 }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use cim_nix_base::{Applicability, Code, Severity, TextRange};
 use cim_nix_flake::{FlakeFile, Outputs};
-use cim_nix_semantics::{BindingId, BindingKind, Lambda};
-use cim_nix_syntax::ast::{self, Attr, Inherit};
+use cim_nix_semantics::{BindingId, BindingKind};
+use cim_nix_syntax::ast::{self, Attr, Inherit, Lambda};
 use cim_nix_syntax::{Node, NodeKind};
 
 use super::callers::bare_top;
@@ -25,6 +25,9 @@ pub(crate) const RULE: Rule = Rule {
     words: &[],
     doc: "\
 Flags an input of a flake that its outputs never use.
+
+A flake with empty outputs is there for its lock file, which other files read; an input that only
+follows another one costs nothing. Both are left alone.
 
 Silent where all inputs are passed on as a whole (`inherit inputs;`, `specialArgs = { inherit self; }`,
 `@inputs` as an argument), for inputs that others follow, and for `flake-compat`, which other files
@@ -87,7 +90,9 @@ pub(super) fn names(context: &Context<'_>, file: &FlakeFile) -> Vec<String> {
     let is_unused = |name: &String| {
         !used.names.contains(name) && !followed.contains(name) && name != "flake-compat"
     };
-    file.inputs.iter().map(|input| input.name.clone()).filter(is_unused).collect()
+    // What only follows is fetched by nobody.
+    let inputs = file.inputs.iter().filter(|input| input.follows.is_none());
+    inputs.map(|input| input.name.clone()).filter(is_unused).collect()
 }
 
 /// What outputs use of their inputs.
@@ -100,6 +105,11 @@ impl Used {
     /// `None` where that cannot be told: inputs are passed on as a whole.
     fn of(context: &Context<'_>, outputs: &Outputs) -> Option<Self> {
         let lambda = outputs.lambda?;
+        let body = Lambda::cast(context.node(lambda)).and_then(Lambda::body);
+        // A flake that has nothing but inputs is there for its lock file.
+        if body.is_some_and(|body| body.kind() == NodeKind::AttrSet && body.is_leaf()) {
+            return None;
+        }
         let lambda = context.ir.lambdas.iter().find(|other| other.node == lambda)?;
         let mut used = Self::default();
         used.formals(context, lambda)?;
@@ -114,7 +124,7 @@ impl Used {
         Some(used)
     }
 
-    fn formals(&mut self, context: &Context<'_>, lambda: &Lambda) -> Option<()> {
+    fn formals(&mut self, context: &Context<'_>, lambda: &cim_nix_semantics::Lambda) -> Option<()> {
         for formal in &context.ir.formals[lambda.formals.range()] {
             let name = context.name(formal.binding);
             if name == "self" {
@@ -241,7 +251,8 @@ mod tests {
         for (outputs, want) in [
             ("{ self, a, b }: { x = a; }", "b"),
             ("{ self, a, ... }: { x = a; }", "b"),
-            ("{ self, ... }: { }", "a b"),
+            ("{ self, ... }: { x = 1; }", "a b"),
+            ("_: { }", ""),
             ("inputs: { x = inputs.a; }", "b"),
             ("{ self, ... }@inputs: { x = inputs.a.y; z = inputs ? b; }", ""),
             ("{ self, ... }@inputs: { inherit (inputs) b; }", "a"),
@@ -265,6 +276,7 @@ mod tests {
     fn what_others_follow_is_used() {
         let inputs = format!("{AB} a.inputs.b.follows = \"b\";");
         assert_eq!(unused(&inputs, "{ self, a, ... }: { x = a; }"), "");
+        assert_eq!(unused("a.follows = \"b/a\"; b.url = \"x\";", "{ b, ... }: { x = b; }"), "");
         assert_eq!(unused("flake-compat.url = \"x\";", "{ self, ... }: { }"), "");
     }
 

@@ -1,7 +1,7 @@
 //! PERF012, PERF013 and PERF014: code that puts its whole folder into the store.
 
 use cim_nix_base::{Applicability, Code, Severity};
-use cim_nix_syntax::{Node, NodeKind, ast};
+use cim_nix_syntax::{Node, NodeKind, TokenKind, TokenRef, ast};
 
 use super::calls::{called, replaced, spelled, value_of, with_fix};
 use crate::context::Context;
@@ -17,13 +17,16 @@ pub(crate) const AS_SOURCE: Rule = Rule {
     check: Check::Nodes(&[NodeKind::Binding], check_source),
     words: &["./.", "../."],
     doc: "\
-Flags a package whose `src` is the whole folder that its code lies in.
+Flags a package whose `src` is the whole project: `./.` in a `flake.nix`, or a folder above the
+code's own.
+
+A folder with nothing but a package and its sources is left alone: `src = ./.` does no harm there.
 
 ## Why it matters
 
-Each change of any file there, be it a text about the package or the Nix code itself, makes another
-source, and everything that depends on it is built again. Without a flake, the history and the
-results of builds are copied as well.
+Each change of any file there, be it a text about the package, another package or the Nix code
+itself, makes another source, and everything that depends on it is built again. Without a flake, the
+history and the results of builds are copied as well.
 
 ## Example
 
@@ -31,7 +34,7 @@ results of builds are copied as well.
 { lib, stdenv }:
 stdenv.mkDerivation {
   name = \"tool\";
-  src = ./.;
+  src = ../.;
 }
 ```
 
@@ -41,7 +44,7 @@ stdenv.mkDerivation {
 { lib, stdenv }:
 stdenv.mkDerivation {
   name = \"tool\";
-  src = lib.cleanSource ./.;
+  src = lib.cleanSource ../.;
 }
 ```
 
@@ -50,8 +53,8 @@ stdenv.mkDerivation {
 stdenv.mkDerivation {
   name = \"tool\";
   src = lib.fileset.toSource {
-    root = ./.;
-    fileset = ./src;
+    root = ../.;
+    fileset = ../src;
   };
 }
 ```
@@ -107,18 +110,22 @@ No other tool looks for it.
 pub(crate) const INTERPOLATED: Rule = Rule {
     code: Code("PERF014"),
     name: "interpolated-tree",
-    severity: Severity::Warning,
-    is_default: true,
+    severity: Severity::Info,
+    is_default: false,
     fix: FixKind::None,
     check: Check::Nodes(&[NodeKind::Interpol], check_interpolated),
     words: &["./.", "../."],
     doc: "\
-Flags a string that interpolates the whole folder of the code: `\"${./.}/file\"`.
+Flags a string that interpolates the whole folder of the code for one file: `\"${./.}/file\"`.
+
+Where the folder itself is meant, or the file is Nix code, which may import its neighbours, nothing
+is reported.
 
 ## Why it matters
 
 That copies the folder to the store for the sake of one file, and changes the string whenever any
-file of the folder changes. A path to the file alone copies that file.
+file of the folder changes. A path to the file alone copies that file. The rule is opt-in: a script
+may need the files beside it, which it does not tell.
 
 ## Example
 
@@ -158,10 +165,11 @@ fn is_tree(node: Node<'_>) -> bool {
 fn check_source(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
     let Some(value) = node.child(1).filter(|value| is_tree(*value)) else { return };
     let is_src = node.child(0).is_some_and(|path| path.text() == "src");
-    if !is_src || !is_package(context, node) {
+    let is_project = value.text().contains("..") || context.path.ends_with("flake.nix");
+    if !is_src || !is_project || !is_package(context, node) {
         return;
     }
-    let found = Finding::at(value.range(), "this package depends on every file of the folder")
+    let found = Finding::at(value.range(), "this package depends on every file of the project")
         .help("name what it needs with `lib.fileset`, or use `lib.cleanSource`");
     let fix = library_here(node)
         .and_then(|lib| replaced(value, || format!("{lib}.cleanSource {}", value.text())));
@@ -217,7 +225,8 @@ fn check_filtered(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
 
 fn check_interpolated(_: &Context<'_>, node: Node<'_>, report: &mut Report) {
     let is_copied = node.child(0).and_then(ast::without_parens).is_some_and(is_tree);
-    if is_copied && node.parent().is_some_and(|parent| ast::Str::cast(parent).is_some()) {
+    let is_text = || node.parent().is_some_and(|parent| ast::Str::cast(parent).is_some());
+    if is_copied && is_text() && names_a_file(node.token_after()) {
         report.add(
             Finding::at(node.range(), "this copies the whole folder to the store")
                 .help("interpolate the path of the file that is meant"),
@@ -225,33 +234,56 @@ fn check_interpolated(_: &Context<'_>, node: Node<'_>, report: &mut Report) {
     }
 }
 
+/// Whether the text behind an interpolation goes on with the path of one file that is no Nix code.
+fn names_a_file(behind: TokenRef<'_>) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "._-+/".contains(c);
+    let Some(path) = behind.text().strip_prefix('/') else { return false };
+    let end = path.find(|c| !is_part(c)).unwrap_or(path.len());
+    let is_whole = match path[end..].chars().next() {
+        Some(next) => next.is_whitespace() || "\"';,)".contains(next),
+        None => behind.next().is_some_and(|token| token.kind() != TokenKind::InterpolStart),
+    };
+    end > 0 && is_whole && !path[..end].ends_with(".nix")
+}
+
 #[cfg(test)]
 mod tests {
     use crate::rules::testing::{fixed_unsafely, found, marked};
+    use crate::{Checker, Lints};
 
     #[test]
     fn packages_of_a_whole_folder() {
-        let text = "{ stdenv }: stdenv.mkDerivation { src = ./.; }";
+        let text = "{ stdenv }: stdenv.mkDerivation { src = ../.; }";
         assert_eq!(
             found("PERF012", text),
-            "./.: this package depends on every file of the folder\n"
+            "../.: this package depends on every file of the project\n"
         );
         let built = "{ pkgs }: pkgs.buildGoModule (final: { src = ../../.; })";
         assert_eq!(marked("PERF012", built), "../../.");
-        assert_eq!(marked("PERF012", "{ stdenv }: stdenv.mkDerivation { src = ./src; }"), "");
-        assert_eq!(marked("PERF012", "{ stdenv }: f { src = ./.; }"), "");
-        assert_eq!(marked("PERF012", "{ stdenv }: stdenv.mkDerivation { a.src = ./.; }"), "");
-        assert_eq!(marked("PERF012", "{ stdenv }: stdenv.mkDerivation { root = ./.; }"), "");
+        assert_eq!(marked("PERF012", "{ stdenv }: stdenv.mkDerivation { src = ../src; }"), "");
+        assert_eq!(marked("PERF012", "{ stdenv }: f { src = ../.; }"), "");
+        assert_eq!(marked("PERF012", "{ stdenv }: stdenv.mkDerivation { a.src = ../.; }"), "");
+        assert_eq!(marked("PERF012", "{ stdenv }: stdenv.mkDerivation { root = ../.; }"), "");
+    }
+
+    #[test]
+    fn the_folder_of_a_flake_is_the_project() {
+        let text = "{ stdenv }: stdenv.mkDerivation { src = ./.; }";
+        assert_eq!(marked("PERF012", text), "");
+        let mut lints = Lints::nothing();
+        lints.select("PERF012").unwrap();
+        let checked = Checker::default().check("a/flake.nix", text, &lints);
+        assert_eq!(checked.findings.len(), 1);
     }
 
     #[test]
     fn the_library_is_used_where_there_is_one() {
         let fixed = |text: &str| fixed_unsafely("PERF012", text);
         assert_eq!(
-            fixed("{ pkgs }: pkgs.stdenv.mkDerivation { src = ./.; }"),
-            "{ pkgs }: pkgs.stdenv.mkDerivation { src = pkgs.lib.cleanSource ./.; }"
+            fixed("{ pkgs }: pkgs.stdenv.mkDerivation { src = ../.; }"),
+            "{ pkgs }: pkgs.stdenv.mkDerivation { src = pkgs.lib.cleanSource ../.; }"
         );
-        let without = "{ stdenv }: stdenv.mkDerivation { src = ./.; }";
+        let without = "{ stdenv }: stdenv.mkDerivation { src = ../.; }";
         assert_eq!(fixed(without), without);
     }
 
@@ -265,7 +297,9 @@ mod tests {
     #[test]
     fn interpolated_folders() {
         assert_eq!(marked("PERF014", "\"${./.}/x\""), "${./.}");
-        assert_eq!(marked("PERF014", "''${ ../. }''"), "${ ../. }");
+        assert_eq!(marked("PERF014", "''${ ../. }/a.sh b''"), "${ ../. }");
+        assert_eq!(marked("PERF014", "[ \"${./.}\" \"${./.}#x\" \"${../..}/x.nix\" ]"), "");
+        assert_eq!(marked("PERF014", "[ \"${./.}/a*\" \"${./.}/${x}\" \"${./.}/\" ]"), "");
         assert_eq!(marked("PERF014", "\"${./x}\""), "");
         assert_eq!(marked("PERF014", "\"${self}/x\""), "");
         assert_eq!(marked("PERF014", "./${x}"), "");

@@ -15,6 +15,8 @@ pub(super) struct Item {
     pub(super) y: f64,
     pub(super) width: f64,
     pub(super) height: f64,
+    /// The right end of its layer.
+    pub(super) end: f64,
 }
 
 /// The way of an edge: through these items, from its first node to its second.
@@ -181,7 +183,7 @@ impl Placing {
 
     fn add(&mut self, layer: usize, width: f64, height: f64) -> usize {
         let at = self.items.len();
-        self.items.push(Item { x: 0.0, y: 0.0, width, height });
+        self.items.push(Item { x: 0.0, y: 0.0, width, height, end: 0.0 });
         self.layers[layer].push(at);
         self.layer_of.push(layer);
         self.before.push(Vec::new());
@@ -226,6 +228,7 @@ impl Placing {
             let widest = layer.iter().map(|&item| self.items[item].width).fold(0.0, f64::max);
             for &item in layer {
                 self.items[item].x = x;
+                self.items[item].end = x + widest;
                 if self.items[item].width == 0.0 {
                     // A bend takes the whole layer, so that edges do not cut through nodes.
                     self.items[item].width = widest;

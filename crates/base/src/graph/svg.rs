@@ -62,11 +62,21 @@ fn lines(node: &GraphNode) -> Vec<String> {
         (true, false) => node.note.clone(),
         (false, false) => format!("{} · {}", node.kind, node.note),
     };
-    [node.name.clone(), second]
-        .iter()
-        .filter(|line| !line.is_empty())
-        .map(|line| cut(line))
-        .collect()
+    let mut lines = vec![cut(&node.name)];
+    let mut line = String::new();
+    for part in second.split_inclusive(", ") {
+        if !line.is_empty() && line.chars().count() + part.chars().count() > MAX_CHARS {
+            lines.push(cut(line.trim_end()));
+            line.clear();
+        }
+        line.push_str(part);
+    }
+    if !line.is_empty() {
+        lines.push(cut(&line));
+    }
+    // However long a note is, a node is no page.
+    lines.truncate(4);
+    lines
 }
 
 /// A text with its middle left out where it is long: both ends of a path tell something.
@@ -164,14 +174,15 @@ fn draw_edge(
 /// The curve through the items of a route.
 fn way(route: &Route, items: &[Item]) -> String {
     let ends = |at: usize, is_first: bool, is_last: bool| {
-        let Item { x, y, width, .. } = items[at];
+        let Item { x, y, width, end, .. } = items[at];
         let (left, right) = (x, x + width);
         match (route.is_back, is_first, is_last) {
-            (false, true, _) => vec![(right, y)],
+            // Past wider neighbours first.
+            (false, true, _) => vec![(right, y), (end, y)],
             (false, _, true) => vec![(left, y)],
             (false, ..) => vec![(left, y), (right, y)],
             (true, true, _) => vec![(left, y)],
-            (true, _, true) => vec![(right, y)],
+            (true, _, true) => vec![(end, y), (right, y)],
             (true, ..) => vec![(right, y), (left, y)],
         }
     };

@@ -13,7 +13,7 @@ use clap::Args;
 use crate::args::WalkArgs;
 use crate::baseline::{self, Baseline, Project};
 use crate::checking::evaluated::{EvalRequest, evaluate};
-use crate::checking::{Outcome, Run, check_all, check_stdin};
+use crate::checking::{Outcome, Run, Wanted, check_all, check_stdin};
 use crate::config;
 use crate::evaluation::{duration, size};
 use crate::exit::Exit;
@@ -327,6 +327,7 @@ impl CheckArgs {
         let mode = if self.unsafe_fixes { FixMode::Unsafe } else { FixMode::Safe };
         Run {
             settings,
+            wanted: Wanted::of(settings),
             files: &DiskFiles,
             only: None,
             is_compared: false,

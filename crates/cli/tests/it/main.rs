@@ -20,6 +20,7 @@ mod flake_inputs;
 mod flake_sources;
 mod flake_views;
 mod flakes;
+mod fmt;
 mod git_sources;
 mod hosts;
 mod judge;

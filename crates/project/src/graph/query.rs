@@ -211,7 +211,7 @@ impl ImportGraph {
         self.snapshot.relative(path).to_string_lossy().into_owned()
     }
 
-    fn describe(&self, destination: Destination) -> (String, &'static str) {
+    pub(super) fn describe(&self, destination: Destination) -> (String, &'static str) {
         match destination {
             Destination::File(file) => (self.shown(self.path(file)), "file"),
             Destination::Folder(at) => {
