@@ -1,5 +1,8 @@
 //! SEC055: shell code that runs what it downloads, or that does not check who it talks to.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
 use cim_nix_base::{Code, Severity, TextRange};
 use cim_nix_syntax::{Node, NodeKind, TokenKind, ast};
 
@@ -13,8 +16,8 @@ pub(crate) const RULE: Rule = Rule {
     severity: Severity::Warning,
     is_default: true,
     fix: FixKind::None,
-    check: Check::Nodes(&[NodeKind::Str, NodeKind::IndStr, NodeKind::Binding], check),
-    words: &["curl", "wget", "GIT_SSL_NO_VERIFY", "sslVerify"],
+    check: Check::File(check),
+    words: WORDS,
     doc: "\
 Flags shell code that pipes a download into a shell, and downloads that do not check certificates:
 `curl -k`, `wget --no-check-certificate`, `GIT_SSL_NO_VERIFY`, `http.sslVerify = false`.
@@ -55,14 +58,39 @@ The manuals of curl, wget and git on the options named.
 ",
 };
 
-fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
-    if node.kind() == NodeKind::Binding {
-        return check_setting(context, node, report);
-    }
-    let is_candidate = |text: &str| WORDS.iter().any(|word| text.contains(word));
-    if !is_candidate(node.text()) {
+fn check(context: &Context<'_>, report: &mut Report) {
+    static SEARCH: LazyLock<AhoCorasick> =
+        LazyLock::new(|| AhoCorasick::new(WORDS).expect("a few short words fit"));
+    // Most files that speak of curl only ask for the library.
+    let words = SEARCH.find_iter(context.text()).filter_map(|word| {
+        let at = word.start() as u32;
+        let kind = context.tree.token_at(at).kind();
+        let is_setting = word.pattern().as_usize() >= FIRST_SETTING;
+        let is_text = matches!(kind, TokenKind::StrContent | TokenKind::IndContent);
+        (is_text || is_setting && kind == TokenKind::Ident).then_some(at)
+    });
+    let words: Vec<u32> = words.collect();
+    if words.is_empty() {
         return;
     }
+    for node in context.tree.nodes() {
+        let is_binding = node.kind() == NodeKind::Binding;
+        if !is_binding && !matches!(node.kind(), NodeKind::Str | NodeKind::IndStr) {
+            continue;
+        }
+        let range = node.range();
+        let first = words.partition_point(|at| *at < range.start);
+        if words.get(first).is_none_or(|at| *at >= range.end) {
+            continue;
+        }
+        match is_binding {
+            true => check_setting(context, node, report),
+            false => check_script(context, node, report),
+        }
+    }
+}
+
+fn check_script(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
     let script = Script::of(node);
     let mut faults = Vec::new();
     for line in script.lines() {
@@ -77,6 +105,8 @@ fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
 }
 
 const WORDS: &[&str] = &["curl", "wget", "GIT_SSL_NO_VERIFY", "sslVerify"];
+/// The first of them that is the name of a setting.
+const FIRST_SETTING: usize = 2;
 const PIPED: &str = "this runs whatever the server sends";
 const UNCHECKED: &str = "this download does not check the server's certificate";
 const GIT_UNCHECKED: &str = "git does not check the server's certificate here";

@@ -16,9 +16,17 @@ pub(crate) fn names_secret(name: &str) -> bool {
         "encryptionkey",
         "presharedkey",
     ];
+    const LAST: &[&[u8; 3]] = &[b"ord", b"swd", b"ase", b"ret", b"ken", b"key"];
     // Hashes and public halves are no secrets, names of secrets are not what they name.
     const NOT: &[&str] =
         &["hashed", "public", "encrypted", "initial", "csrf", "nopassword", "tokenizer"];
+    // Most names are none, and that shows at their ends.
+    let last =
+        name.as_bytes().last_chunk().map(|last: &[u8; 3]| last.map(|b| b.to_ascii_lowercase()));
+    let is_plausible = last.is_some_and(|last| LAST.contains(&&last));
+    if !is_plausible {
+        return false;
+    }
     let lower: String = name
         .chars()
         .filter(|c| !matches!(c, '_' | '-' | '.'))
