@@ -6,7 +6,7 @@ use aho_corasick::AhoCorasick;
 use cim_nix_base::{Code, Severity, TextRange};
 use cim_nix_syntax::{Node, NodeKind, TokenKind, ast};
 
-use super::places::{is_prose, is_test_file};
+use super::places::{around, is_prose, is_test_file};
 use crate::context::Context;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
 
@@ -129,7 +129,7 @@ fn check_setting(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
 
 /// Whether the result of the derivation around is checked by a hash.
 fn is_pinned(node: Node<'_>) -> bool {
-    let sets = node.ancestors().filter(|around| around.kind() == NodeKind::AttrSet);
+    let sets = around(node).filter(|around| around.kind() == NodeKind::AttrSet);
     sets.take(2).any(|set| {
         ["outputHash", "outputHashAlgo", "sha256", "hash"]
             .iter()
@@ -203,6 +203,9 @@ impl Script {
 /// What an interpolation stands for: the program that it names, or anything.
 fn interpolated(node: Node<'_>) -> &'static str {
     let text = node.text();
+    if text.len() > 64 {
+        return "\0";
+    }
     if text.contains("pkgs.curl}")
         || text.contains("getExe curl")
         || text.contains("getExe pkgs.curl")
@@ -233,7 +236,9 @@ fn fault_of(line: &str) -> Option<(usize, usize, &'static str)> {
         }
     }
     ["curl", "wget"].iter().find_map(|program| {
-        let found = line.match_indices(program).filter(|(at, _)| is_program(line, *at, program));
+        // Of a line that holds more, the first ones say enough.
+        let found =
+            line.match_indices(program).take(64).filter(|(at, _)| is_program(line, *at, program));
         found.map(|(at, _)| at).find_map(|at| download_fault(line, at, program))
     })
 }

@@ -3,7 +3,7 @@
 use cim_nix_base::{Code, Severity};
 use cim_nix_syntax::{Node, NodeKind};
 
-use super::secret_names::names_secret;
+use super::secret_names;
 use crate::context::Context;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
 
@@ -56,7 +56,8 @@ fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
 
 fn is_secret(name: &str) -> bool {
     let parts: Vec<&str> = name.split('_').collect();
-    names_secret(name) || parts.iter().any(|part| matches!(*part, "PAT" | "CREDENTIALS" | "PASS"))
+    secret_names::is_secret(name)
+        || parts.iter().any(|part| matches!(*part, "PAT" | "CREDENTIALS" | "PASS"))
 }
 
 #[cfg(test)]
