@@ -602,7 +602,8 @@ mod tests {
         let run = Run { files: &files, is_compared: true, ..run(&settings) };
         let quiet = Progress::new(false);
         let outcomes = check_all(run, Path::new("/p"), &found, &quiet).unwrap();
-        let text: String = outcomes.iter().flat_map(|outcome| outcome.rendered.findings()).collect();
+        let text: String =
+            outcomes.iter().flat_map(|outcome| outcome.rendered.findings()).collect();
         expect![[r#"
             /p/a.nix:1:1: error[SYN008] cannot read this path: it does not exist
             /p/b.nix:1:5: warning[DEAD001] `x` is never used
