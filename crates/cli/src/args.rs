@@ -16,6 +16,7 @@ use crate::commands::flake::FlakeArgs;
 use crate::commands::fmt::FmtArgs;
 use crate::commands::graph::GraphArgs;
 use crate::commands::instantiate::InstantiateArgs;
+use crate::commands::migrate_config::MigrateConfigArgs;
 use crate::commands::options::OptionsArgs;
 use crate::commands::parse::ParseArgs;
 use crate::commands::repl::ReplArgs;
@@ -80,8 +81,10 @@ pub(crate) enum Command {
     Symbols(SymbolsArgs),
     /// List the files of a project, and what each one is
     Files(FilesArgs),
-    /// Show which files import which
+    /// Show which files import which, and other graphs
     Graph(GraphArgs),
+    /// Turn settings of statix, deadnix and nixf-diagnose into a cim-nix.toml
+    MigrateConfig(MigrateConfigArgs),
     /// Explain a rule
     Explain(ExplainArgs),
     /// Print the completions for a shell

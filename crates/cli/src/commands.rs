@@ -10,6 +10,7 @@ pub(crate) mod flake;
 pub(crate) mod fmt;
 pub(crate) mod graph;
 pub(crate) mod instantiate;
+pub(crate) mod migrate_config;
 pub(crate) mod options;
 pub(crate) mod parse;
 pub(crate) mod repl;
@@ -36,6 +37,7 @@ pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
         Command::Symbols(args) => symbols::run(args),
         Command::Files(args) => files::run(args),
         Command::Graph(args) => graph::run(args),
+        Command::MigrateConfig(args) => migrate_config::run(args),
         Command::Explain(args) => explain::run(args, color),
         Command::Completions(args) => completions::run(args),
     }

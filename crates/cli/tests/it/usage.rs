@@ -171,13 +171,15 @@ fn wrong_arguments_are_refused() {
     sandbox.check(
         "check --format xml",
         expect![[r#"
-        [stderr]
-        error: invalid value 'xml' for '--format <FORMAT>'
-          [possible values: human, concise, json, json-lines]
+            [stderr]
+            error: invalid value 'xml' for '--format <FORMAT>'
+              [possible values: human, concise, json, json-lines, sarif, github, gitlab, junit, rdjson, html]
 
-        For more information, try '--help'.
-        [exit 2]
-    "#]],
+              tip: a similar value exists: 'html'
+
+            For more information, try '--help'.
+            [exit 2]
+        "#]],
     );
     sandbox.check(
         "check --select DEAD0O1",
