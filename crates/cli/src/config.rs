@@ -68,6 +68,15 @@ pub(crate) struct FormatConfig {
     pub(crate) exclude: Vec<String>,
 }
 
+impl FormatConfig {
+    /// Takes over what is not said here. Patterns count from another folder and are not.
+    fn inherit(&mut self, base: &Self) {
+        self.formatter = self.formatter.take().or_else(|| base.formatter.clone());
+        self.width = self.width.or(base.width);
+        self.indent = self.indent.or(base.indent);
+    }
+}
+
 /// The table `[check]`.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct CheckConfig {
@@ -133,7 +142,9 @@ fn read_layer(path: &Path, left: usize) -> Result<Config, Error> {
                 .hint("the path counts from the folder of this file")
                 .error(&name, &text));
         }
-        config.base = Some(Box::new(read_layer(&base, left - 1)?));
+        let base = read_layer(&base, left - 1)?;
+        config.format.inherit(&base.format);
+        config.base = Some(Box::new(base));
     }
     Ok(config)
 }
@@ -450,12 +461,16 @@ mod tests {
             date = "1970-01-01"
             max-age-days = 90
             max-inputs = 20
+            [format]
+            formatter = "mine -x"
+            width = 0x50
+            indent = 4
+            exclude = ["gen/"]
         "#;
         let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
         let want = Config {
             folder: PathBuf::new(),
             experimental_features: words(&["pipe-operators"]),
-            format: FormatConfig::default(),
             check: CheckConfig {
                 select: Some(words(&["DEAD"])),
                 extend_select: words(&["COR001"]),
@@ -473,6 +488,12 @@ mod tests {
             },
             extend: Some(Extend { path: "../cim-nix.toml".into(), at: 77 }),
             base: None,
+            format: FormatConfig {
+                formatter: Some("mine -x".to_owned()),
+                width: Some(80),
+                indent: Some(4),
+                exclude: words(&["gen/"]),
+            },
         };
         assert_eq!(parse(text), Ok(want));
         assert_eq!(parse(""), Ok(Config::default()));
@@ -485,6 +506,28 @@ mod tests {
             expect![[r"
             cim-nix.toml:2:8: `2026-02-30` is no date such as 2026-11-26
               hint: docs/config.md lists every key"]],
+        );
+    }
+
+    #[test]
+    fn formats_have_bounds() {
+        check_error(
+            "format.width = 10",
+            expect![[r#"
+            cim-nix.toml:1:16: `width` should be a whole number from 20 to 1000
+              hint: docs/config.md lists every key"#]],
+        );
+        check_error(
+            "format.indent = \"2\"",
+            expect![[r#"
+            cim-nix.toml:1:17: `indent` should be a whole number from 1 to 16, but is of type string
+              hint: docs/config.md lists every key"#]],
+        );
+        check_error(
+            "format.formatter = \"a 'b\"",
+            expect![[r#"
+            cim-nix.toml:1:20: the formatter `a 'b` has a quote that is never closed
+              hint: docs/config.md lists every key"#]],
         );
     }
 
@@ -512,7 +555,7 @@ mod tests {
             "[something]\n",
             expect![[r"
             cim-nix.toml:1:2: unknown key `something` at the top of the file
-              hint: known here: check, experimental-features, extend"]],
+              hint: known here: check, experimental-features, extend, format"]],
         );
     }
 
@@ -522,7 +565,7 @@ mod tests {
             "zzz = 1\naaa = 1\n",
             expect![[r"
             cim-nix.toml:1:1: unknown key `zzz` at the top of the file
-              hint: known here: check, experimental-features, extend"]],
+              hint: known here: check, experimental-features, extend, format"]],
         );
     }
 

@@ -1,8 +1,8 @@
 //! SEC009: builds run outside the sandbox.
 
-use cim_nix_base::{Applicability, Code, Severity};
+use cim_nix_base::{Code, Severity};
 
-use super::nix_conf;
+use super::{nix_conf, raw_text};
 use crate::context::Context;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
 use crate::settings::is_conditional_on;
@@ -58,9 +58,8 @@ fn check(context: &Context<'_>, report: &mut Report) {
             && !is_for_macos(context)
             && !is_conditional_on(word.literal, "arwin")
         {
-            let (edits, rewrites) = word.replaced(word.range, "true");
-            let finding = Finding::at(word.range, message);
-            report.add(finding.fix(Applicability::Unsafe, "use the sandbox", edits, rewrites));
+            let (finding, title) = (Finding::at(word.range, message), "use the sandbox");
+            report.add(raw_text::with_fix(finding, title, word.literal, word.range, "true"));
         }
     }
 }

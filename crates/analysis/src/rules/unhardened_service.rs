@@ -1,12 +1,13 @@
 //! SEC050: a service runs as root with all its rights.
 
-use cim_nix_base::{Applicability, Code, Severity, TextRange};
+use std::collections::HashSet;
+
+use cim_nix_base::{Code, Severity, TextRange};
 use cim_nix_syntax::{Node, NodeKind, ast};
 
 use super::raw_text;
 use crate::context::Context;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
-use crate::settings::Setting;
 
 pub(crate) const RULE: Rule = Rule {
     code: Code("SEC050"),
@@ -77,35 +78,49 @@ fn is_about_rights(key: &str) -> bool {
 
 fn check(context: &Context<'_>, report: &mut Report) {
     let settings = context.settings();
-    let starts = || settings.matching(&["systemd.services.*.serviceConfig.ExecStart"]);
-    for start in starts() {
-        let is_known = |other: Setting<'_>| {
-            let name = settings.name(other, 0);
-            let is_beside = settings.are_beside(start, other, 1);
-            let is_oneshot =
-                || context.text_value(other.value).is_some_and(|text| text == "oneshot");
+    // The services that somebody has thought about, or whose settings are not all known.
+    let mut decided = HashSet::new();
+    for setting in settings.on_hosts() {
+        let mut names = settings.names(setting);
+        let first = names.next().flatten();
+        if first == Some("serviceConfig") {
             // What is merged into the set may hold anything.
-            let is_merged = settings.names(other).eq(settings.names(start).skip(1));
-            is_merged
-                || is_beside
-                    && name
-                        .is_none_or(|name| is_about_rights(name) || name == "Type" && is_oneshot())
-        };
-        if settings.on_hosts().any(is_known) {
+            decided.insert(path_of(names));
+        } else if names.next().flatten() == Some("serviceConfig") {
+            let is_oneshot = || context.text_value(setting.value).is_some_and(|t| t == "oneshot");
+            let decides = |name| is_about_rights(name) || name == "Type" && is_oneshot();
+            if first.is_none_or(decides) {
+                decided.insert(path_of(names));
+            }
+        }
+    }
+    for start in settings.matching(&["systemd.services.*.serviceConfig.ExecStart"]) {
+        if decided.contains(&path_of(settings.names(start).skip(2))) {
             continue;
         }
         let finding = Finding::at(start.value.range(), "this service runs as root with all rights");
         report.add(match hardening(start.value) {
-            Some((edits, rewrites)) => {
-                finding.fix(Applicability::Unsafe, "take rights away", edits, rewrites)
+            Some((set, at, lines)) => {
+                raw_text::with_fix(finding, "take rights away", set, at, &lines)
             }
             None => finding,
         });
     }
 }
 
-/// Adds the template behind the binding of `value`.
-fn hardening(value: Node<'_>) -> Option<(Vec<cim_nix_base::TextEdit>, Vec<crate::Rewrite>)> {
+/// The names of a path as one text.
+fn path_of<'n>(names: impl Iterator<Item = Option<&'n str>>) -> String {
+    let mut path = String::new();
+    for name in names {
+        path.push_str(name.unwrap_or("*"));
+        path.push('\n');
+    }
+    path
+}
+
+/// The set that the binding of `value` stands in, the place behind that binding, and the lines of
+/// the template.
+fn hardening(value: Node<'_>) -> Option<(Node<'_>, TextRange, String)> {
     let binding = value.ancestors().find_map(ast::Binding::cast)?;
     let set = binding.node().parent().filter(|set| set.kind() == NodeKind::AttrSet)?;
     let path = binding.attr_path()?.node().text();
@@ -115,8 +130,7 @@ fn hardening(value: Node<'_>) -> Option<(Vec<cim_nix_base::TextEdit>, Vec<crate:
     let line = &text[text[..start].rfind('\n')? + 1..start];
     let indent = line.chars().all(char::is_whitespace).then_some(line)?;
     let lines = TEMPLATE.iter().map(|(key, value)| format!("\n{indent}{prefix}{key} = {value};"));
-    let range = TextRange::empty(binding.node().range().end);
-    Some(raw_text::replaced(set, range, &lines.collect::<String>()))
+    Some((set, TextRange::empty(binding.node().range().end), lines.collect()))
 }
 
 #[cfg(test)]

@@ -344,10 +344,7 @@ mod tests {
         );
         let nothing = "it writes nothing; it has to answer on its standard output";
         assert_eq!(run("cat > /dev/null", "a", 20).unwrap_err(), nothing);
-        assert_eq!(
-            run("yes", "a", 20).unwrap_err(),
-            "it failed (signal: 13 (SIGPIPE)): it says nothing"
-        );
+        assert!(run("yes", "a", 20).unwrap_err().starts_with("it failed ("));
         assert_eq!(run("printf '\\377'", "a", 20).unwrap_err(), "what it writes is not UTF-8");
     }
 

@@ -38,13 +38,13 @@ fn run(sandbox: &Sandbox, block: &str) -> String {
 }
 
 #[test]
-fn examples_print_what_the_page_says() {
-    for name in ["cli.md", "graphs.md"] {
-        check_examples(name);
+fn examples_print_what_the_pages_say() {
+    for name in ["cli.md", "formatting.md", "graphs.md"] {
+        examples_of(name);
     }
 }
 
-fn check_examples(name: &str) {
+fn examples_of(name: &str) {
     let page = page(name);
     let sandbox = Sandbox::new("");
     let mut now = page.clone();
@@ -63,6 +63,22 @@ fn check_examples(name: &str) {
         page == now,
         "run this test with UPDATE_EXPECT=1 and read the difference\n{differences}"
     );
+}
+
+#[test]
+fn the_snippets_about_formatting_hold() {
+    let page = page("formatting.md");
+    let nix = blocks(&page, "nix");
+    assert_eq!(nix.len(), 2);
+    for block in nix {
+        let output = Sandbox::new("").run_on("fmt --formatter nixfmt --check -", block);
+        assert_eq!(output.status.code(), Some(0), "{block}\n{output:?}");
+    }
+    let [treefmt] = blocks(&page, "toml")[..] else { panic!("one block is for treefmt") };
+    let sandbox = Sandbox::new("//- a.nix\n1\n");
+    sandbox.write("treefmt.toml", treefmt);
+    let output = String::from_utf8(sandbox.run("fmt --explain").stdout).unwrap();
+    assert!(output.contains("because `treefmt.toml:1` runs nixfmt on `*.nix`"), "{output}");
 }
 
 #[test]
