@@ -3,9 +3,12 @@
 use std::cell::OnceCell;
 
 use cim_nix_base::TextRange;
-use cim_nix_semantics::{BindingId, ExprId, Ir, LiveNames, Uses, WithId, builtins};
+use cim_nix_flake::FlakeFile;
+use cim_nix_semantics::{BindingId, ExprId, Ir, LiveNames, Symbol, Uses, WithId, builtins};
 use cim_nix_syntax::{Node, NodeId, TokenKind, Tree};
 
+use crate::options::{Held, OptionTable};
+use crate::rules::fetchers::Fetch;
 use crate::settings::{Paths, Settings};
 
 /// One file with everything that is known about it. Costly answers are computed once, on demand.
@@ -20,7 +23,12 @@ pub struct Context<'a> {
     live: OnceCell<LiveNames>,
     exprs: OnceCell<Box<[u32]>>,
     used_withs: OnceCell<Box<[bool]>>,
+    /// What evaluation knows of options; nothing if nobody asked it.
+    options: &'a [OptionTable],
     settings: OnceCell<Paths>,
+    flake: OnceCell<Option<FlakeFile>>,
+    bound_globals: OnceCell<Vec<Symbol>>,
+    fetches: OnceCell<Vec<NodeId>>,
 }
 
 impl<'a> Context<'a> {
@@ -36,7 +44,23 @@ impl<'a> Context<'a> {
             exprs: OnceCell::new(),
             used_withs: OnceCell::new(),
             settings: OnceCell::new(),
+            options: &[],
+            flake: OnceCell::new(),
+            bound_globals: OnceCell::new(),
+            fetches: OnceCell::new(),
         }
+    }
+
+    /// The same file among modules with these options.
+    #[must_use]
+    pub fn with_options(self, options: &'a [OptionTable]) -> Self {
+        Self { options, ..self }
+    }
+
+    /// What the file sets, held against the options that evaluation knows. It is put together for
+    /// each rule that asks: few do, and only where something was evaluated.
+    pub(crate) fn held(&self) -> Option<Held<'a>> {
+        Held::of(self, self.options)
     }
 
     /// The file's text.
@@ -49,6 +73,13 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn node(&self, id: NodeId) -> Node<'a> {
         self.tree.node(id)
+    }
+
+    /// What the file says as a flake, if it is one: a `flake.nix` by its name.
+    pub fn flake(&self) -> Option<&FlakeFile> {
+        let is_named = self.path.rsplit('/').next() == Some("flake.nix");
+        let read = || if is_named { FlakeFile::read(self.tree) } else { None };
+        self.flake.get_or_init(read).as_ref()
     }
 
     /// The uses of all bindings.
@@ -64,6 +95,15 @@ impl<'a> Context<'a> {
     /// The bindings that live code refers to.
     pub fn live(&self) -> &LiveNames {
         self.live.get_or_init(|| self.ir.live_names())
+    }
+
+    /// The calls of fetchers.
+    pub(crate) fn fetches(&self) -> impl Iterator<Item = Fetch<'a>> {
+        let calls = self.fetches.get_or_init(|| {
+            let fetches = self.tree.nodes().filter(|node| Fetch::of(self, *node).is_some());
+            fetches.map(Node::id).collect()
+        });
+        calls.iter().filter_map(|call| Fetch::of(self, self.node(*call)))
     }
 
     /// The name of a binding.
@@ -97,6 +137,20 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn is_global(&self, name: &str) -> bool {
         builtins::global(name).is_some()
+    }
+
+    /// Whether a binding of the file takes `name`, a name of the base environment.
+    #[must_use]
+    pub fn is_bound_global(&self, name: Symbol) -> bool {
+        let bound = self.bound_globals.get_or_init(|| {
+            let names = self.ir.bindings.iter().map(|binding| binding.symbol);
+            let mut names: Vec<Symbol> =
+                names.filter(|name| self.is_global(self.ir.symbol(*name))).collect();
+            names.sort_unstable();
+            names.dedup();
+            names
+        });
+        bound.binary_search(&name).is_ok()
     }
 
     /// Whether a `with` may supply any name: some free variable inside is no builtin.

@@ -176,7 +176,7 @@ fn without_needless_parens<'t>(node: Node<'t>, inner: Node<'t>, kept: u32) -> No
 }
 
 /// Whether `inner` needs no parentheses at the place of `paren` below `around`.
-fn fits(inner: Node<'_>, paren: Node<'_>, around: Node<'_>) -> bool {
+pub(crate) fn fits(inner: Node<'_>, paren: Node<'_>, around: Node<'_>) -> bool {
     use NodeKind as K;
     let after = paren.last_token().and_then(|token| token.next_significant());
     if after.is_some_and(|token| token.kind() == TokenKind::Or) {
@@ -195,7 +195,7 @@ fn fits(inner: Node<'_>, paren: Node<'_>, around: Node<'_>) -> bool {
 }
 
 /// Whether there is a comment in `paren` in front of or behind `inner`.
-fn has_own_comment(paren: Node<'_>, inner: Node<'_>) -> bool {
+pub(crate) fn has_own_comment(paren: Node<'_>, inner: Node<'_>) -> bool {
     let is_outside = |token: &TokenRef<'_>| !inner.range().contains_range(token.range());
     paren.tokens().filter(is_outside).any(|token| token.kind().is_comment())
 }

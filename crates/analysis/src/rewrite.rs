@@ -27,6 +27,22 @@ pub enum Rewrite {
         /// What takes its place.
         text: String,
     },
+    /// The entry of a set or `let` is replaced by the one that `text` parses to.
+    Entry {
+        /// What goes away.
+        node: NodeId,
+        /// What takes its place.
+        text: String,
+    },
+    /// The node goes away and its children take its place among those of its parent.
+    Unfold(NodeId),
+    /// The parameter of a function becomes a plain name.
+    Parameter {
+        /// The function.
+        lambda: NodeId,
+        /// The name.
+        name: String,
+    },
     /// The node's own tokens become `tokens`; its children stay.
     SetTokens {
         /// The node.
@@ -65,8 +81,11 @@ impl Shape {
 fn target(rewrite: &Rewrite) -> NodeId {
     match rewrite {
         Rewrite::Remove(node)
+        | Rewrite::Unfold(node)
         | Rewrite::Replace { node, .. }
         | Rewrite::Substitute { node, .. }
+        | Rewrite::Entry { node, .. }
+        | Rewrite::Parameter { lambda: node, .. }
         | Rewrite::SetTokens { node, .. } => *node,
     }
 }
@@ -96,6 +115,10 @@ fn build(root: Node<'_>, rewrites: &HashMap<NodeId, &Rewrite>) -> Option<Shape> 
                 at = node.subtree_end();
                 continue;
             }
+            Some(Rewrite::Unfold(_)) => {
+                at += 1;
+                continue;
+            }
             Some(Rewrite::Replace { with, .. }) => {
                 let with = tree.node(*with);
                 resume.push((node.subtree_end(), end));
@@ -107,6 +130,28 @@ fn build(root: Node<'_>, rewrites: &HashMap<NodeId, &Rewrite>) -> Option<Shape> 
                 let shape = build(parsed.tree.root(), &HashMap::new())?;
                 attach(&mut open, &mut done, shape.children.into_iter().next()?);
                 at = node.subtree_end();
+                continue;
+            }
+            Some(Rewrite::Entry { text, .. }) => {
+                let parsed = parse(format!("{{ {text} }}"));
+                let set =
+                    build(parsed.tree.root(), &HashMap::new())?.children.into_iter().next()?;
+                attach(&mut open, &mut done, set.children.into_iter().next()?);
+                at = node.subtree_end();
+                continue;
+            }
+            Some(Rewrite::Parameter { name, .. }) => {
+                let tokens = own_tokens(node);
+                let param = Shape {
+                    kind: NodeKind::Param,
+                    tokens: vec![name.clone()],
+                    children: Vec::new(),
+                };
+                open.push((
+                    node.subtree_end(),
+                    Shape { kind: node.kind(), tokens, children: vec![param] },
+                ));
+                at = node.child(0)?.subtree_end();
                 continue;
             }
             _ => {}
@@ -173,6 +218,17 @@ mod tests {
         check("f x", "f (a.b)", |tree| {
             let x = node(tree, NodeKind::Ident, "x").id();
             vec![Rewrite::Substitute { node: x, text: "(a.b)".to_owned() }]
+        });
+        check("{ a = b.a; c = 1; }", "{ inherit (b) a; c = 1; }", |tree| {
+            let node = node(tree, NodeKind::Binding, "a = b.a;").id();
+            vec![Rewrite::Entry { node, text: "inherit (b) a;".to_owned() }]
+        });
+        check("let a = 1; in let b = 2; in a", "let a = 1; b = 2; in a", |tree| {
+            vec![Rewrite::Unfold(node(tree, NodeKind::LetIn, "let b = 2; in a").id())]
+        });
+        check("[ ({ ... }: x) ]", "[ (_: x) ]", |tree| {
+            let lambda = node(tree, NodeKind::Lambda, "{ ... }: x").id();
+            vec![Rewrite::Parameter { lambda, name: "_".to_owned() }]
         });
         check("rec { a = 1; }", "{ a = 1; }", |tree| {
             let set = node(tree, NodeKind::AttrSet, "rec { a = 1; }").id();

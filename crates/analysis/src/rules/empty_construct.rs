@@ -20,6 +20,8 @@ pub(crate) const RULE: Rule = Rule {
 Flags a `let` without bindings, an `inherit` without names, and an empty set or list that `//` or
 `++` joins to something.
 
+There is no rule STY005 about an empty `inherit`, as this one finds it.
+
 Where a comment stands inside or beside it, the emptiness is meant and nothing is reported. Nor is an
 empty first operand that lets the operators of all others begin their lines.
 

@@ -5,7 +5,7 @@ use std::cell::{LazyCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 
 use cim_nix_base::{Code, Severity};
-use cim_nix_semantics::{Attr, AttrKind, BindingId, BindingKind, ScopeId, ScopeKind};
+use cim_nix_semantics::{Attr, AttrKind, BindingId, BindingKind, ScopeId, ScopeKind, Symbol};
 use cim_nix_syntax::ast::{self, Entry};
 use cim_nix_syntax::{Node, NodeId, NodeKind};
 
@@ -27,7 +27,8 @@ pub(crate) const RULE: Rule = Rule {
 Flags a `let` binding that the code never reaches through its name.
 
 Bindings that only refer to each other, or only to themselves, count as unused. Names that an
-`inherit` brings are the business of `unused-inherit`. A binding to a call of `throw` or `abort` is
+`inherit` brings are the business of `unused-inherit`, and those that an inner one of the same name
+hides that of `shadowed-binding`. A binding to a call of `throw` or `abort` is
 left alone: it keeps a name of the surroundings from being used by mistake.
 
 ## Why it matters
@@ -64,12 +65,29 @@ Also found by deadnix and nixd.
 };
 
 fn check(context: &Context<'_>, report: &mut Report) {
-    check_lets(context, report, &[BindingKind::Let, BindingKind::Rec]);
+    check_lets(context, report, &[BindingKind::Let, BindingKind::Rec], Hidden::Others);
+}
+
+/// Which unused names a rule is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hidden {
+    /// Those that an inner binding hides.
+    Only,
+    /// Those that none hides.
+    Others,
+    /// All.
+    Any,
 }
 
 /// Reports the unused names of all `let`s that came to be in one of the ways of `kinds`.
-pub(super) fn check_lets(context: &Context<'_>, report: &mut Report, kinds: &[BindingKind]) {
+pub(super) fn check_lets(
+    context: &Context<'_>,
+    report: &mut Report,
+    kinds: &[BindingKind],
+    hidden: Hidden,
+) {
     let bindings = Bindings::new(context);
+    let namesakes = LazyCell::new(|| Namesakes::of(context));
     let dead = LazyCell::new(|| DeadNames::of(&bindings));
     for set in &context.ir.sets {
         let Some(scope) = set.scope else { continue };
@@ -87,8 +105,13 @@ pub(super) fn check_lets(context: &Context<'_>, report: &mut Report, kinds: &[Bi
                 continue;
             }
             if context.uses().of(id).is_empty() {
-                report.add(never_used(&bindings, id));
-            } else if !dead.reach.is_live(id) {
+                let hider = if hidden == Hidden::Any { None } else { namesakes.hider(context, id) };
+                match (hidden, hider) {
+                    (Hidden::Only, Some(hider)) => report.add(hidden_by(&bindings, id, hider)),
+                    (Hidden::Only, None) | (Hidden::Others, Some(_)) => {}
+                    _ => report.add(never_used(&bindings, id)),
+                }
+            } else if hidden != Hidden::Only && !dead.reach.is_live(id) {
                 report.add(used_in_vain(&dead, id));
             }
         }
@@ -114,6 +137,15 @@ fn never_used(bindings: &Bindings<'_, '_>, id: BindingId) -> Finding {
     let context = bindings.context;
     let found =
         Finding::at(context.name_range(id), format!("`{}` is never used", context.name(id)));
+    with_removal(bindings, found, &[id])
+}
+
+fn hidden_by(bindings: &Bindings<'_, '_>, id: BindingId, hider: BindingId) -> Finding {
+    let context = bindings.context;
+    let name = context.name(id);
+    let message = format!("`{name}` is never read: an inner `{name}` hides it");
+    let found =
+        Finding::at(context.name_range(id), message).label(context.name_range(hider), "here");
     with_removal(bindings, found, &[id])
 }
 
@@ -165,6 +197,35 @@ fn with_removal(bindings: &Bindings<'_, '_>, found: Finding, ids: &[BindingId]) 
 fn has_names(inherit: Node<'_>, n_names: usize) -> bool {
     let mut names = inherit.children().filter(|child| child.kind() != NodeKind::InheritFrom);
     names.nth(n_names).is_none()
+}
+
+/// All bindings by their names.
+struct Namesakes(HashMap<Symbol, Vec<BindingId>>);
+
+/// How many bindings of the same name are looked at.
+const MAX_NAMESAKES: usize = 64;
+
+impl Namesakes {
+    fn of(context: &Context<'_>) -> Self {
+        let mut found: HashMap<Symbol, Vec<BindingId>> = HashMap::new();
+        for (at, binding) in context.ir.bindings.iter().enumerate() {
+            found.entry(binding.symbol).or_default().push(BindingId(at as u32));
+        }
+        Self(found)
+    }
+
+    /// A binding inside the `let` of `id` that has its name and is used.
+    fn hider(&self, context: &Context<'_>, id: BindingId) -> Option<BindingId> {
+        let outer = context.ir.binding(id);
+        let node = |scope: ScopeId| context.node(context.ir.scopes[scope.index()].node);
+        let around = node(outer.scope);
+        let mut namesakes = self.0.get(&outer.symbol)?.iter().copied().take(MAX_NAMESAKES);
+        namesakes.find(|&other| {
+            let scope = context.ir.binding(other).scope;
+            let is_inner = scope != outer.scope && around.contains(node(scope));
+            is_inner && !context.uses().of(other).is_empty()
+        })
+    }
 }
 
 /// The bindings of a `let` by their first name.

@@ -3,7 +3,7 @@
 use cim_nix_base::{Code, Severity};
 use cim_nix_semantics::BindingKind as Kind;
 
-use super::unused_binding::check_lets;
+use super::unused_binding::{Hidden, check_lets};
 use crate::context::Context;
 use crate::rule::{Check, FixKind, Report, Rule};
 
@@ -54,7 +54,7 @@ Also found by deadnix and nixd.
 
 fn check(context: &Context<'_>, report: &mut Report) {
     let kinds = [Kind::LetInherit, Kind::LetInheritFrom, Kind::RecInherit, Kind::RecInheritFrom];
-    check_lets(context, report, &kinds);
+    check_lets(context, report, &kinds, Hidden::Any);
 }
 
 #[cfg(test)]

@@ -79,9 +79,7 @@ fn first_chars(text: &str) -> &str {
 fn check(_: &Context<'_>, node: Node<'_>, report: &mut Report) {
     let is_uri = node.first_token().is_some_and(|token| token.kind() == TokenKind::Uri);
     let Some((scheme, rest)) = node.text().split_once(':').filter(|_| is_uri) else { return };
-    let is_address =
-        rest.starts_with('/') || SCHEMES.contains(&scheme) || scheme.contains(['+', '.']);
-    if is_address {
+    if is_address(node.text()) {
         return;
     }
     let is_short = node.text().len() <= MAX_SHOWN;
@@ -94,4 +92,11 @@ fn check(_: &Context<'_>, node: Node<'_>, report: &mut Report) {
         Finding::at(node.range(), format!("this is the string \"{text}\", not a function"))
             .help(format!("for a function, put a blank behind the colon: `{function}`")),
     );
+}
+
+/// Whether a URI is one that people write, rather than a function without a blank.
+pub(super) fn is_address(uri: &str) -> bool {
+    uri.split_once(':').is_some_and(|(scheme, rest)| {
+        rest.starts_with('/') || SCHEMES.contains(&scheme) || scheme.contains(['+', '.'])
+    })
 }
