@@ -1,11 +1,15 @@
 //! One pass over one file.
 
-use cim_nix_base::{Diagnostic, LineIndex, Severity};
+use std::sync::Arc;
+
+use cim_nix_base::{Code, Diagnostic, LineIndex, Severity};
 use cim_nix_semantics::{Ir, Lowerer};
 use cim_nix_syntax::{Parser, Tree};
 
 use crate::context::Context;
+use crate::flake::{FlakeFacts, Surroundings};
 use crate::lints::Lints;
+use crate::options::OptionTable;
 use crate::rewrite::Rewrite;
 use crate::rule::{Check, Finding, Report};
 use crate::rules;
@@ -32,8 +36,17 @@ pub struct CheckedFile {
     pub findings: Vec<Found>,
     /// Whether Nix refuses to parse the file.
     pub is_refused: bool,
-    /// Findings that comments silenced.
-    pub n_suppressed: usize,
+    /// Findings that comments silenced, in the order of their places.
+    pub silenced: Vec<Silenced>,
+}
+
+/// A finding that a comment silenced.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Silenced {
+    /// The finding.
+    pub diagnostic: Diagnostic,
+    /// What the comment gives as the reason; empty if it gives none.
+    pub reason: Box<str>,
 }
 
 /// Checks files one after another with buffers that outlive them.
@@ -42,13 +55,29 @@ pub struct Checker {
     parser: Parser,
     lowerer: Lowerer,
     report: Report,
+    /// What evaluation knows of the options that the files set.
+    options: Arc<[OptionTable]>,
     /// By rule, whether the file at hand concerns it.
     open: Vec<bool>,
     /// By node kind, the rules that want such nodes of the file at hand.
     node_rules: Vec<Vec<usize>>,
+    around: Surroundings,
 }
 
 impl Checker {
+    /// A checker that also runs the rules which ask evaluation: `options` are those of the
+    /// configurations that the files belong to.
+    #[must_use]
+    pub fn with_options(options: Arc<[OptionTable]>) -> Self {
+        Self { options, ..Self::default() }
+    }
+
+    /// Says what lies around the files that are checked from now on, for the rules about flakes.
+    /// Without it nothing is known of any lock file.
+    pub fn surround(&mut self, around: Surroundings) {
+        self.around = around;
+    }
+
     /// Parses, lowers and checks one text. `path` is only looked at for hints, never opened.
     ///
     /// Where the syntax is broken, that alone is reported: findings about names would be guesses.
@@ -73,20 +102,21 @@ impl Checker {
         findings.extend(more(&tree).into_iter().map(plain));
         if is_refused {
             findings.sort_by_key(|found| found.diagnostic.range.start);
-            return CheckedFile { tree, ir, findings, is_refused, n_suppressed: 0 };
+            return CheckedFile { tree, ir, findings, is_refused, silenced: Vec::new() };
         }
         findings.extend(ir.problems.iter().cloned().map(plain));
         let has_undefined = ir.free_names().any(|(_, id)| ir.is_undefined(id));
         let is_refused = !ir.problems.is_empty() || has_undefined;
-        let context = Context::new(path, &tree, &ir);
+        let options = self.options.clone();
+        let context = Context::new(path, &tree, &ir).with_options(&options);
         self.run_rules(&context, lints, &mut findings);
         findings.sort_by_key(|found| {
             let range = found.diagnostic.range;
             (range.start, range.end, found.diagnostic.code)
         });
-        let n_suppressed = silence(&tree, lints, &mut findings);
+        let silenced = silence(&tree, lints, &mut findings);
         lead(&tree, &ir, &mut findings);
-        CheckedFile { tree, ir, findings, is_refused, n_suppressed }
+        CheckedFile { tree, ir, findings, is_refused, silenced }
     }
 
     fn run_rules(&mut self, context: &Context<'_>, lints: &Lints, out: &mut Vec<Found>) {
@@ -99,6 +129,7 @@ impl Checker {
                 self.collect(at, lints, out);
             }
         }
+        self.run_flake_rules(context, lints, out);
         self.node_rules.resize(lints.node_rules.len(), Vec::new());
         for (open, all) in self.node_rules.iter_mut().zip(&lints.node_rules) {
             open.clear();
@@ -117,6 +148,22 @@ impl Checker {
         }
     }
 
+    fn run_flake_rules(&mut self, context: &Context<'_>, lints: &Lints, out: &mut Vec<Found>) {
+        if lints.flake_rules.is_empty() {
+            return;
+        }
+        let Some(file) = context.flake() else { return };
+        let around = std::mem::take(&mut self.around);
+        let facts = FlakeFacts::new(file, &around, lints.limits);
+        for &at in &lints.flake_rules {
+            if let Check::Flake(check) = rules::all()[at].check {
+                check(context, &facts, &mut self.report);
+                self.collect(at, lints, out);
+            }
+        }
+        self.around = around;
+    }
+
     /// Moves the findings of rule number `at` to the result.
     fn collect(&mut self, at: usize, lints: &Lints, out: &mut Vec<Found>) {
         let Some(severity) = lints.severity_at(at) else { return };
@@ -125,7 +172,7 @@ impl Checker {
     }
 }
 
-pub(crate) fn found(code: cim_nix_base::Code, severity: Severity, finding: Finding) -> Found {
+pub(crate) fn found(code: Code, severity: Severity, finding: Finding) -> Found {
     let mut diagnostic = Diagnostic::new(code, severity, finding.range, finding.message);
     diagnostic.labels = finding.labels;
     diagnostic.help = finding.help;
@@ -141,27 +188,27 @@ fn plain(diagnostic: Diagnostic) -> Found {
     Found { diagnostic, rewrites: Vec::new() }
 }
 
-/// Drops what comments silence and reports comments that silence nothing.
-fn silence(tree: &Tree, lints: &Lints, findings: &mut Vec<Found>) -> usize {
+/// Takes out what comments silence and reports comments that silence nothing.
+fn silence(tree: &Tree, lints: &Lints, findings: &mut Vec<Found>) -> Vec<Silenced> {
     if !suppress::may_suppress(tree.text()) {
-        return 0;
+        return Vec::new();
     }
     let index = LineIndex::new(tree.text());
     let mut suppressions = suppress::suppressions(tree, &index);
-    let before = findings.len();
-    findings.retain(|found| {
-        let range = found.diagnostic.range;
-        let (first, last) = (index.line_of(range.start), index.line_of(range.end));
-        !is_silenced(&mut suppressions, found.diagnostic.code.0, first, last.min(first))
+    let mut silenced = Vec::new();
+    findings.retain(|Found { diagnostic, .. }| {
+        let line = index.line_of(diagnostic.range.start);
+        let Some(reason) = reason(&mut suppressions, diagnostic.code, line) else { return true };
+        silenced.push(Silenced { diagnostic: diagnostic.clone(), reason });
+        false
     });
-    let n_suppressed = before - findings.len();
     if let Some(severity) = lints.severity(rules::unused_suppression::RULE.code) {
         let stale = rules::unused_suppression::stale(tree, &suppressions, lints);
         let code = rules::unused_suppression::RULE.code;
         findings.extend(stale.into_iter().map(|finding| found(code, severity, finding)));
         findings.sort_by_key(|found| found.diagnostic.range.start);
     }
-    n_suppressed
+    silenced
 }
 
 /// Moves the undefined variable that Nix reports to the front of the others.
@@ -177,10 +224,14 @@ fn lead(tree: &Tree, ir: &Ir, findings: &mut [Found]) {
     }
 }
 
-fn is_silenced(suppressions: &mut [Suppression], code: &str, first: u32, last: u32) -> bool {
-    let mut silenced = false;
+/// Why `code` is silenced on a line, if it is. All comments that silence it count as used.
+fn reason(suppressions: &mut [Suppression], code: Code, line: u32) -> Option<Box<str>> {
+    let mut reason: Option<Box<str>> = None;
     for suppression in suppressions {
-        silenced |= suppression.silences(code, first, last);
+        let is_silent = suppression.silences(code, line);
+        if is_silent && reason.as_ref().is_none_or(|reason| reason.is_empty()) {
+            reason = Some(suppression.reason.clone());
+        }
     }
-    silenced
+    reason
 }

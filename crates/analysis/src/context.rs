@@ -3,8 +3,13 @@
 use std::cell::OnceCell;
 
 use cim_nix_base::TextRange;
+use cim_nix_flake::FlakeFile;
 use cim_nix_semantics::{BindingId, ExprId, Ir, LiveNames, Symbol, Uses, WithId, builtins};
 use cim_nix_syntax::{Node, NodeId, TokenKind, Tree};
+
+use crate::options::{Held, OptionTable};
+use crate::rules::fetchers::Fetch;
+use crate::settings::{Paths, Settings};
 
 /// One file with everything that is known about it. Costly answers are computed once, on demand.
 pub struct Context<'a> {
@@ -18,7 +23,12 @@ pub struct Context<'a> {
     live: OnceCell<LiveNames>,
     exprs: OnceCell<Box<[u32]>>,
     used_withs: OnceCell<Box<[bool]>>,
+    /// What evaluation knows of options; nothing if nobody asked it.
+    options: &'a [OptionTable],
+    settings: OnceCell<Paths>,
+    flake: OnceCell<Option<FlakeFile>>,
     bound_globals: OnceCell<Vec<Symbol>>,
+    fetches: OnceCell<Vec<NodeId>>,
 }
 
 impl<'a> Context<'a> {
@@ -33,8 +43,24 @@ impl<'a> Context<'a> {
             live: OnceCell::new(),
             exprs: OnceCell::new(),
             used_withs: OnceCell::new(),
+            settings: OnceCell::new(),
+            options: &[],
+            flake: OnceCell::new(),
             bound_globals: OnceCell::new(),
+            fetches: OnceCell::new(),
         }
+    }
+
+    /// The same file among modules with these options.
+    #[must_use]
+    pub fn with_options(self, options: &'a [OptionTable]) -> Self {
+        Self { options, ..self }
+    }
+
+    /// What the file sets, held against the options that evaluation knows. It is put together for
+    /// each rule that asks: few do, and only where something was evaluated.
+    pub(crate) fn held(&self) -> Option<Held<'a>> {
+        Held::of(self, self.options)
     }
 
     /// The file's text.
@@ -49,14 +75,35 @@ impl<'a> Context<'a> {
         self.tree.node(id)
     }
 
+    /// What the file says as a flake, if it is one: a `flake.nix` by its name.
+    pub fn flake(&self) -> Option<&FlakeFile> {
+        let is_named = self.path.rsplit('/').next() == Some("flake.nix");
+        let read = || if is_named { FlakeFile::read(self.tree) } else { None };
+        self.flake.get_or_init(read).as_ref()
+    }
+
     /// The uses of all bindings.
     pub fn uses(&self) -> &Uses {
         self.uses.get_or_init(|| self.ir.uses())
     }
 
+    /// The options that the file sets.
+    pub(crate) fn settings(&self) -> Settings<'_, 'a> {
+        Settings::new(self.settings.get_or_init(|| Paths::of(self)), self.tree)
+    }
+
     /// The bindings that live code refers to.
     pub fn live(&self) -> &LiveNames {
         self.live.get_or_init(|| self.ir.live_names())
+    }
+
+    /// The calls of fetchers.
+    pub(crate) fn fetches(&self) -> impl Iterator<Item = Fetch<'a>> {
+        let calls = self.fetches.get_or_init(|| {
+            let fetches = self.tree.nodes().filter(|node| Fetch::of(self, *node).is_some());
+            fetches.map(Node::id).collect()
+        });
+        calls.iter().filter_map(|call| Fetch::of(self, self.node(*call)))
     }
 
     /// The name of a binding.

@@ -15,25 +15,34 @@
 //! assert_eq!(codes, ["DEAD001", "COR001"]);
 //! ```
 
+mod across;
+mod category;
 mod checker;
 mod context;
 mod docs;
 mod fix;
+mod flake;
 mod gate;
 mod layout;
 mod lints;
+mod options;
 #[allow(dead_code, reason = "the rules that ask it come next")]
 mod origin;
 mod rewrite;
 mod rule;
 mod rules;
+mod settings;
 mod suppress;
 
-pub use checker::{CheckedFile, Checker, Found};
+pub use across::{FileFacts, WantedFacts, find_across};
+pub use category::Category;
+pub use checker::{CheckedFile, Checker, Found, Silenced};
 pub use context::Context;
 pub use docs::{DocExample, RuleDoc};
 pub use fix::{FixMode, Fixed, fix_text};
+pub use flake::{FlakeFacts, Limits, Surroundings};
 pub use lints::{Lints, UnknownRule};
+pub use options::{OptionFact, OptionTable, OptionType};
 pub use rewrite::{Rewrite, Shape};
 pub use rule::{Check, Finding, FixKind, Report, Rule};
 pub use rules::{all, find};

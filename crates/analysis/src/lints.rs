@@ -3,6 +3,7 @@
 use cim_nix_base::{Code, Severity};
 use cim_nix_syntax::NodeKind;
 
+use crate::flake::Limits;
 use crate::gate::Gate;
 use crate::rule::{Check, Rule};
 use crate::rules;
@@ -23,6 +24,10 @@ pub struct Lints {
     severities: Box<[Option<Severity>]>,
     /// The running rules that look at whole files.
     pub(crate) file_rules: Vec<usize>,
+    /// The running rules about flakes.
+    pub(crate) flake_rules: Vec<usize>,
+    /// What numbers the rules go by.
+    pub limits: Limits,
     /// By node kind, the running rules that want such nodes.
     pub(crate) node_rules: Vec<Vec<usize>>,
     /// Which of them a text concerns.
@@ -54,6 +59,8 @@ impl Lints {
         let mut lints = Self {
             severities,
             file_rules: Vec::new(),
+            flake_rules: Vec::new(),
+            limits: Limits::default(),
             node_rules: Vec::new(),
             gate: Gate::default(),
         };
@@ -64,11 +71,13 @@ impl Lints {
     /// Sorts the running rules by what they want to look at, once for all files.
     fn plan(&mut self) {
         self.file_rules.clear();
+        self.flake_rules.clear();
         self.node_rules = vec![Vec::new(); NodeKind::ALL.len()];
         for (at, rule) in rules::all().iter().enumerate() {
             match rule.check {
                 _ if self.severities[at].is_none() => {}
                 Check::File(_) => self.file_rules.push(at),
+                Check::Flake(_) => self.flake_rules.push(at),
                 Check::Nodes(kinds, _) => {
                     for kind in kinds {
                         self.node_rules[*kind as usize].push(at);

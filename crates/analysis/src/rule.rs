@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use cim_nix_base::{Applicability, Code, Label, Severity, TextEdit, TextRange};
 use cim_nix_syntax::{Node, NodeKind};
 
-use crate::{Context, Rewrite};
+use crate::{Context, FlakeFacts, Rewrite};
 
 /// Whether a rule can mend what it finds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +25,8 @@ pub enum Check {
     Nodes(&'static [NodeKind], fn(&Context<'_>, Node<'_>, &mut Report)),
     /// Called once a file, for rules about names.
     File(fn(&Context<'_>, &mut Report)),
+    /// Called once for a `flake.nix`, with what lies around it.
+    Flake(fn(&Context<'_>, &FlakeFacts<'_>, &mut Report)),
     /// Found on the way: by the parser, the lowering, the import graph or the driver.
     Elsewhere,
 }

@@ -1,16 +1,39 @@
 //! Graphs as answers, with shared renderers.
 
+mod layout;
+mod query;
+mod svg;
+
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
+pub use svg::TooLarge;
+
 /// A node of a [`Graph`].
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct GraphNode {
     /// What people read; unique within one graph.
     pub name: String,
     /// What sort of thing it is, such as `module`; drawn as a remark.
     pub kind: String,
+    /// What else is to be told of it, such as its age.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub note: String,
+    /// Whether it is worth a look; pictures show it in another colour.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_marked: bool,
+}
+
+impl GraphNode {
+    /// What stands behind the name in a line of text.
+    fn remark(&self) -> String {
+        let Self { kind, note, .. } = self;
+        match note.is_empty() {
+            true => format!("[{kind}]"),
+            false => format!("[{kind}] {note}"),
+        }
+    }
 }
 
 /// A directed edge between two nodes, by their indices.
@@ -22,9 +45,20 @@ pub struct Edge {
     pub to: u32,
     /// How it refers, such as `import`.
     pub kind: &'static str,
+    /// What it is called where it leaves, if that is another name than the node's.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
 }
 
-/// A directed graph that can be printed as text, JSON, DOT or Mermaid.
+impl Edge {
+    /// Its kind and name.
+    fn label(&self) -> String {
+        let Self { kind, name, .. } = self;
+        if name.is_empty() { (*kind).to_owned() } else { format!("{kind} {name}") }
+    }
+}
+
+/// A directed graph that can be printed as text, JSON, DOT, Mermaid or SVG.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Graph {
     /// Nodes; edges refer to them by index.
@@ -69,8 +103,8 @@ impl Graph {
 
     /// Prints one tree without recursion: import chains can be as long as the project is large.
     fn print_tree(&self, root: u32, state: &mut [State], out: &mut String) {
-        let kind_of = |n: u32| self.nodes[n as usize].kind.as_str();
-        let _ = writeln!(out, "{} [{}]", self.nodes[root as usize].name, kind_of(root));
+        let first = &self.nodes[root as usize];
+        let _ = writeln!(out, "{} {}", first.name, first.remark());
         state[root as usize] = State::Open;
         let mut stack = vec![(root, 0)];
         while let Some((node, next)) = stack.pop() {
@@ -87,7 +121,12 @@ impl Graph {
                 _ => "",
             };
             let pad = "  ".repeat(depth.min(200));
-            let _ = writeln!(out, "{pad}{} {} [{}]{mark}", edge.kind, target.name, target.kind);
+            let label = edge.label();
+            let is_new = state[edge.to as usize] == State::Unseen;
+            // What was told once need not be told again.
+            let remark = if is_new { target.remark() } else { format!("[{}]", target.kind) };
+            let arrow = if edge.name.is_empty() { "" } else { " ->" };
+            let _ = writeln!(out, "{pad}{label}{arrow} {} {remark}{mark}", target.name);
             if state[edge.to as usize] == State::Unseen {
                 state[edge.to as usize] = State::Open;
                 stack.push((edge.to, 0));
@@ -100,11 +139,13 @@ impl Graph {
     pub fn to_dot(&self) -> String {
         let mut out = String::from("digraph {\n  rankdir=LR;\n  node [shape=box];\n");
         for (at, node) in self.nodes.iter().enumerate() {
-            let (name, kind) = (quote_dot(&node.name), quote_dot(&node.kind));
-            let _ = writeln!(out, "  n{at} [label=\"{name}\" tooltip=\"{kind}\"];");
+            let (name, kind) = (quote_dot(&node.name), quote_dot(&node.remark()));
+            let colour = if node.is_marked { " color=red" } else { "" };
+            let _ = writeln!(out, "  n{at} [label=\"{name}\" tooltip=\"{kind}\"{colour}];");
         }
         for edge in &self.edges {
-            let _ = writeln!(out, "  n{} -> n{} [label=\"{}\"];", edge.from, edge.to, edge.kind);
+            let label = quote_dot(&edge.label());
+            let _ = writeln!(out, "  n{} -> n{} [label=\"{label}\"];", edge.from, edge.to);
         }
         out.push_str("}\n");
         out
@@ -115,16 +156,20 @@ impl Graph {
     pub fn to_mermaid(&self) -> String {
         let mut out = String::from("flowchart LR\n");
         for (at, node) in self.nodes.iter().enumerate() {
-            let name = node.name.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
-            let _ = writeln!(out, "  n{at}[\"{name}\"]");
+            let _ = writeln!(out, "  n{at}[\"{}\"]", quote_mermaid(&node.name));
         }
         for edge in &self.edges {
-            let _ = writeln!(out, "  n{} -->|{}| n{}", edge.from, edge.kind, edge.to);
+            let label = match edge.name.is_empty() {
+                true => edge.kind.to_owned(),
+                false => format!("\"{}\"", quote_mermaid(&edge.label())),
+            };
+            let _ = writeln!(out, "  n{} -->|{label}| n{}", edge.from, edge.to);
         }
         out
     }
 
-    /// Prints the graph as JSON: `{"nodes": [{name, kind}], "edges": [{from, to, kind}]}`.
+    /// Prints the graph as JSON: `{"nodes": [{name, kind, note}], "edges": [{from, to, kind, name}]}`;
+    /// notes and names that are empty are left out.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("strings and integers always serialise")
@@ -138,6 +183,10 @@ enum State {
     Done,
 }
 
+fn quote_mermaid(text: &str) -> String {
+    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('\n', " ")
+}
+
 fn quote_dot(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
@@ -147,8 +196,12 @@ mod tests {
     use super::*;
 
     fn sample() -> Graph {
-        let node = |name: &str| GraphNode { name: name.to_owned(), kind: "module".to_owned() };
-        let edge = |from, to| Edge { from, to, kind: "import" };
+        let node = |name: &str| GraphNode {
+            name: name.to_owned(),
+            kind: "module".to_owned(),
+            ..GraphNode::default()
+        };
+        let edge = |from, to| Edge { from, to, kind: "import", name: String::new() };
         let mut graph = Graph {
             nodes: vec![node("a"), node("b"), node("c \"x\"")],
             edges: vec![edge(1, 2), edge(0, 1), edge(0, 2), edge(2, 1), edge(0, 1)],

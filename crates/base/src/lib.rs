@@ -25,6 +25,6 @@ mod text;
 pub use changeset::{Change, ChangeSet, FileMode, Op, TextEdit, apply_edits, unified_diff};
 pub use diagnostic::{Applicability, Code, Diagnostic, FileReport, Fix, Label, Related, Severity};
 pub use error::{Error, ErrorKind};
-pub use graph::{Edge, Graph, GraphNode};
+pub use graph::{Edge, Graph, GraphNode, TooLarge};
 pub use hash::ContentHash;
 pub use text::{LineIndex, Position, TextRange, TextSize};

@@ -13,8 +13,10 @@ use crate::commands::eval_compat::EvalCompatArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::files::FilesArgs;
 use crate::commands::flake::FlakeArgs;
+use crate::commands::fmt::FmtArgs;
 use crate::commands::graph::GraphArgs;
 use crate::commands::instantiate::InstantiateArgs;
+use crate::commands::migrate_config::MigrateConfigArgs;
 use crate::commands::options::OptionsArgs;
 use crate::commands::parse::ParseArgs;
 use crate::commands::repl::ReplArgs;
@@ -35,6 +37,7 @@ const EXAMPLES: &str = "\
 Examples:
   cim-nix check                      check the project in this folder
   cim-nix check --fix modules/       mend what can be mended safely
+  cim-nix fmt                        format it in its own style
   cim-nix explain DEAD001            what a rule is about
   cim-nix eval .#packages --each     what a flake has, without Nix
   cim-nix symbols flake.nix          what a file defines
@@ -58,6 +61,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Look for faults in files and folders, and mend them
     Check(CheckArgs),
+    /// Format files and folders in the style of their project
+    Fmt(FmtArgs),
     /// Evaluate a file, an expression or a flake, without Nix
     Eval(EvalCommand),
     /// Evaluate with the arguments of nix-instantiate
@@ -76,8 +81,10 @@ pub(crate) enum Command {
     Symbols(SymbolsArgs),
     /// List the files of a project, and what each one is
     Files(FilesArgs),
-    /// Show which files import which
+    /// Show which files import which, and other graphs
     Graph(GraphArgs),
+    /// Turn settings of statix, deadnix and nixf-diagnose into a cim-nix.toml
+    MigrateConfig(MigrateConfigArgs),
     /// Explain a rule
     Explain(ExplainArgs),
     /// Print the completions for a shell

@@ -5,25 +5,31 @@
 //! of thousands of files small. The few files that the import graph speaks about are checked once
 //! more. Finding files, and doing something with the outcomes, is left to the commands.
 
-mod guard;
+pub(crate) mod evaluated;
+mod flakes;
+pub(crate) mod guard;
 mod imports;
 mod pipes;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use cim_nix_analysis::{CheckedFile, Checker, FixMode, Lints, fix_text};
+use cim_nix_analysis::{CheckedFile, Checker, FileFacts, FixMode, Lints, Silenced, fix_text};
 use cim_nix_base::{Code, ContentHash, Diagnostic, Error, Severity, TextRange, unified_diff};
 use cim_nix_project::{
     Discovery, FileId, ImportGraph, Panicked, Problem, Snapshot, SourceFile, Summary, Trouble,
     Workers, for_each, generated_reason, summarise,
 };
-use cim_nix_vfs::{DiskFiles, SOURCE_LIMIT};
+use cim_nix_syntax::Tree;
+use cim_nix_vfs::SOURCE_LIMIT;
 
-use crate::output::{Rendered, Source, Style, Tally};
+pub(crate) use self::imports::Wanted;
+use crate::exit::Exit;
+use crate::output::{Key, Rendered, Source, Style, Tally, keys};
 use crate::progress::Progress;
-use crate::reading::{SourceText, read};
+use crate::reading::{SourceText, Sources};
 use crate::scope::shown;
-use crate::settings::Settings;
+use crate::settings::{FailOn, Settings};
 
 const NOT_UTF8: Code = Code("SYN007");
 const UNREADABLE: Code = Code("SYN008");
@@ -34,20 +40,54 @@ const INTERNAL: Code = Code("INT001");
 #[derive(Clone, Copy)]
 pub(crate) struct Run<'a> {
     pub(crate) settings: &'a Settings,
+    /// What the rules about files among each other need.
+    pub(crate) wanted: Wanted,
+    pub(crate) files: &'a dyn Sources,
     pub(crate) style: Style,
     /// Which fixes to apply, if any.
     pub(crate) fix: Option<FixMode>,
     pub(crate) workers: Workers,
+    /// The only files whose findings matter; of others, only what they import does.
+    pub(crate) only: Option<&'a HashSet<PathBuf>>,
+    /// Whether findings are kept to be compared with those of another revision.
+    pub(crate) is_compared: bool,
+}
+
+impl Run<'_> {
+    /// Whether the file at `path` matters only for what it imports.
+    fn is_context(&self, path: &Path) -> bool {
+        self.only.is_some_and(|only| !only.contains(path))
+    }
 }
 
 /// What came of one file.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) rendered: Rendered,
+    /// What comments silence, where the format shows it.
+    pub(crate) silenced: Rendered,
+    /// What was there at the baseline already, where the format shows it.
+    pub(crate) old: Rendered,
+    /// What was there at the baseline only, where the format shows it.
+    pub(crate) gone: Rendered,
     pub(crate) tally: Tally,
+    /// What the findings are compared by, where they are.
+    pub(crate) compared: Option<Box<Compared>>,
+    /// What fails a run by the settings of the file.
+    fail_on: FailOn,
     pub(crate) fixed: Option<FixedFile>,
     /// What it refers to, where that was asked for.
     summary: Summary,
+    /// What else the rules about all files must know of it.
+    facts: FileFacts,
+}
+
+/// The findings of a file, to be compared with those of another revision.
+#[derive(Debug)]
+pub(crate) struct Compared {
+    pub(crate) path: PathBuf,
+    pub(crate) findings: Vec<Diagnostic>,
+    pub(crate) keys: Vec<Key>,
 }
 
 /// A file with another text.
@@ -68,6 +108,8 @@ struct Subject<'a> {
     source: SourceText,
     /// Whether it was asked for by name.
     is_named: bool,
+    /// Whether only what others say about it matters.
+    is_context: bool,
 }
 
 /// Checks all files that were found in the project at `root`, in the order of their paths.
@@ -93,7 +135,7 @@ pub(crate) fn check_all(
     for ((at, outcome), file) in outcomes.into_iter().zip(nix_files.iter().map(|&at| &files[at])) {
         all[at] = outcome.unwrap_or_else(|text| failure(run, &file.path, &text));
     }
-    if imports::is_wanted(run.settings) {
+    if run.wanted.any {
         check_imports(run, &snapshot, &mut all)?;
     }
     Ok(with_troubles(run, files, all, &found.troubles))
@@ -104,7 +146,8 @@ pub(crate) fn check_all(
 ///
 /// Errors: no thread can be started.
 pub(crate) fn check_stdin(run: Run<'_>, path: &Path, bytes: Vec<u8>) -> Result<Outcome, Error> {
-    let subject = Subject { path, source: SourceText::new(bytes), is_named: true };
+    let source = SourceText::new(bytes);
+    let subject = Subject { path, source, is_named: true, is_context: false };
     let check = |checker: &mut Checker, _| check_text(run, checker, subject.clone(), &[]);
     let outcomes = check_each(run, &[0], check)?;
     let outcome = outcomes.into_iter().next().map(|(_, outcome)| outcome);
@@ -127,10 +170,11 @@ fn check_each(
     wanted: &[usize],
     check: impl Fn(&mut Checker, usize) -> Outcome + Sync,
 ) -> Result<Vec<Guarded>, Error> {
-    let answers = for_each(run.workers, wanted.len(), Checker::default, |checker, at| {
+    let new = || Checker::with_options(run.settings.options.clone());
+    let answers = for_each(run.workers, wanted.len(), new, |checker, at| {
         let outcome = guard::guarded(|| check(checker, wanted[at]));
         if outcome.is_err() {
-            *checker = Checker::default();
+            *checker = new();
         }
         outcome
     })?;
@@ -143,9 +187,18 @@ fn check_each(
 /// Adds what only all files together tell to the files that it is about.
 fn check_imports(run: Run<'_>, snapshot: &Snapshot, outcomes: &mut [Outcome]) -> Result<(), Error> {
     let summaries = outcomes.iter_mut().map(|outcome| std::mem::take(&mut outcome.summary));
-    let graph = ImportGraph::link(snapshot, summaries.collect(), &DiskFiles);
-    let mut findings = imports::find(&graph, run.settings);
-    findings.retain(|file, _| outcomes[file.index()].tally.is_open_to_rules());
+    let graph = ImportGraph::link(snapshot, summaries.collect(), run.files);
+    let facts: Vec<FileFacts> =
+        outcomes.iter_mut().map(|outcome| std::mem::take(&mut outcome.facts)).collect();
+    let mut findings = imports::find(&graph, &facts, run.settings);
+    findings.retain(|file, findings| {
+        if run.is_context(&snapshot.files()[file.index()].path) {
+            // Of those that do not matter, only what concerns one that does.
+            findings.retain(|found| found.related.iter().any(|other| !run.is_context(&other.file)));
+            return !findings.is_empty();
+        }
+        outcomes[file.index()].tally.is_open_to_rules()
+    });
     let wanted: Vec<usize> = findings.keys().map(|file| file.index()).collect();
     let run = Run { fix: None, ..run };
     let fixed: &[Outcome] = outcomes;
@@ -154,13 +207,14 @@ fn check_imports(run: Run<'_>, snapshot: &Snapshot, outcomes: &mut [Outcome]) ->
         let fixed = fixed[at].fixed.as_ref().map(|fixed| fixed.text.clone());
         let source = match fixed {
             Some(text) => Ok(SourceText { text, first_bad: None }),
-            None => read(&file.path),
+            None => run.files.source(&file.path),
         };
         let more = findings.get(&FileId(at as u32)).map_or(&[][..], Vec::as_slice);
         match source {
             Ok(source) => {
-                let subject = Subject { path: &file.path, source, is_named: file.is_named };
-                check_text(run, checker, subject, more)
+                let (path, is_named) = (&*file.path, file.is_named);
+                let is_context = run.is_context(path);
+                check_text(run, checker, Subject { path, source, is_named, is_context }, more)
             }
             Err(problem) => unreadable(run, &file.path, &problem),
         }
@@ -194,17 +248,78 @@ fn with_troubles(
 impl Outcome {
     /// Takes over what was found now and keeps what was mended before.
     fn replace(&mut self, now: Self) {
-        self.rendered = now.rendered;
-        let before = std::mem::replace(&mut self.tally, now.tally);
-        self.tally.fixed = before.fixed;
-        self.tally.fixed_files = before.fixed_files;
+        let before = std::mem::replace(self, now);
+        self.tally.fixed = before.tally.fixed;
+        self.tally.fixed_files = before.tally.fixed_files;
+        self.fixed = before.fixed;
+    }
+
+    /// How the run ends as far as this file is concerned.
+    pub(crate) fn exit(&self) -> Exit {
+        self.tally.exit(self.fail_on)
+    }
+
+    /// Keeps apart what is there since the baseline and what was there before.
+    pub(crate) fn part(&mut self, style: Style, is_new: &[bool]) {
+        let Some(compared) = &self.compared else { return };
+        // That this program failed is never old news.
+        let failed = |at: usize| compared.findings.get(at).is_none_or(|it| it.code == INTERNAL);
+        let is_new = |at: usize| is_new.get(at).copied().unwrap_or(true) || failed(at);
+        let all = compared.findings.iter().enumerate();
+        let (new, old): (Vec<_>, Vec<_>) = all.partition(|(at, _)| is_new(*at));
+        let new: Vec<Diagnostic> = new.into_iter().map(|(_, found)| found.clone()).collect();
+        let now = Tally::of(&new);
+        let before = std::mem::take(&mut self.tally);
+        self.tally = Tally {
+            suppressed: before.suppressed,
+            generated: before.generated,
+            failures: before.failures,
+            fixed: before.fixed,
+            fixed_files: before.fixed_files,
+            ..now
+        };
+        for (_, found) in old {
+            *self.tally.old.entry(found.code).or_default() += 1;
+        }
+        if style.format.has_trends() {
+            self.old = self.rendered.only(|at| !is_new(at));
+        }
+        self.rendered = self.rendered.only(is_new);
     }
 }
 
+impl Outcome {
+    /// Adds what was found in the file earlier and is gone.
+    pub(crate) fn add_gone(&mut self, style: Style, before: &Self, is_gone: &[bool]) {
+        let is_gone = |at: usize| is_gone.get(at).copied().unwrap_or(false);
+        let found = before.compared.iter().flat_map(|compared| &compared.findings);
+        for (_, found) in found.enumerate().filter(|(at, _)| is_gone(*at)) {
+            *self.tally.gone.entry(found.code).or_default() += 1;
+        }
+        if style.format.has_trends() {
+            self.gone = before.rendered.only(is_gone);
+        }
+    }
+}
+
+/// Of a file whose findings do not matter: what it imports.
+fn summary_only(run: Run<'_>, checker: &mut Checker, file: &SourceFile) -> Outcome {
+    let source = match run.files.source(&file.path) {
+        Ok(source) if run.wanted.any => source,
+        _ => return Outcome::default(),
+    };
+    let checked = checker.check("", source.text, &run.settings.generated_lints);
+    Outcome { summary: summarise(&checked.tree, &checked.ir), ..Outcome::default() }
+}
+
 fn check_file(run: Run<'_>, checker: &mut Checker, file: &SourceFile) -> Outcome {
-    match read(&file.path) {
+    if run.is_context(&file.path) {
+        return summary_only(run, checker, file);
+    }
+    match run.files.source(&file.path) {
         Ok(source) => {
-            let subject = Subject { path: &file.path, source, is_named: file.is_named };
+            let (path, is_named) = (&*file.path, file.is_named);
+            let subject = Subject { path, source, is_named, is_context: false };
             check_text(run, checker, subject, &[])
         }
         Err(problem) => unreadable(run, &file.path, &problem),
@@ -218,15 +333,26 @@ fn check_text(
     subject: Subject<'_>,
     more: &[Diagnostic],
 ) -> Outcome {
-    let Subject { path, source: SourceText { text, first_bad }, is_named } = subject;
-    let settings = run.settings;
+    let Subject { path, source: SourceText { text, first_bad }, is_named, is_context } = subject;
+    let settings = run.settings.of(path);
     let name = shown(path);
     let is_generated =
         !is_named && !settings.include_generated && generated_reason(path, &text).is_some();
-    let own_lints = settings.lints_of(path);
-    let lints = own_lints.as_ref().unwrap_or(&settings.lints);
-    let active = if is_generated { &settings.generated_lints } else { lints };
-    let mut checked = checker.check_with(&name, text, active, |_| more.to_vec());
+    let own_lints = run.settings.lints_of(path);
+    let lints = own_lints.as_deref().unwrap_or(&settings.lints);
+    let is_closed = is_generated || is_context;
+    let active = if is_closed { &settings.generated_lints } else { lints };
+    let others = |tree: &Tree| {
+        let own = match is_context {
+            false => [not_utf8(first_bad, lints), pipe(tree, path, settings, lints)],
+            true => [None, None],
+        };
+        more.iter().cloned().chain(own.into_iter().flatten()).collect()
+    };
+    if let Some(around) = flakes::around(run.files, path) {
+        checker.surround(around);
+    }
+    let mut checked = checker.check_with(&name, text, active, others);
     // A fixed file is written anew, and replaced bytes must not be.
     let mode = run.fix.filter(|_| first_bad.is_none());
     let mut mended = Vec::new();
@@ -234,32 +360,67 @@ fn check_text(
     if let Some(mode) = mode.filter(|_| has_fix(&checked)) {
         let before = checked.tree.text().to_owned();
         let after = fix_text(checker, &name, checked, active, mode);
-        (checked, mended) = (after.rest, after.mended);
-        if after.text != before {
-            fixed = Some(fixed_file(path, &name, &before, after.text));
-        }
+        mended = after.mended;
+        checked = match after.text == before {
+            true => after.rest,
+            false => {
+                let checked = checker.check_with(&name, after.text.as_str(), active, others);
+                fixed = Some(fixed_file(path, &name, &before, after.text));
+                checked
+            }
+        };
     }
-    let mut findings: Vec<Diagnostic> =
-        checked.findings.iter().map(|found| found.diagnostic.clone()).collect();
-    let more = [not_utf8(first_bad, lints), pipe(&checked, path, settings, lints)];
-    for found in more.into_iter().flatten() {
-        let at = findings.iter().position(|other| other.range.start > found.range.start);
-        findings.insert(at.unwrap_or(findings.len()), found);
-    }
+    let findings = findings(&checked);
     let mut tally = Tally::of(&findings);
-    tally.suppressed = checked.n_suppressed;
+    tally.suppressed = checked.silenced.len();
     tally.generated = usize::from(is_generated);
     tally.fixed_files = usize::from(fixed.is_some());
     for found in &mended {
         *tally.fixed.entry(found.diagnostic.code).or_default() += 1;
     }
-    let source = Source::new(&name, checked.tree.text());
-    let rendered = Rendered::new(run.style, &source, &findings);
-    let summary = match imports::is_wanted(settings) {
+    let source = Source::new(&name, checked.tree.text()).at(path);
+    let summary = match run.wanted.any {
         true => summarise(&checked.tree, &checked.ir),
         false => Summary::default(),
     };
-    Outcome { rendered, tally, fixed, summary }
+    let facts = match is_generated {
+        true => FileFacts::default(),
+        false => FileFacts::of(&checked, &summary, run.wanted.facts),
+    };
+    let rendered = render(run, &source, findings, &checked.silenced);
+    Outcome { tally, fixed, summary, facts, fail_on: settings.fail_on, ..rendered }
+}
+
+/// What is found in a file, without what is no news.
+fn findings(checked: &CheckedFile) -> Vec<Diagnostic> {
+    let all = checked.findings.iter().map(|found| &found.diagnostic);
+    let is_broken = |found: &Diagnostic| {
+        found.code.0.starts_with("SYN")
+            && found.severity == Severity::Error
+            && found.code != pipes::CODE
+    };
+    // Nix meets a syntax error first, so a pipe behind one says nothing more.
+    let has_syntax_error = checked.is_refused && all.clone().any(is_broken);
+    all.filter(|found| !(has_syntax_error && found.code == pipes::CODE)).cloned().collect()
+}
+
+/// The texts of what was found, and what it takes to compare it.
+fn render(
+    run: Run<'_>,
+    source: &Source<'_>,
+    findings: Vec<Diagnostic>,
+    silenced: &[Silenced],
+) -> Outcome {
+    let rendered = Rendered::new(run.style, source, &findings);
+    let silenced = match run.style.format.has_silenced() {
+        true => Rendered::silenced(run.style, source, silenced),
+        false => Rendered::default(),
+    };
+    let compared = (run.is_compared && !findings.is_empty()).then(|| {
+        let path = source.file().map(Path::to_path_buf).unwrap_or_default();
+        Box::new(Compared { path, keys: keys(source, &findings), findings })
+    });
+    Outcome { rendered, silenced, compared, ..Outcome::default() }
 }
 
 fn has_fix(checked: &CheckedFile) -> bool {
@@ -280,19 +441,11 @@ fn not_utf8(first_bad: Option<usize>, lints: &Lints) -> Option<Diagnostic> {
     Some(Diagnostic::new(NOT_UTF8, severity, range, text))
 }
 
-/// Nix meets a syntax error first, so a pipe behind one is no news.
-fn pipe(
-    checked: &CheckedFile,
-    path: &Path,
-    settings: &Settings,
-    lints: &Lints,
-) -> Option<Diagnostic> {
-    let is_syntax = |code: Code| code.0.starts_with("SYN");
-    let is_broken = checked.findings.iter().any(|found| is_syntax(found.diagnostic.code));
-    if settings.has_pipes || is_broken {
+fn pipe(tree: &Tree, path: &Path, settings: &Settings, lints: &Lints) -> Option<Diagnostic> {
+    if settings.has_pipes {
         return None;
     }
-    pipes::find(&checked.tree, path, lints.severity(pipes::CODE)?)
+    pipes::find(tree, path, lints.severity(pipes::CODE)?)
 }
 
 fn unreadable(run: Run<'_>, path: &Path, problem: &Problem) -> Outcome {
@@ -303,7 +456,8 @@ fn unreadable(run: Run<'_>, path: &Path, problem: &Problem) -> Outcome {
         ),
         _ => (UNREADABLE, format!("cannot read this path: {problem}")),
     };
-    let Some(severity) = run.settings.lints.severity(code) else { return Outcome::default() };
+    let settings = run.settings.of(path);
+    let Some(severity) = settings.lints.severity(code) else { return Outcome::default() };
     about_file(run, path, Diagnostic::new(code, severity, TextRange::empty(0), message))
 }
 
@@ -319,15 +473,20 @@ fn failure(run: Run<'_>, path: &Path, text: &str) -> Outcome {
 
 fn about_file(run: Run<'_>, path: &Path, finding: Diagnostic) -> Outcome {
     let name = shown(path);
-    let findings = [finding];
-    let rendered = Rendered::new(run.style, &Source::unread(&name), &findings);
-    Outcome { rendered, tally: Tally::of(&findings), ..Outcome::default() }
+    let findings = vec![finding];
+    let tally = Tally::of(&findings);
+    let rendered = render(run, &Source::unread(&name).at(path), findings, &[]);
+    Outcome { tally, fail_on: run.settings.of(path).fail_on, ..rendered }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
     use std::num::NonZeroUsize;
+    use std::sync::Mutex;
 
+    use cim_nix_project::{EntryKind, Files, MemoryFiles, Request, discover};
+    use cim_nix_vfs::DiskFiles;
     use expect_test::{Expect, expect};
 
     use super::*;
@@ -342,7 +501,17 @@ mod tests {
     fn run(settings: &Settings) -> Run<'_> {
         let style = Style { format: Format::Concise, color: false, unsafe_fixes: false };
         let workers = Workers { threads: NonZeroUsize::MIN, stack_size: 8 << 20 };
-        Run { settings, style, fix: None, workers }
+        let (files, only, is_compared) = (&DiskFiles, None, false);
+        Run {
+            settings,
+            wanted: Wanted::of(settings),
+            files,
+            style,
+            fix: None,
+            workers,
+            only,
+            is_compared,
+        }
     }
 
     fn check(bytes: &[u8], want: Expect) -> Tally {
@@ -380,6 +549,67 @@ mod tests {
             /x/a.nix:1:6: error[SYN001] expected an expression, found the end of the file
         "#]],
         );
+    }
+
+    /// Files of which each can be read once.
+    struct Vanishing {
+        files: MemoryFiles,
+        read: Mutex<HashSet<PathBuf>>,
+    }
+
+    impl Files for Vanishing {
+        fn read(&self, path: &Path, max_bytes: u64) -> Result<String, Problem> {
+            self.files.read(path, max_bytes)
+        }
+
+        fn kind(&self, path: &Path) -> Result<EntryKind, Problem> {
+            self.files.kind(path)
+        }
+
+        fn real_path(&self, path: &Path) -> Result<PathBuf, Problem> {
+            self.files.real_path(path)
+        }
+
+        fn list(
+            &self,
+            folder: &Path,
+            visit: &mut dyn FnMut(&OsStr, EntryKind),
+        ) -> Result<(), Problem> {
+            self.files.list(folder, visit)
+        }
+    }
+
+    impl Sources for Vanishing {
+        fn source(&self, path: &Path) -> Result<SourceText, Problem> {
+            if !self.read.lock().unwrap().insert(path.to_path_buf()) {
+                return Err(Problem::Missing);
+            }
+            let text = self.files.read(path, SOURCE_LIMIT)?;
+            Ok(SourceText { text, first_bad: None })
+        }
+    }
+
+    #[test]
+    fn files_may_vanish_at_any_time() {
+        let files = MemoryFiles::fixture(
+            "//- /p/a.nix\nlet x = 1; in import ./gone.nix\n//- /p/b.nix\nlet x = 1; in 2\n",
+        );
+        let mut found = discover(&files, &Request::new(["/p"]));
+        // Between the walk and the first look.
+        found.files.push(SourceFile { path: Path::new("/p/c.nix").into(), is_named: false });
+        let files = Vanishing { files, read: Mutex::default() };
+        let settings = settings();
+        let run = Run { files: &files, is_compared: true, ..run(&settings) };
+        let quiet = Progress::new(false);
+        let outcomes = check_all(run, Path::new("/p"), &found, &quiet).unwrap();
+        let text: String =
+            outcomes.iter().flat_map(|outcome| outcome.rendered.findings()).collect();
+        expect![[r#"
+            /p/a.nix:1:1: error[SYN008] cannot read this path: it does not exist
+            /p/b.nix:1:5: warning[DEAD001] `x` is never used
+            /p/c.nix:1:1: error[SYN008] cannot read this path: it does not exist
+        "#]]
+        .assert_eq(&text);
     }
 
     #[test]

@@ -7,8 +7,10 @@ pub(crate) mod eval_compat;
 pub(crate) mod explain;
 pub(crate) mod files;
 pub(crate) mod flake;
+pub(crate) mod fmt;
 pub(crate) mod graph;
 pub(crate) mod instantiate;
+pub(crate) mod migrate_config;
 pub(crate) mod options;
 pub(crate) mod parse;
 pub(crate) mod repl;
@@ -24,6 +26,7 @@ use crate::terminal::ColorWhen;
 pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
     match command {
         Command::Check(args) => check::run(args, color),
+        Command::Fmt(args) => fmt::run(args, color),
         Command::Eval(args) => eval::run(args),
         Command::EvalCompat(args) => eval_compat::run(args),
         Command::Instantiate(args) => instantiate::run(args),
@@ -34,6 +37,7 @@ pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
         Command::Symbols(args) => symbols::run(args),
         Command::Files(args) => files::run(args),
         Command::Graph(args) => graph::run(args),
+        Command::MigrateConfig(args) => migrate_config::run(args),
         Command::Explain(args) => explain::run(args, color),
         Command::Completions(args) => completions::run(args),
     }

@@ -1,18 +1,21 @@
 //! `cim-nix.toml`: finding it and reading it.
 //!
-//! Answers what the file says, with the place of whatever is wrong in it. Which of it holds in the
-//! end is decided in [`settings`](crate::settings). The schema is documented in `docs/config.md`.
+//! Answers what the file says, and what the file says that it extends, with the place of whatever is
+//! wrong in it. Which of it holds in the end is decided in [`settings`](crate::settings). The schema
+//! is documented in `docs/config.md`.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use cim_nix_analysis::Lints;
 use cim_nix_base::{Error, LineIndex, Severity};
+use cim_nix_format::Formatter;
 use cim_nix_project::Files as _;
 use cim_nix_vfs::DiskFiles;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::scope::shown;
+use crate::scope::{real, shown};
 use crate::settings::FailOn;
 
 /// The name that is looked for.
@@ -29,6 +32,48 @@ pub(crate) struct Config {
     /// Experimental features of Nix that the project switches on.
     pub(crate) experimental_features: Vec<String>,
     pub(crate) check: CheckConfig,
+    /// The file that this one extends, as it is written.
+    pub(crate) extend: Option<Extend>,
+    /// What that file says.
+    pub(crate) base: Option<Box<Self>>,
+    pub(crate) format: FormatConfig,
+}
+
+/// The name of another file, and where it stands.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Extend {
+    path: PathBuf,
+    at: usize,
+}
+
+impl Config {
+    /// This file and those that it extends, the weakest first.
+    pub(crate) fn layers(&self) -> Vec<&Self> {
+        let mut layers: Vec<&Self> =
+            std::iter::successors(Some(self), |config| config.base.as_deref()).collect();
+        layers.reverse();
+        layers
+    }
+}
+
+/// The table `[format]`.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct FormatConfig {
+    /// The name of a formatter or a command.
+    pub(crate) formatter: Option<String>,
+    pub(crate) width: Option<u16>,
+    pub(crate) indent: Option<u8>,
+    /// Files and folders to leave out.
+    pub(crate) exclude: Vec<String>,
+}
+
+impl FormatConfig {
+    /// Takes over what is not said here. Patterns count from another folder and are not.
+    fn inherit(&mut self, base: &Self) {
+        self.formatter = self.formatter.take().or_else(|| base.formatter.clone());
+        self.width = self.width.or(base.width);
+        self.indent = self.indent.or(base.indent);
+    }
 }
 
 /// The table `[check]`.
@@ -55,16 +100,39 @@ pub(crate) fn find(start: &Path) -> Option<PathBuf> {
     start.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file())
 }
 
-/// Reads the configuration file at `path`.
+/// A chain of files that extend each other is read by people, too; a longer one is a circle.
+const MAX_LAYERS: usize = 10;
+
+/// Reads the configuration file at `path`, and those that it extends.
 ///
 /// Errors: it cannot be read or says something that it must not; the message names line and column.
 pub(crate) fn read(path: &Path) -> Result<Config, Error> {
+    read_layer(path, MAX_LAYERS)
+}
+
+fn read_layer(path: &Path, left: usize) -> Result<Config, Error> {
     let name = shown(path);
     let text = DiskFiles.read(path, MAX_SIZE).map_err(|problem| {
         Error::config(format!("cannot read the settings in `{name}`: {problem}"))
     })?;
     let mut config = parse(&text).map_err(|fault| fault.error(&name, &text))?;
     config.folder = path.parent().unwrap_or(Path::new("/")).to_path_buf();
+    if let Some(Extend { path: base, at }) = &config.extend {
+        let base = real(&config.folder.join(base));
+        if left == 0 {
+            let fault = Fault::new(*at, "these files extend each other without end");
+            return Err(fault.hint("`extend` names a file above this one").error(&name, &text));
+        }
+        if !base.is_file() {
+            let fault = Fault::new(*at, format!("there is no file `{}` to extend", shown(&base)));
+            return Err(fault
+                .hint("the path counts from the folder of this file")
+                .error(&name, &text));
+        }
+        let base = read_layer(&base, left - 1)?;
+        config.format.inherit(&base.format);
+        config.base = Some(Box::new(base));
+    }
     Ok(config)
 }
 
@@ -106,9 +174,15 @@ fn parse(text: &str) -> Result<Config, Fault> {
     })?;
     let mut config = Config::default();
     let mut root = Table { name: None, table: table.get_ref() };
-    root.each(&["check", "experimental-features"], |key, value| {
+    root.each(&["check", "experimental-features", "extend", "format"], |key, value| {
         match key {
             "check" => check_table(table_of("check", value)?, &mut config.check)?,
+            "extend" => {
+                let path = value.get_ref().as_str();
+                let path = path.ok_or_else(|| wrong_type(key, value, "the path of a file"))?;
+                config.extend = Some(Extend { path: path.into(), at: value.span().start });
+            }
+            "format" => format_table(table_of("format", value)?, &mut config.format)?,
             _ => config.experimental_features = strings(key, value)?,
         }
         Ok(())
@@ -157,6 +231,38 @@ fn check_table(table: &DeTable<'_>, check: &mut CheckConfig) -> Result<(), Fault
         }
         Ok(())
     })
+}
+
+const FORMAT_KEYS: &[&str] = &["exclude", "formatter", "indent", "width"];
+
+fn format_table(table: &DeTable<'_>, format: &mut FormatConfig) -> Result<(), Fault> {
+    Table { name: Some("format"), table }.each(FORMAT_KEYS, |key, value| {
+        match key {
+            "exclude" => format.exclude = strings(key, value)?,
+            "formatter" => {
+                let text = value.get_ref().as_str();
+                let text = text.ok_or_else(|| wrong_type(key, value, "a string"))?;
+                Formatter::from_words(text)
+                    .map_err(|error| Fault::new(value.span().start, error.to_string()))?;
+                format.formatter = Some(text.to_owned());
+            }
+            "indent" => format.indent = Some(whole_number(key, value, 1..=16)? as u8),
+            _ => format.width = Some(whole_number(key, value, 20..=1000)? as u16),
+        }
+        Ok(())
+    })
+}
+
+fn whole_number(key: &str, value: &Value<'_>, range: RangeInclusive<i64>) -> Result<i64, Fault> {
+    let (least, most) = range.clone().into_inner();
+    let wanted = format!("a whole number from {least} to {most}");
+    let Some(number) = value.get_ref().as_integer() else {
+        return Err(wrong_type(key, value, &wanted));
+    };
+    let number = i64::from_str_radix(number.as_str(), number.radix()).ok();
+    number
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| Fault::new(value.span().start, format!("`{key}` should be {wanted}")))
 }
 
 struct Table<'t> {
@@ -300,6 +406,7 @@ mod tests {
     fn reads_every_key() {
         let text = r#"
             experimental-features = ["pipe-operators"]
+            extend = "../cim-nix.toml"
             [check]
             select = ["DEAD"]
             extend-select = ["COR001"]
@@ -311,6 +418,11 @@ mod tests {
             DEAD001 = "info"
             [check.per-file-ignores]
             "tests/**" = ["DEAD", "COR001"]
+            [format]
+            formatter = "mine -x"
+            width = 0x50
+            indent = 4
+            exclude = ["gen/"]
         "#;
         let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
         let want = Config {
@@ -326,9 +438,39 @@ mod tests {
                 severity: vec![("DEAD001".to_owned(), Severity::Info)],
                 per_file_ignores: vec![("tests/**".to_owned(), words(&["DEAD", "COR001"]))],
             },
+            extend: Some(Extend { path: "../cim-nix.toml".into(), at: 77 }),
+            base: None,
+            format: FormatConfig {
+                formatter: Some("mine -x".to_owned()),
+                width: Some(80),
+                indent: Some(4),
+                exclude: words(&["gen/"]),
+            },
         };
         assert_eq!(parse(text), Ok(want));
         assert_eq!(parse(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn formats_have_bounds() {
+        check_error(
+            "format.width = 10",
+            expect![[r#"
+            cim-nix.toml:1:16: `width` should be a whole number from 20 to 1000
+              hint: docs/config.md lists every key"#]],
+        );
+        check_error(
+            "format.indent = \"2\"",
+            expect![[r#"
+            cim-nix.toml:1:17: `indent` should be a whole number from 1 to 16, but is of type string
+              hint: docs/config.md lists every key"#]],
+        );
+        check_error(
+            "format.formatter = \"a 'b\"",
+            expect![[r#"
+            cim-nix.toml:1:20: the formatter `a 'b` has a quote that is never closed
+              hint: docs/config.md lists every key"#]],
+        );
     }
 
     #[test]
@@ -355,7 +497,7 @@ mod tests {
             "[something]\n",
             expect![[r"
             cim-nix.toml:1:2: unknown key `something` at the top of the file
-              hint: known here: check, experimental-features"]],
+              hint: known here: check, experimental-features, extend, format"]],
         );
     }
 
@@ -365,7 +507,7 @@ mod tests {
             "zzz = 1\naaa = 1\n",
             expect![[r"
             cim-nix.toml:1:1: unknown key `zzz` at the top of the file
-              hint: known here: check, experimental-features"]],
+              hint: known here: check, experimental-features, extend, format"]],
         );
     }
 

@@ -367,7 +367,7 @@ fn free_memory() -> usize {
 }
 
 /// Bytes: a number, maybe with K, M, G or T behind it.
-fn size(text: &str) -> Result<usize, String> {
+pub(crate) fn size(text: &str) -> Result<usize, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor: usize = match text[digits.len()..]
         .to_ascii_uppercase()
@@ -386,7 +386,7 @@ fn size(text: &str) -> Result<usize, String> {
 }
 
 /// A time: a number of seconds, or one with ms, s, m or h behind it.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor = match &text[digits.len()..] {
         "ms" => 1,

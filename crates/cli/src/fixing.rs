@@ -44,14 +44,15 @@ impl Target {
         Ok(())
     }
 
-    /// Writes `files`, all or none.
+    /// Writes `files`, all or none; `title` says what for.
     ///
     /// Errors: nothing has changed. A conflict names the file that somebody else changed meanwhile.
     pub(crate) fn write<'f>(
         &self,
+        title: &str,
         files: impl Iterator<Item = &'f FixedFile>,
     ) -> Result<(), Error> {
-        let mut set = ChangeSet::new("fix what `cim-nix check --fix` found");
+        let mut set = ChangeSet::new(title);
         for file in files {
             let Ok(path) = file.path.strip_prefix(&self.root) else {
                 let (path, root) = (shown(&file.path), shown(&self.root));

@@ -7,17 +7,22 @@
 #![allow(clippy::disallowed_methods, reason = "the edge: here arguments, files and clocks are met")]
 
 mod args;
+mod baseline;
 mod checking;
 mod commands;
 mod config;
+mod dates;
 mod escapes;
 mod evaluation;
 mod exit;
 mod fixing;
 mod flake_show;
+mod formatting;
+mod git;
 mod installable;
 mod listing;
 mod lock_args;
+mod migration;
 mod nix_conf;
 mod outline;
 mod output;

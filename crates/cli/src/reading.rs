@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use cim_nix_base::Error;
-use cim_nix_project::{Files as _, Problem};
+use cim_nix_project::{Files, Problem};
 use cim_nix_vfs::{DiskFiles, SOURCE_LIMIT};
 
 use crate::scope::shown;
@@ -29,6 +29,18 @@ impl SourceText {
                 Self { text, first_bad }
             }
         }
+    }
+}
+
+/// Where the files of a run come from.
+pub(crate) trait Sources: Files {
+    /// The text of the file at `path`, whatever its bytes.
+    fn source(&self, path: &Path) -> Result<SourceText, Problem>;
+}
+
+impl Sources for DiskFiles {
+    fn source(&self, path: &Path) -> Result<SourceText, Problem> {
+        read(path)
     }
 }
 

@@ -109,7 +109,10 @@ fn folder_of(path: &Path) -> PathBuf {
 /// patterns that are anchored at the root of the file system.
 fn excludes(walk: &WalkArgs, config: &Config) -> Result<Excludes, Error> {
     let mut all = Vec::new();
-    let of_config = config.check.exclude.iter().map(|pattern| (&*config.folder, pattern));
+    let layers = config.layers();
+    let of_config = layers
+        .iter()
+        .flat_map(|layer| layer.check.exclude.iter().map(|pattern| (&*layer.folder, pattern)));
     let of_args = walk.exclude.iter().map(|pattern| (here(), pattern));
     for (folder, pattern) in of_config.chain(of_args) {
         // Asked alone, a bad pattern is named as it was written.

@@ -1,13 +1,19 @@
-//! What holds for a run: the configuration file and the arguments, the latter being stronger.
+//! What holds for a run: the configuration files and the arguments, the latter being stronger.
+//!
+//! A file is checked by the settings of the nearest configuration file in its folder or above it, so
+//! that it makes no difference from where a run starts. What a configuration file extends is
+//! applied before it, layer by layer.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use cim_nix_analysis::{Lints, UnknownRule};
+use cim_nix_analysis::{Lints, OptionTable, UnknownRule};
 use cim_nix_base::{Error, Severity};
-use cim_nix_project::Excludes;
+use cim_nix_project::{Excludes, SourceFile};
 use clap::ValueEnum;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 
 /// The feature that `|>` and `<|` need.
 pub(crate) const PIPE_OPERATORS: &str = "pipe-operators";
@@ -65,7 +71,17 @@ pub(crate) struct Settings {
     pub(crate) include_generated: bool,
     /// Whether the project enables [`PIPE_OPERATORS`] for all its files.
     pub(crate) has_pipes: bool,
+    /// The options of the configurations that were evaluated, if any were.
+    pub(crate) options: Arc<[OptionTable]>,
     per_file: Vec<PerFile>,
+    /// What is left of the rules by the entries of `per_file` that match.
+    per_file_lints: Mutex<HashMap<Vec<usize>, Arc<Lints>>>,
+    /// What the configuration leaves out of a walk.
+    excludes: Vec<Excludes>,
+    /// Settings from other configuration files than that of the run.
+    nested: Vec<Self>,
+    /// For folders whose settings they are: which of them; `None` for those of the run.
+    by_folder: HashMap<PathBuf, Option<usize>>,
 }
 
 #[derive(Debug)]
@@ -78,35 +94,136 @@ impl Settings {
     /// Errors: a word on the command line selects no rule, or a pattern of the configuration can match
     /// nothing.
     pub(crate) fn new(config: &Config, choice: &RuleChoice) -> Result<Self, Error> {
-        let check = &config.check;
-        let per_file = check.per_file_ignores.iter().map(|(pattern, rules)| {
-            let files = Excludes::new(&config.folder, [pattern.as_str()])?;
-            Ok(PerFile { files, rules: rules.clone() })
-        });
+        let layers = config.layers();
+        let mut per_file = Vec::new();
+        let mut excludes = Vec::new();
+        for layer in &layers {
+            for (pattern, rules) in &layer.check.per_file_ignores {
+                let files = Excludes::new(&layer.folder, [pattern.as_str()])?;
+                per_file.push(PerFile { files, rules: rules.clone() });
+            }
+            let patterns = layer.check.exclude.iter().map(String::as_str);
+            excludes.push(Excludes::new(&layer.folder, patterns)?);
+        }
+        let strongest = layers.iter().rev();
+        let fail_on = strongest.clone().find_map(|layer| layer.check.fail_on);
+        let include_generated = strongest.clone().find_map(|layer| layer.check.include_generated);
+        let mut features = layers.iter().flat_map(|layer| &layer.experimental_features);
         Ok(Self {
-            lints: lints(config, choice).map_err(|unknown| no_such_rule(&unknown))?,
+            lints: lints(&layers, choice).map_err(|unknown| no_such_rule(&unknown))?,
             generated_lints: Lints::nothing(),
-            fail_on: choice.fail_on.or(check.fail_on).unwrap_or_default(),
-            include_generated: choice.include_generated
-                || check.include_generated.unwrap_or_default(),
-            has_pipes: config.experimental_features.iter().any(|on| on == PIPE_OPERATORS),
-            per_file: per_file.collect::<Result<_, Error>>()?,
+            fail_on: choice.fail_on.or(fail_on).unwrap_or_default(),
+            include_generated: choice.include_generated || include_generated.unwrap_or_default(),
+            has_pipes: features.any(|on| on == PIPE_OPERATORS),
+            options: Arc::default(),
+            per_file,
+            per_file_lints: Mutex::default(),
+            excludes,
+            nested: Vec::new(),
+            by_folder: HashMap::new(),
         })
     }
 
-    /// The rules for the file at `path` where `per-file-ignores` speaks of it.
-    pub(crate) fn lints_of(&self, path: &Path) -> Option<Lints> {
-        if self.per_file.is_empty() {
+    /// Reads the configuration files nearest to each of `files`, and drops those files that they
+    /// leave out. `own` is the configuration file of the run, if there is one.
+    ///
+    /// Errors: one of them cannot be read or says something that it must not.
+    /// Cost: one look a folder.
+    pub(crate) fn read_nested(
+        &mut self,
+        own: Option<&Path>,
+        choice: &RuleChoice,
+        files: &mut Vec<SourceFile>,
+    ) -> Result<(), Error> {
+        let mut known: HashMap<PathBuf, Option<usize>> = HashMap::new();
+        if let Some(own) = own {
+            known.insert(own.to_path_buf(), None);
+        }
+        for file in files.iter() {
+            if let Some(folder) = file.path.parent() {
+                self.read_around(folder, choice, &mut known)?;
+            }
+        }
+        if !self.nested.is_empty() {
+            files.retain(|file| file.is_named || !self.of(&file.path).leave_out(&file.path));
+        }
+        Ok(())
+    }
+
+    /// Finds the settings for `folder` and for those above it that were not asked for yet.
+    fn read_around(
+        &mut self,
+        folder: &Path,
+        choice: &RuleChoice,
+        known: &mut HashMap<PathBuf, Option<usize>>,
+    ) -> Result<(), Error> {
+        let mut passed = Vec::new();
+        let mut found = None;
+        for at in folder.ancestors() {
+            if let Some(before) = self.by_folder.get(at) {
+                found = *before;
+                break;
+            }
+            passed.push(at);
+            let path = at.join(config::FILE_NAME);
+            if path.is_file() {
+                found = match known.get(&path) {
+                    Some(place) => *place,
+                    None => {
+                        self.nested.push(Self::new(&config::read(&path)?, choice)?);
+                        let place = Some(self.nested.len() - 1);
+                        known.insert(path, place);
+                        place
+                    }
+                };
+                break;
+            }
+        }
+        for at in passed {
+            self.by_folder.insert(at.to_path_buf(), found);
+        }
+        Ok(())
+    }
+
+    /// The settings for the file at `path`.
+    pub(crate) fn of(&self, path: &Path) -> &Self {
+        if self.nested.is_empty() {
+            return self;
+        }
+        let place = path.parent().and_then(|folder| self.by_folder.get(folder)).copied().flatten();
+        place.map_or(self, |place| &self.nested[place])
+    }
+
+    /// These settings and those of folders below.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.nested)
+    }
+
+    fn leave_out(&self, path: &Path) -> bool {
+        self.excludes.iter().any(|excludes| excludes.cover(path))
+    }
+
+    /// The rules for the file at `path` where another configuration file or `per-file-ignores` speaks
+    /// of it.
+    pub(crate) fn lints_of(&self, path: &Path) -> Option<Arc<Lints>> {
+        let own = self.of(path);
+        let is_nested = !std::ptr::eq(own, self);
+        let matching = own.per_file.iter().enumerate().filter(|(_, entry)| entry.files.cover(path));
+        let matching: Vec<usize> = matching.map(|(at, _)| at).collect();
+        if matching.is_empty() && !is_nested {
             return None;
         }
-        let mut matching = self.per_file.iter().filter(|entry| entry.files.cover(path)).peekable();
-        matching.peek()?;
-        let mut lints = self.lints.clone();
-        for rule in matching.flat_map(|entry| &entry.rules) {
-            // The configuration was refused if it named a rule that does not exist.
-            let _ = lints.ignore(rule);
-        }
-        Some(lints)
+        // Planning which rules run takes longer than checking a file, and few sets of entries occur.
+        let mut known = own.per_file_lints.lock().unwrap_or_else(PoisonError::into_inner);
+        let lints = known.entry(matching).or_insert_with_key(|matching| {
+            let mut lints = own.lints.clone();
+            for rule in matching.iter().flat_map(|at| &own.per_file[*at].rules) {
+                // The configuration was refused if it named a rule that does not exist.
+                let _ = lints.ignore(rule);
+            }
+            Arc::new(lints)
+        });
+        Some(lints.clone())
     }
 }
 
@@ -119,22 +236,23 @@ pub(crate) fn no_such_rule(unknown: &UnknownRule) -> Error {
     }
 }
 
-fn lints(config: &Config, choice: &RuleChoice) -> Result<Lints, UnknownRule> {
-    let check = &config.check;
+fn lints(layers: &[&Config], choice: &RuleChoice) -> Result<Lints, UnknownRule> {
     let mut lints = Lints::default();
-    if !choice.select.is_empty() {
+    if choice.select.is_empty() {
+        for Config { check, .. } in layers {
+            if let Some(select) = &check.select {
+                lints = reading_only()?;
+                each(select, |word| lints.select(word))?;
+            }
+            each(&check.extend_select, |word| lints.select(word))?;
+            each(&check.ignore, |word| lints.ignore(word))?;
+        }
+    } else {
         lints = reading_only()?;
         each(&choice.select, |word| lints.select(word))?;
-    } else {
-        if let Some(select) = &check.select {
-            lints = reading_only()?;
-            each(select, |word| lints.select(word))?;
-        }
-        each(&check.extend_select, |word| lints.select(word))?;
-        each(&check.ignore, |word| lints.ignore(word))?;
     }
     each(&choice.ignore, |word| lints.ignore(word))?;
-    for (word, severity) in &check.severity {
+    for (word, severity) in layers.iter().flat_map(|layer| &layer.check.severity) {
         lints.set_severity(word, *severity)?;
     }
     Ok(lints)

@@ -1,4 +1,4 @@
-//! The streams that people and programs read.
+//! The streams and files that people and programs read.
 //!
 //! Answers whether to colour, and writes so that a reader who left (`cim-nix check | head`) is no
 //! failure. What is written is left to others.
@@ -6,10 +6,14 @@
 use std::borrow::Cow;
 use std::env;
 use std::fmt::Display;
-use std::io::{self, BufWriter, ErrorKind, IsTerminal, Stdout, Write};
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use cim_nix_base::Error;
 use clap::ValueEnum;
+use tempfile::{Builder, NamedTempFile};
 
 use crate::escapes;
 
@@ -50,16 +54,59 @@ fn auto(variable: impl Fn(&str) -> Option<String>, is_terminal: bool) -> bool {
         && variable("TERM").as_deref() != Some("dumb")
 }
 
-/// Standard output. A reader who closes it early is served no more; any other trouble is told at
-/// the end.
+/// Standard output, or a file instead. A reader who closes the stream early is served no more; any
+/// other trouble is told at the end.
 pub(crate) struct Out {
-    stream: BufWriter<Stdout>,
+    stream: BufWriter<Box<dyn Write>>,
     trouble: Option<io::Error>,
+    /// The file that gets its content when all is written.
+    file: Option<Replaced>,
+}
+
+/// A file that is replaced as a whole.
+struct Replaced {
+    new: NamedTempFile,
+    path: PathBuf,
 }
 
 impl Out {
     pub(crate) fn new() -> Self {
-        Self { stream: BufWriter::with_capacity(64 << 10, io::stdout()), trouble: None }
+        Self::over(Box::new(io::stdout()), None)
+    }
+
+    /// Writes to the file at `path`, which is what it was until [`finish`](Self::finish). What is no
+    /// regular file, such as a pipe, is written to as it is.
+    ///
+    /// Errors: its folder is not there, or does not let us.
+    pub(crate) fn to_file(path: &Path) -> Result<Self, Error> {
+        let failed = |error: io::Error| {
+            Error::user(format!("cannot write `{}`", printable(&path.to_string_lossy())))
+                .because(error)
+        };
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let before = fs::metadata(&real);
+        if before.as_ref().is_ok_and(|before| !before.is_file()) {
+            let file = OpenOptions::new().write(true).open(&real).map_err(failed)?;
+            return Ok(Self::over(Box::new(file), None));
+        }
+        let folder = match real.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        if !folder.is_dir() {
+            return Err(failed(ErrorKind::NotFound.into()).hint("its folder does not exist"));
+        }
+        // What the file was allowed before, or whatever the process gives to new files.
+        let mode = before.map_or(Permissions::from_mode(0o666), |before| before.permissions());
+        let new = Builder::new().prefix(".cim-nix-").permissions(mode).tempfile_in(folder);
+        // The name of the temporary file is nobody's business.
+        let new = new.map_err(|error| failed(error.kind().into()))?;
+        let stream = new.reopen().map_err(failed)?;
+        Ok(Self::over(Box::new(stream), Some(Replaced { new, path: real })))
+    }
+
+    fn over(stream: Box<dyn Write>, file: Option<Replaced>) -> Self {
+        Self { stream: BufWriter::with_capacity(64 << 10, stream), trouble: None, file }
     }
 
     /// Writes `text`.
@@ -91,15 +138,23 @@ impl Out {
         self.trouble.is_some()
     }
 
-    /// Errors: the first trouble, unless it is that the reader left.
+    /// Errors: the first trouble, unless it is that the reader left. A file is then what it was.
     pub(crate) fn finish(mut self) -> Result<(), Error> {
         self.flush();
         // What could not be written is dropped here, not written again by the buffer's own drop.
-        let Self { stream, trouble } = self;
+        let Self { stream, trouble, file } = self;
         let _ = stream.into_parts();
-        match trouble {
-            Some(error) if error.kind() != ErrorKind::BrokenPipe => {
-                Err(Error::outside("cannot write to standard output").because(error))
+        match (trouble, file) {
+            (None, Some(Replaced { new, path })) => {
+                let name = printable(&path.to_string_lossy()).into_owned();
+                new.persist(&path).map(drop).map_err(|error| {
+                    Error::user(format!("cannot write `{name}`")).because(error.error)
+                })
+            }
+            (Some(error), file) if error.kind() != ErrorKind::BrokenPipe || file.is_some() => {
+                let place = file.map(|file| format!("`{}`", file.path.display()));
+                let place = place.unwrap_or_else(|| "standard output".to_owned());
+                Err(Error::outside(format!("cannot write to {place}")).because(error))
             }
             _ => Ok(()),
         }

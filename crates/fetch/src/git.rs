@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use cim_nix_eval::{Fetched, Io, Tracked};
 use cim_nix_model::{FlakeRef, RefAttr, Url};
 
+pub use self::program::command as git_command;
 use self::program::{git, line};
 use crate::{Fetching, Res};
 

@@ -23,6 +23,7 @@ use cim_nix_model::{
 };
 
 pub use building::Building;
+pub use git::git_command;
 pub use registry::RegistryPlace;
 
 /// Where and how sources are fetched.

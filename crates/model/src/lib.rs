@@ -29,6 +29,7 @@ pub use lock_file::{
 };
 pub use lock_graph::{
     FlakeInput, FlakeInputs, FlakeSource, FlakeSources, LockOptions, Locked, Registries, lock,
+    lock_unchecked,
 };
 pub use nar::{NarWriter, TreeWriter};
 pub use registry::Registry;

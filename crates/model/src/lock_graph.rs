@@ -146,6 +146,21 @@ pub fn lock<S: FlakeSources>(
     old: &LockFile,
     options: &LockOptions,
 ) -> Result<Locked<S::Place>, S::Error> {
+    let locked = lock_unchecked(sources, place, inputs, old, options)?;
+    locked.file.check().map_err(|error| sources.error(error.to_string()))?;
+    Ok(locked)
+}
+
+/// The same without a look at whether what inputs follow is there: who cannot fetch cannot tell.
+///
+/// Errors: as [`lock`].
+pub fn lock_unchecked<S: FlakeSources>(
+    sources: &S,
+    place: &S::Place,
+    inputs: &FlakeInputs,
+    old: &LockFile,
+    options: &LockOptions,
+) -> Result<Locked<S::Place>, S::Error> {
     let overrides = options.overrides.iter().map(|(path, reference)| {
         let input = FlakeInput { reference: Some(reference.clone()), ..FlakeInput::default() };
         (path.clone(), Override { input, place: place.clone(), parent: None })
@@ -183,7 +198,6 @@ pub fn lock<S: FlakeSources>(
             sources.warn(format!("'{path}' does not match any input of this flake"));
         }
     }
-    locker.file.check().map_err(|error| sources.error(error.to_string()))?;
     Ok(Locked { file: locker.file, places: locker.places })
 }
 

@@ -49,5 +49,5 @@ mod walk;
 
 pub use doc::{Current, Definition, OptionDoc, Part, Problem, Text};
 pub use pattern::{Pattern, PatternError};
-pub use source::{Base, Source, tree_of};
+pub use source::{Base, Source, tree_of, unchecked_tree_of};
 pub use walk::{Request, document};

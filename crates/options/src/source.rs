@@ -107,6 +107,22 @@ in
 }).options
 "#;
 
+/// `lib.mkForce false` without a library.
+const UNCHECKED: &str = r#"
+(configuration.extendModules {
+  modules = [
+    {
+      _file = "cim-nix";
+      config._module.check = {
+        _type = "override";
+        priority = 50;
+        content = false;
+      };
+    }
+  ];
+}).options
+"#;
+
 impl<'e> Source<'e> {
     /// The options of the modules. What modules set that no module here declares does not matter.
     ///
@@ -164,4 +180,18 @@ pub fn tree_of<'e>(evaluation: &'e Evaluation, value: Handle<'e>) -> Res<Handle<
         }
         _ => Ok(value),
     }
+}
+
+/// The same options whatever modules set: a configuration that sets options which do not exist has
+/// none to show otherwise.
+///
+/// Errors: evaluation fails, or it is no set.
+pub fn unchecked_tree_of<'e>(evaluation: &'e Evaluation, value: Handle<'e>) -> Res<Handle<'e>> {
+    if !matches!(evaluation.look(value)?, Look::Set)
+        || evaluation.attr(value, "extendModules")?.is_none()
+    {
+        return tree_of(evaluation, value);
+    }
+    let scope = [("configuration".to_owned(), value)];
+    evaluation.text_in(UNCHECKED, Path::new("/"), &scope)
 }

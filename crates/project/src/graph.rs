@@ -6,6 +6,7 @@
 //! any text or tree.
 
 mod cycles;
+mod modules;
 mod query;
 mod resolve;
 mod suggest;
@@ -13,6 +14,7 @@ mod suggest;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use modules::{Host, hosts};
 use resolve::Resolver;
 
 use crate::{FileId, Files, Reference, ReferenceKind, Snapshot, Summary};

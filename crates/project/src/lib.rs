@@ -45,7 +45,9 @@ mod snapshot;
 pub use discover::{Discovery, LeftOut, Request, Trouble, discover};
 pub use files::{EntryKind, Files, Problem};
 pub use generated::generated_reason;
-pub use graph::{Cycle, Destination, Folder, ImportEdge, ImportGraph, Lack, Missing, Outside};
+pub use graph::{
+    Cycle, Destination, Folder, Host, ImportEdge, ImportGraph, Lack, Missing, Outside, hosts,
+};
 pub use imports::{Reference, ReferenceKind, Strict, Summary, Target, summarise};
 pub use memory::MemoryFiles;
 pub use parallel::{Panicked, Workers, for_each};

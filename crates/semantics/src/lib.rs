@@ -16,6 +16,7 @@
 
 pub mod builtins;
 pub mod codes;
+mod dependencies;
 mod ir;
 mod lower;
 pub mod print;
@@ -23,6 +24,7 @@ mod query;
 mod symbols;
 mod undefined;
 
+pub use dependencies::attribute_graph;
 pub use ir::{
     Attr, AttrKind, BinaryOp, Binding, BindingId, BindingKind, DynamicAttr, Expr, ExprId, Formal,
     Ir, Lambda, LambdaId, List, Merge, Path, PathElement, PathId, Scope, ScopeId, ScopeKind,

@@ -16,6 +16,7 @@ mod lcov;
 mod metadata;
 mod oracle;
 mod process;
+mod readers;
 mod repo;
 mod source;
 mod steps;

@@ -10,7 +10,7 @@ use crate::oracle::{self, Oracle};
 use crate::process::{self, Transcript};
 use crate::repo::{self, Repo};
 use crate::tools::{CARGO_DENY, NEXTEST, TYPOS};
-use crate::{codegen, tidy};
+use crate::{codegen, readers, tidy};
 
 /// Something that must hold before a change goes in.
 pub(crate) struct Step {
@@ -25,6 +25,8 @@ pub(crate) struct Run {
     pub(crate) repo: Repo,
     /// The judge of the differential tests; the first step that asks for it obtains it.
     oracle: std::cell::OnceCell<Result<Oracle>>,
+    /// Where the programs are that read reports.
+    readers: std::cell::OnceCell<Result<std::path::PathBuf>>,
 }
 
 /// How a step went.
@@ -61,6 +63,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "clippy", proves: "no lint has a finding", run: clippy },
     Step { name: "codegen", proves: "generated files are up to date", run: generated },
     Step { name: "oracle", proves: "a current Nix is here and reads our flake.nix", run: judge },
+    Step { name: "readers", proves: "programs that read reports are here", run: reading },
     Step { name: "tests", proves: "unit, integration and differential tests pass", run: all_tests },
     Step { name: "doctests", proves: "the examples in the documentation run", run: doctests },
     Step { name: "docs", proves: "the documentation builds without a dead link", run: docs },
@@ -73,11 +76,16 @@ pub(crate) fn list() -> String {
 
 impl Run {
     pub(crate) fn new(repo: Repo) -> Self {
-        Self { repo, oracle: std::cell::OnceCell::new() }
+        let (oracle, readers) = Default::default();
+        Self { repo, oracle, readers }
     }
 
     fn oracle(&self) -> &Result<Oracle> {
         self.oracle.get_or_init(|| oracle::obtain(&self.repo))
+    }
+
+    fn readers(&self) -> &Result<std::path::PathBuf> {
+        self.readers.get_or_init(|| readers::obtain(&self.repo))
     }
 
     /// Returns a Cargo command that refuses to touch the lock file where that would be overlooked.
@@ -154,10 +162,17 @@ fn judge(run: &Run) -> Verdict {
     }
 }
 
+fn reading(run: &Run) -> Verdict {
+    match run.readers() {
+        Ok(_) => Verdict::Passed(Counts::default()),
+        Err(reason) => Verdict::Skipped(reason.clone()),
+    }
+}
+
 /// Runs the tests with nextest, or with Cargo's own runner where nextest cannot be had.
 ///
 /// Without a judge the differential tests pass without a comparison; that they did is the business
-/// of the step `oracle`, which is then skipped.
+/// of the steps `oracle` and `readers`, which are then skipped.
 fn all_tests(run: &Run) -> Verdict {
     let mut command = match NEXTEST.obtain(&run.repo) {
         Ok(nextest) => {
@@ -180,6 +195,12 @@ fn all_tests(run: &Run) -> Verdict {
             command.env(oracle::VARIABLE, &oracle.path);
         }
         Err(reason) => println!("nothing is compared with real Nix: {reason}"),
+    }
+    match run.readers() {
+        Ok(folder) => {
+            command.env(readers::VARIABLE, folder);
+        }
+        Err(reason) => println!("no reader is shown our reports: {reason}"),
     }
     counted(command.current_dir(run.repo.root()))
 }

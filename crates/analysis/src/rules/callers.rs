@@ -54,7 +54,7 @@ fn read_names<'t>(set: Node<'t>, around: Node<'t>) -> Option<Vec<Cow<'t, str>>> 
 }
 
 /// The outermost of the parentheses around a node, or the node.
-fn bare_top(node: Node<'_>) -> Node<'_> {
+pub(super) fn bare_top(node: Node<'_>) -> Node<'_> {
     let mut top = node;
     while let Some(paren) = top.parent().filter(|parent| parent.kind() == NodeKind::Paren) {
         top = paren;

@@ -3,10 +3,12 @@
 use std::cell::LazyCell;
 
 use cim_nix_base::{Applicability, Code, Severity};
+use cim_nix_flake::FlakeFile;
 use cim_nix_semantics::{BindingId, Lambda};
 
 use super::callers::{self, ListedNames};
 use super::reachability::Reach;
+use super::unused_input;
 use crate::context::Context;
 use crate::layout;
 use crate::rewrite::Rewrite;
@@ -86,8 +88,11 @@ pub(super) fn check_patterns(context: &Context<'_>, report: &mut Report, is_open
         }
         let ListedNames::Some(read) = callers::listed_names(context, lambda) else { continue };
         let applicability = applicability(context, lambda);
-        for id in unused.into_iter().filter(|&id| !read.iter().any(|read| read == context.name(id)))
-        {
+        let inputs = unused_inputs(context, lambda);
+        let is_told = |name: &str| {
+            read.iter().any(|read| read == name) || inputs.iter().any(|input| input == name)
+        };
+        for id in unused.into_iter().filter(|&id| !is_told(context.name(id))) {
             if is_never_used(context, id) {
                 report.add(never_used(context, id, applicability));
             } else if !reach.is_live(id) {
@@ -97,6 +102,15 @@ pub(super) fn check_patterns(context: &Context<'_>, report: &mut Report, is_open
             }
         }
     }
+}
+
+/// The parameters of a flake's outputs that are inputs which nothing uses: told as such.
+fn unused_inputs(context: &Context<'_>, lambda: &Lambda) -> Vec<String> {
+    let is_outputs = |file: &FlakeFile| {
+        file.outputs.as_ref().is_some_and(|outputs| outputs.lambda == Some(lambda.node))
+    };
+    let file = context.flake().filter(|file| is_outputs(file));
+    file.map(|file| unused_input::names(context, file)).unwrap_or_default()
 }
 
 /// Whether nothing refers to a parameter, save for its own default.

@@ -6,7 +6,7 @@ use cim_nix_syntax::Tree;
 use crate::lints::Lints;
 use crate::rule::{Check, Finding, FixKind, Rule};
 use crate::rules;
-use crate::suppress::Suppression;
+use crate::suppress::{Suppression, selects};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code("DEAD016"),
@@ -92,7 +92,7 @@ fn finding(tree: &Tree, suppression: &Suppression, lints: &Lints) -> Option<Find
 
 /// Whether every rule that `code` selects ran. A code that selects none is stale for sure.
 fn all_ran(code: &str, lints: &Lints) -> bool {
-    let mut selected = rules::all().iter().filter(|rule| rule.code.0.starts_with(code));
+    let mut selected = rules::all().iter().filter(|rule| selects(code, rule.code));
     selected.all(|rule| lints.severity(rule.code).is_some() && !is_found_by_others(rule.code.0))
 }
 

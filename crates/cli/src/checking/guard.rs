@@ -12,7 +12,7 @@ thread_local! {
 /// Runs `work`; a panic in it is an error that says what and where.
 ///
 /// Whatever `work` was changing may be left half done: the caller throws it away.
-pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     install_hook();
     PANIC.set(Some(String::new()));
     let outcome = catch_unwind(AssertUnwindSafe(work));

@@ -1,7 +1,9 @@
-//! DEP013 and DEP014: what is wrong between files, told from the import graph.
+//! What is wrong between files, told from the import graph: DEP013 and DEP014, and what the rules
+//! about all files find.
 
 use std::collections::BTreeMap;
 
+use cim_nix_analysis::{FileFacts, WantedFacts, find_across};
 use cim_nix_base::{Code, Diagnostic, Related, Severity};
 use cim_nix_project::{Cycle, FileId, ImportGraph, Lack, Missing};
 
@@ -11,17 +13,33 @@ use crate::settings::Settings;
 const CYCLE: Code = Code("DEP013");
 const MISSING: Code = Code("DEP014");
 
-/// Whether any file is to be checked for such findings.
-pub(super) fn is_wanted(settings: &Settings) -> bool {
-    [CYCLE, MISSING].iter().any(|code| settings.lints.severity(*code).is_some())
+/// What must be kept of each file for such findings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// Whether any file is to be checked for them.
+    pub(super) any: bool,
+    pub(super) facts: WantedFacts,
+}
+
+impl Wanted {
+    /// What the rules need that run for any file.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        let is_on = |code| settings.all().any(|own| own.lints.severity(code).is_some());
+        let facts = WantedFacts::new(is_on);
+        Self { any: facts.any || [CYCLE, MISSING].into_iter().any(is_on), facts }
+    }
 }
 
 /// The findings of each file.
-pub(super) fn find(graph: &ImportGraph, settings: &Settings) -> BTreeMap<FileId, Vec<Diagnostic>> {
+pub(super) fn find(
+    graph: &ImportGraph,
+    facts: &[FileFacts],
+    settings: &Settings,
+) -> BTreeMap<FileId, Vec<Diagnostic>> {
     let severity = |file: FileId, code| {
         let path = &graph.snapshot().files()[file.index()].path;
         let own = settings.lints_of(path);
-        own.as_ref().unwrap_or(&settings.lints).severity(code)
+        own.as_deref().unwrap_or(&settings.lints).severity(code)
     };
     let mut all: BTreeMap<FileId, Vec<Diagnostic>> = BTreeMap::new();
     for missing in graph.missing() {
@@ -34,6 +52,9 @@ pub(super) fn find(graph: &ImportGraph, settings: &Settings) -> BTreeMap<FileId,
         if let Some(severity) = severity(first, CYCLE) {
             all.entry(first).or_default().extend(import_cycle(graph, &cycle, severity));
         }
+    }
+    for (file, finding) in find_across(graph, facts, severity) {
+        all.entry(file).or_default().push(finding);
     }
     all
 }

@@ -1,7 +1,9 @@
 //! `cim-nix check`: looks for faults, and mends them.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cim_nix_analysis::FixMode;
 use cim_nix_base::Error;
@@ -9,10 +11,14 @@ use cim_nix_vfs::DiskFiles;
 use clap::Args;
 
 use crate::args::WalkArgs;
-use crate::checking::{Outcome, Run, check_all, check_stdin};
+use crate::baseline::{self, Baseline, Project};
+use crate::checking::evaluated::{EvalRequest, evaluate};
+use crate::checking::{Outcome, Run, Wanted, check_all, check_stdin};
+use crate::config;
+use crate::evaluation::{duration, size};
 use crate::exit::Exit;
 use crate::fixing::Target;
-use crate::output::{Ending, Format, Report, Style, Tally, number};
+use crate::output::{Ending, Format, Report, Status, Style, Tally, number};
 use crate::progress::Progress;
 use crate::reading::{is_stdin, read_stdin};
 use crate::scope;
@@ -27,6 +33,8 @@ Examples:
   cim-nix check --diff                 show what --fix would change
   cim-nix check --select DEAD,COR001   run these rules only
   cim-nix check --format json          findings for another program
+  cim-nix check --baseline main        what is new since a revision
+  cim-nix check --format html --output report.html
   cim-nix check - < default.nix        check standard input
 
 Findings go to standard output, everything else to standard error. Exit status: 0 no findings at
@@ -58,12 +66,55 @@ pub(crate) struct CheckArgs {
     /// How to write findings
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
     format: Format,
+    /// Write to FILE instead of standard output; it is replaced when the report is whole
+    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
+    output: Option<PathBuf>,
+    /// Report only what is new since REV, a revision in Git or a FILE.json of an earlier run
+    #[arg(long, value_name = "REV", conflicts_with_all = ["fix", "diff"])]
+    baseline: Option<String>,
+    /// Check only files that changed since REV, a revision in Git, and those that it does not know
+    #[arg(long, value_name = "REV", help_heading = "Files")]
+    changed_since: Option<String>,
     /// Run these rules instead of the usual ones: codes, beginnings of codes, names or ALL
     #[arg(long, value_name = "RULE", value_delimiter = ',', help_heading = "Rules")]
     select: Vec<String>,
     /// Leave out these rules
     #[arg(long, value_name = "RULE", value_delimiter = ',', help_heading = "Rules")]
     ignore: Vec<String>,
+    /// Evaluate configurations, for the rules that have to know options: `.#NAME` of a flake or a
+    /// file [default: all configurations of the flake here]
+    #[arg(
+        long,
+        value_name = "WHAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        help_heading = "Evaluation"
+    )]
+    eval: Vec<String>,
+    /// Stop evaluating after TIME, such as 30s or 5m
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = duration,
+        default_value = "2m",
+        requires = "eval",
+        help_heading = "Evaluation"
+    )]
+    eval_timeout: Duration,
+    /// Stop evaluating when values take more than SIZE, such as 500M
+    #[arg(
+        long,
+        value_name = "SIZE",
+        value_parser = size,
+        default_value = "4G",
+        requires = "eval",
+        help_heading = "Evaluation"
+    )]
+    eval_max_memory: usize,
+    /// Evaluate without the network: what is not in the cache is missing
+    #[arg(long, requires = "eval", help_heading = "Evaluation")]
+    eval_offline: bool,
     /// From which severity on findings fail the run [default: warning]
     #[arg(long, value_enum, value_name = "SEVERITY", help_heading = "Rules")]
     fail_on: Option<FailOn>,
@@ -84,6 +135,12 @@ pub(crate) struct CheckArgs {
 }
 
 pub(crate) fn run(args: &CheckArgs, color: ColorWhen) -> Result<Exit, Error> {
+    if args.statistics && !args.format.has_statistics() {
+        return Err(Error::user(
+            "`--statistics` counts instead of listing, which this format cannot",
+        )
+        .hint("take human, concise, json or json-lines"));
+    }
     let is_stdin_among = args.paths.iter().any(|path| is_stdin(path));
     if !is_stdin_among {
         if args.stdin_filename.is_some() {
@@ -97,6 +154,10 @@ pub(crate) fn run(args: &CheckArgs, color: ColorWhen) -> Result<Exit, Error> {
     }
     if args.paths.len() > 1 {
         return Err(Error::user("`-` is standard input and stands alone, without other paths"));
+    }
+    let of_revisions = [("--baseline", &args.baseline), ("--changed-since", &args.changed_since)];
+    if let Some((option, _)) = of_revisions.iter().find(|(_, given)| given.is_some()) {
+        return Err(Error::user(format!("`{option}` is for files, not for standard input")));
     }
     if args.watch {
         return Err(Error::user("standard input cannot be watched"));
@@ -117,9 +178,9 @@ struct Checked {
 
 fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
     let config = scope::config(&args.walk, &args.paths)?;
-    let settings = Settings::new(&config, &args.rule_choice())?;
-    let run = args.run(&settings, color);
+    let mut settings = Settings::new(&config, &args.rule_choice())?;
     let root = scope::project_root(&args.paths);
+    let is_evaluated = args.evaluate(&mut settings, &root)?;
     let target = match args.fix {
         true => Some(Target::new(root.clone())?),
         false => None,
@@ -128,24 +189,44 @@ fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
         target.recover()?;
     }
     let progress = Progress::new(!args.quiet);
-    let found = scope::find_files(&DiskFiles, &args.walk, &args.paths, &config)?;
-    let outcomes = check_all(run, &root, &found, &progress)?;
+    let mut found = scope::find_files(&DiskFiles, &args.walk, &args.paths, &config)?;
+    if args.walk.config.is_none() && !args.walk.isolated {
+        let own = scope::config_path(&args.walk, &args.paths);
+        settings.read_nested(own.as_deref(), &args.rule_choice(), &mut found.files)?;
+    }
+    let baseline =
+        args.baseline.as_deref().map(|named| Baseline::read(named, &root)).transpose()?;
+    let only = args.changed_since.as_deref().map(|rev| baseline::changed_since(rev, &root));
+    let only = only.transpose()?;
+    let run =
+        Run { only: only.as_ref(), is_compared: baseline.is_some(), ..args.run(&settings, color) };
+    let mut outcomes = check_all(run, &root, &found, &progress)?;
+    if let Some(baseline) = baseline {
+        let (walk, paths) = (&args.walk, &*args.paths);
+        let project = Project { root: &root, walk, paths, config: &config };
+        baseline.part(run, &project, &mut outcomes)?;
+    }
     drop(progress);
     if !args.quiet && outcomes.iter().all(|outcome| outcome.tally.files == 0) {
-        note("no Nix files found");
+        note(if only.is_some() { "no Nix files changed" } else { "no Nix files found" });
     }
     if args.diff {
         return Ok(Checked { exit: show_changes(args, run, &outcomes)?, has_reader: true });
     }
     if let Some(target) = &target {
-        target.write(outcomes.iter().filter_map(|outcome| outcome.fixed.as_ref()))?;
+        target.write(
+            "fix what `cim-nix check --fix` found",
+            outcomes.iter().filter_map(|outcome| outcome.fixed.as_ref()),
+        )?;
     }
-    let mut out = Out::new();
-    let tally = report(args, run, &outcomes, &mut out);
+    let mut out = args.out()?;
+    report(args, run, &outcomes, &mut out);
     out.flush();
     let has_reader = !out.is_closed();
     out.finish()?;
-    Ok(Checked { exit: tally.exit(settings.fail_on), has_reader })
+    let exit = outcomes.iter().map(Outcome::exit).max().unwrap_or(Exit::Clean);
+    let exit = if is_evaluated { exit } else { exit.max(Exit::Refused) };
+    Ok(Checked { exit, has_reader })
 }
 
 /// Checks again whenever a file changes, until somebody ends it or nobody reads.
@@ -188,6 +269,11 @@ fn look(args: &CheckArgs) -> Versions {
     let config = scope::config(&args.walk, &args.paths).unwrap_or_default();
     let found = scope::find_files(&DiskFiles, &args.walk, &args.paths, &config);
     let files = found.unwrap_or_default().files;
+    let folders: BTreeSet<PathBuf> =
+        files.iter().filter_map(|file| file.path.parent()).map(Path::to_path_buf).collect();
+    let nested =
+        folders.iter().map(|folder| folder.join(config::FILE_NAME)).filter(|path| path.is_file());
+    let settings: BTreeSet<PathBuf> = settings.into_iter().chain(nested).collect();
     Versions::of(files.into_iter().map(|file| file.path.to_path_buf()).chain(settings))
 }
 
@@ -208,11 +294,43 @@ impl CheckArgs {
         }
     }
 
+    /// Evaluates what was asked for; whether all of that could be evaluated.
+    fn evaluate(&self, settings: &mut Settings, root: &Path) -> Result<bool, Error> {
+        if self.eval.is_empty() {
+            return Ok(true);
+        }
+        let request = EvalRequest {
+            what: self.eval.clone(),
+            timeout: self.eval_timeout,
+            max_memory: self.eval_max_memory,
+            offline: self.eval_offline,
+        };
+        let evaluated = evaluate(&request, root)?;
+        evaluated.failures.iter().for_each(note);
+        settings.options = evaluated.tables;
+        Ok(evaluated.failures.is_empty())
+    }
+
+    /// Where the answer goes.
+    fn out(&self) -> Result<Out, Error> {
+        match &self.output {
+            Some(path) => Out::to_file(path),
+            None => Ok(Out::new()),
+        }
+    }
+
     fn run<'s>(&self, settings: &'s Settings, color: ColorWhen) -> Run<'s> {
-        let color = color.applies_to(&io::stdout());
+        let color = match self.output {
+            Some(_) => color == ColorWhen::Always,
+            None => color.applies_to(&io::stdout()),
+        };
         let mode = if self.unsafe_fixes { FixMode::Unsafe } else { FixMode::Safe };
         Run {
             settings,
+            wanted: Wanted::of(settings),
+            files: &DiskFiles,
+            only: None,
+            is_compared: false,
             style: Style { format: self.format, color, unsafe_fixes: self.unsafe_fixes },
             fix: (self.fix || self.diff).then_some(mode),
             workers: scope::workers(&self.walk),
@@ -220,18 +338,32 @@ impl CheckArgs {
     }
 }
 
-fn report(args: &CheckArgs, run: Run<'_>, outcomes: &[Outcome], out: &mut Out) -> Tally {
-    let is_table = args.statistics && matches!(args.format, Format::Human | Format::Concise);
-    let mut report = Report::new(out, run.style, args.max_findings);
+fn report(args: &CheckArgs, run: Run<'_>, outcomes: &[Outcome], out: &mut Out) {
     let mut tally = Tally::default();
     for outcome in outcomes {
         tally.add(&outcome.tally);
-        if !is_table {
-            report.file(&outcome.rendered);
-        }
     }
-    report.end(&tally, Ending { statistics: args.statistics, quiet: args.quiet });
-    tally
+    let ending = Ending {
+        statistics: args.statistics,
+        quiet: args.quiet,
+        has_baseline: args.baseline.is_some(),
+        max_findings: args.max_findings,
+    };
+    let mut report = Report::new(out, run.style, ending, &tally);
+    for outcome in outcomes {
+        let Outcome { rendered, old, gone, silenced, .. } = outcome;
+        report.file(&[
+            (Status::New, rendered),
+            (Status::Unchanged, old),
+            (Status::Gone, gone),
+            (Status::Silenced, silenced),
+        ]);
+    }
+    report.end(&tally);
+    if let Some(path) = args.output.as_ref().filter(|_| !args.quiet) {
+        let findings = number(tally.findings(), "finding");
+        note(format_args!("{findings} written to {}", scope::shown(&scope::here().join(path))));
+    }
 }
 
 fn check_standard_input(args: &CheckArgs, run: Run<'_>, path: &Path) -> Result<Exit, Error> {
@@ -242,7 +374,7 @@ fn check_standard_input(args: &CheckArgs, run: Run<'_>, path: &Path) -> Result<E
     if args.diff {
         return show_changes(args, run, &[outcome]);
     }
-    let mut out = Out::new();
+    let mut out = args.out()?;
     if let Some(given) = given {
         // The text goes where it is expected, so the findings go to the other stream.
         match &outcome.fixed {
@@ -253,15 +385,16 @@ fn check_standard_input(args: &CheckArgs, run: Run<'_>, path: &Path) -> Result<E
             note(finding.trim_end());
         }
         out.finish()?;
-        return Ok(outcome.tally.exit(run.settings.fail_on));
+        return Ok(outcome.exit());
     }
-    let tally = report(args, run, &[outcome], &mut out);
+    let exit = outcome.exit();
+    report(args, run, &[outcome], &mut out);
     out.finish()?;
-    Ok(tally.exit(run.settings.fail_on))
+    Ok(exit)
 }
 
 fn show_changes(args: &CheckArgs, run: Run<'_>, outcomes: &[Outcome]) -> Result<Exit, Error> {
-    let mut out = Out::new();
+    let mut out = args.out()?;
     let mut tally = Tally::default();
     for outcome in outcomes {
         tally.add(&outcome.tally);
@@ -285,7 +418,7 @@ fn show_changes(args: &CheckArgs, run: Run<'_>, outcomes: &[Outcome]) -> Result<
     })
 }
 
-fn colored_diff(diff: &str, color: bool) -> String {
+pub(crate) fn colored_diff(diff: &str, color: bool) -> String {
     if !color {
         return diff.to_owned();
     }

@@ -302,12 +302,12 @@ fn value<'e>(
 const CONFIGURATIONS: [&str; 3] =
     ["nixosConfigurations", "homeConfigurations", "darwinConfigurations"];
 
-/// The configuration of a flake that is meant: by its path or by its name, or the only one.
-fn configuration<'e>(
+/// The configurations of a flake by group and name, and its outputs.
+fn known<'e>(
     installable: &Installable,
     locks: &LockRequest,
     evaluation: &'e Evaluation,
-) -> Res<Handle<'e>> {
+) -> Res<(Vec<(&'static str, String, Handle<'e>)>, Handle<'e>)> {
     let flake = evaluation.flake(&evaluation.lock(&installable.flake, &locks.options)?)?;
     let outputs = evaluation.attr(flake, "outputs")?.unwrap_or(flake);
     let mut known = Vec::new();
@@ -317,6 +317,32 @@ fn configuration<'e>(
             known.push((group, name, value));
         }
     }
+    Ok((known, outputs))
+}
+
+/// The configurations of a flake that are meant, each with what it is called: the one that is
+/// named, or all of them.
+pub(crate) fn configurations<'e>(
+    installable: &Installable,
+    locks: &LockRequest,
+    evaluation: &'e Evaluation,
+) -> Res<Vec<(String, Handle<'e>)>> {
+    let typed = installable.attr.trim_start_matches('.');
+    if !typed.is_empty() {
+        let value = configuration(installable, locks, evaluation)?;
+        return Ok(vec![(typed.to_owned(), value)]);
+    }
+    let (known, _) = known(installable, locks, evaluation)?;
+    Ok(known.into_iter().map(|(group, name, value)| (format!("{group}.{name}"), value)).collect())
+}
+
+/// The configuration of a flake that is meant: by its path or by its name, or the only one.
+fn configuration<'e>(
+    installable: &Installable,
+    locks: &LockRequest,
+    evaluation: &'e Evaluation,
+) -> Res<Handle<'e>> {
+    let (known, outputs) = known(installable, locks, evaluation)?;
     let typed = installable.attr.trim_start_matches('.');
     let flake = &installable.flake;
     let shown = || {

@@ -23,6 +23,7 @@ struct JsonFinding<'a> {
     related: Vec<JsonRelated<'a>>,
     help: Option<&'a str>,
     fix: Option<JsonFix<'a>>,
+    fingerprint: &'a str,
 }
 
 /// A range of a text.
@@ -83,6 +84,15 @@ pub(super) struct JsonSummary {
     rules: BTreeMap<&'static str, usize>,
     /// Number of findings by code that this run has mended.
     fixed: BTreeMap<&'static str, usize>,
+    /// Where a baseline was given: how many of its findings are left and how many are gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baseline: Option<JsonBaseline>,
+}
+
+#[derive(Serialize)]
+struct JsonBaseline {
+    unchanged: usize,
+    gone: usize,
 }
 
 #[derive(Serialize)]
@@ -92,7 +102,7 @@ struct JsonFixable {
 }
 
 /// Appends one finding, without a line feed.
-pub(super) fn write(source: &Source<'_>, finding: &Diagnostic, out: &mut String) {
+pub(super) fn write(source: &Source<'_>, finding: &Diagnostic, print: &str, out: &mut String) {
     let json = JsonFinding {
         path: source.path,
         code: finding.code.0,
@@ -103,15 +113,14 @@ pub(super) fn write(source: &Source<'_>, finding: &Diagnostic, out: &mut String)
         related: finding.related.iter().map(related).collect(),
         help: finding.help.as_deref(),
         fix: finding.fix.as_ref().map(|found| fix(source, found)),
+        fingerprint: print,
     };
     out.push_str(&text(&json));
 }
 
 /// The summary as one object.
-pub(super) fn summary(tally: &Tally, shown: usize) -> String {
-    let by_code = |counts: &BTreeMap<cim_nix_base::Code, usize>| {
-        counts.iter().map(|(code, n)| (code.0, *n)).collect()
-    };
+pub(super) fn summary(tally: &Tally, shown: usize, has_baseline: bool) -> String {
+    let baseline = JsonBaseline { unchanged: tally.n_old(), gone: tally.n_gone() };
     text(&JsonSummary {
         files: tally.files,
         files_with_findings: tally.files_with_findings,
@@ -123,8 +132,9 @@ pub(super) fn summary(tally: &Tally, shown: usize) -> String {
         fixable: JsonFixable { safe: tally.safe_fixes, r#unsafe: tally.unsafe_fixes },
         suppressed: tally.suppressed,
         generated: tally.generated,
-        rules: by_code(&tally.by_code),
-        fixed: by_code(&tally.fixed),
+        rules: tally.by_code.iter().map(|(code, counts)| (code.0, counts.findings)).collect(),
+        fixed: tally.fixed.iter().map(|(code, n)| (code.0, *n)).collect(),
+        baseline: has_baseline.then_some(baseline),
     })
 }
 

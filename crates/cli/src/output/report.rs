@@ -2,90 +2,182 @@
 
 use std::fmt::Write as _;
 
-use super::{Format, Rendered, Style, Tally, json};
+use super::{Format, Rendered, Style, Tally, html, json, junit, rdjson, sarif, statistics};
 use crate::terminal::Out;
+
+/// How a finding stands to the baseline and to comments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Status {
+    /// It is there, and not at the baseline, if there is one.
+    New,
+    /// It was there at the baseline already.
+    Unchanged,
+    /// It was there at the baseline only.
+    Gone,
+    /// A comment silences it.
+    Silenced,
+}
 
 /// Writes the findings of many files as one report.
 pub(crate) struct Report<'o> {
     out: &'o mut Out,
     style: Style,
+    ending: Ending,
     /// Findings that may still be shown.
     left: usize,
     shown: usize,
+    /// Things that stand in the list so far, with a comma between them.
+    listed: usize,
 }
 
-/// What is said behind the findings.
+/// What the report is like as a whole.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ending {
     /// Counts by rule instead of the findings.
     pub(crate) statistics: bool,
     /// Nothing behind the findings.
     pub(crate) quiet: bool,
+    /// Whether findings were compared with earlier ones.
+    pub(crate) has_baseline: bool,
+    /// At most so many findings.
+    pub(crate) max_findings: Option<usize>,
 }
 
 impl<'o> Report<'o> {
-    pub(crate) fn new(out: &'o mut Out, style: Style, max_findings: Option<usize>) -> Self {
-        if style.format == Format::Json {
-            out.text(&format!("{{\"version\":{},\"findings\":[", json::VERSION));
+    /// Begins the report of what `tally` counts.
+    pub(crate) fn new(out: &'o mut Out, style: Style, ending: Ending, tally: &Tally) -> Self {
+        let left = if ending.statistics { 0 } else { ending.max_findings.unwrap_or(usize::MAX) };
+        let shown = left.min(tally.findings());
+        match style.format {
+            Format::Json if ending.statistics => {
+                out.text(&format!("{{\"version\":{},\"statistics\":[", json::VERSION));
+                let counts = statistics::counts(tally);
+                let counts: Vec<String> = counts.iter().map(json::text).collect();
+                out.text(&format!("\n{}", counts.join(",\n")));
+            }
+            Format::JsonLines if ending.statistics => {
+                for count in statistics::counts(tally) {
+                    out.text(&format!("{}\n", json::text(&count)));
+                }
+            }
+            Format::Json => {
+                out.text(&format!("{{\"version\":{},\"findings\":[", json::VERSION));
+            }
+            Format::Sarif => out.text(&sarif::begin()),
+            Format::Gitlab => out.text("["),
+            Format::Junit => out.text(&junit::begin(tally, shown)),
+            Format::Rdjson => out.text(rdjson::BEGIN),
+            Format::Html => out.text(&html::begin(tally, ending)),
+            Format::Human | Format::Concise | Format::JsonLines | Format::Github => {}
         }
-        Self { out, style, left: max_findings.unwrap_or(usize::MAX), shown: 0 }
+        Self { out, style, ending, left, shown: 0, listed: 0 }
     }
 
-    /// Adds the findings of one file.
-    pub(crate) fn file(&mut self, rendered: &Rendered) {
-        for finding in rendered.findings().take(self.left) {
-            if self.style.format == Format::Json {
-                self.out.text(if self.shown == 0 { "\n" } else { ",\n" });
+    /// Adds the findings of one file. Only those that are new count.
+    pub(crate) fn file(&mut self, parts: &[(Status, &Rendered)]) {
+        let mut frame = Frame::default();
+        for &(status, rendered) in parts {
+            let left = if status == Status::New { self.left } else { usize::MAX };
+            let n = rendered.ends.len().min(left);
+            if n == 0 || !self.has_place_for(status) {
+                continue;
             }
-            self.out.text(finding);
-            if self.style.format == Format::JsonLines {
-                self.out.text("\n");
+            if !frame.is_open {
+                self.out.text(&frame.open(self.style.format, rendered, n));
             }
-            self.shown += 1;
-            self.left -= 1;
+            for finding in rendered.findings().take(n) {
+                self.finding(status, finding);
+            }
+            if status == Status::New {
+                self.shown += n;
+                self.left -= n;
+            }
+        }
+        if frame.is_open {
+            self.out.text(frame.close(self.style.format));
+        }
+    }
+
+    fn has_place_for(&self, status: Status) -> bool {
+        // The state since the baseline must be told of all results, and of these it is not known.
+        let is_odd = self.style.format == Format::Sarif && self.ending.has_baseline;
+        status == Status::New || !(self.ending.statistics || is_odd)
+    }
+
+    fn finding(&mut self, status: Status, text: &str) {
+        let out = &mut *self.out;
+        let is_list = matches!(
+            self.style.format,
+            Format::Json | Format::Sarif | Format::Gitlab | Format::Rdjson
+        );
+        if is_list {
+            out.text(if self.listed == 0 { "\n" } else { ",\n" });
+        }
+        self.listed += 1;
+        match self.style.format {
+            Format::Sarif if self.ending.has_baseline => out.text(&sarif::marked_new(text)),
+            Format::Html => html::finding(out, status, text),
+            Format::JsonLines => {
+                out.text(text);
+                out.text("\n");
+            }
+            _ => out.text(text),
         }
     }
 
     /// Ends the report.
-    pub(crate) fn end(self, tally: &Tally, ending: Ending) {
-        let Self { out, style, shown, .. } = self;
+    pub(crate) fn end(self, tally: &Tally) {
+        let Self { out, style, ending, shown, .. } = self;
         let version = json::VERSION;
+        let summary = || json::summary(tally, shown, ending.has_baseline);
         match style.format {
-            Format::Json => {
-                let summary = json::summary(tally, shown);
-                out.text(&format!("\n],\"summary\":{summary}}}\n"));
-            }
+            Format::Json => out.text(&format!("\n],\"summary\":{}}}\n", summary())),
             Format::JsonLines => {
-                let summary = json::summary(tally, shown);
-                out.text(&format!("{{\"version\":{version},\"summary\":{summary}}}\n"));
+                out.text(&format!("{{\"version\":{version},\"summary\":{}}}\n", summary()));
             }
-            _ if ending.statistics => out.text(&statistics(tally)),
-            _ => {}
+            Format::Sarif => out.text(&sarif::end(tally)),
+            Format::Gitlab => out.text("\n]\n"),
+            Format::Junit => out.text(junit::END),
+            Format::Rdjson => out.text("\n]}\n"),
+            Format::Html => out.text(&html::end(tally, shown)),
+            Format::Human | Format::Concise if ending.statistics => {
+                out.text(&statistics::table(tally));
+            }
+            Format::Human | Format::Concise | Format::Github => {}
         }
         if style.format == Format::Human && !ending.quiet {
-            out.text(&closing(tally, style, shown, ending.statistics));
+            out.text(&closing(tally, style, shown, ending));
         }
     }
 }
 
-/// Findings by rule, the most frequent first.
-fn statistics(tally: &Tally) -> String {
-    let mut counts: Vec<_> = tally.by_code.iter().collect();
-    counts.sort_by_key(|(code, n)| (std::cmp::Reverse(**n), **code));
-    let width = counts.first().map_or(0, |(_, n)| n.to_string().len());
-    let mut out = String::new();
-    for (code, n) in counts {
-        let name = cim_nix_analysis::find(code.0).map_or("", |rule| rule.name);
-        let _ = writeln!(out, "{}", format!("{n:width$}  {code:8} {name}").trim_end());
+/// What stands around the findings of one file, where a format groups them.
+#[derive(Default)]
+struct Frame {
+    is_open: bool,
+}
+
+impl Frame {
+    fn open(&mut self, format: Format, rendered: &Rendered, n: usize) -> String {
+        self.is_open = true;
+        match format {
+            Format::Junit => junit::begin_suite(rendered, n),
+            Format::Html => html::begin_file(rendered),
+            _ => String::new(),
+        }
     }
-    if !out.is_empty() {
-        out.push('\n');
+
+    fn close(&self, format: Format) -> &'static str {
+        match format {
+            Format::Junit => junit::END_SUITE,
+            Format::Html => html::END_FILE,
+            _ => "",
+        }
     }
-    out
 }
 
 /// The last lines for people.
-fn closing(tally: &Tally, style: Style, shown: usize, is_table: bool) -> String {
+fn closing(tally: &Tally, style: Style, shown: usize, ending: Ending) -> String {
     let mut out = String::new();
     if tally.n_fixed() > 0 {
         let _ =
@@ -99,8 +191,13 @@ fn closing(tally: &Tally, style: Style, shown: usize, is_table: bool) -> String 
         if tally.files == 0 {
             return out;
         }
-        let left = if tally.n_fixed() > 0 { "nothing left" } else { "no findings" };
+        let left = match ending.has_baseline {
+            _ if tally.n_fixed() > 0 => "nothing left",
+            true => "no new findings",
+            false => "no findings",
+        };
         let _ = writeln!(out, "{left} in {}", files(tally.files));
+        out.push_str(&since_baseline(tally, ending));
         return out;
     }
     let counts = [(tally.errors, "error"), (tally.warnings, "warning"), (tally.infos, "info")];
@@ -117,10 +214,23 @@ fn closing(tally: &Tally, style: Style, shown: usize, is_table: bool) -> String 
     }
     out.push('\n');
     let hidden = tally.findings() - shown;
-    if hidden > 0 && !is_table {
+    if hidden > 0 && !ending.statistics {
         let _ = writeln!(out, "{} not shown", findings(hidden));
     }
+    out.push_str(&since_baseline(tally, ending));
     out
+}
+
+/// What the baseline leaves out, and what has gone since.
+fn since_baseline(tally: &Tally, ending: Ending) -> String {
+    if !ending.has_baseline {
+        return String::new();
+    }
+    let gone = match tally.n_gone() {
+        0 => String::new(),
+        n => format!("; {} gone since", thousands(n)),
+    };
+    format!("{} of the baseline not shown{gone}\n", findings(tally.n_old()))
 }
 
 fn findings(n: usize) -> String {

@@ -28,10 +28,24 @@ pub(crate) struct Tally {
     pub(crate) unparsed: usize,
     /// Files on which this program failed.
     pub(crate) failures: usize,
-    pub(crate) by_code: BTreeMap<Code, usize>,
+    pub(crate) by_code: BTreeMap<Code, Counts>,
     /// What was mended, by code.
     pub(crate) fixed: BTreeMap<Code, usize>,
     pub(crate) fixed_files: usize,
+    /// What was there at the baseline already and is left out of all other counts, by code.
+    pub(crate) old: BTreeMap<Code, usize>,
+    /// What was there at the baseline and is no more, by code.
+    pub(crate) gone: BTreeMap<Code, usize>,
+}
+
+/// Counts of the findings of one rule.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Counts {
+    pub(crate) findings: usize,
+    pub(crate) safe_fixes: usize,
+    pub(crate) unsafe_fixes: usize,
+    /// The worst of their severities.
+    pub(crate) severity: Severity,
 }
 
 impl Tally {
@@ -50,12 +64,16 @@ impl Tally {
                 Severity::Info => &mut tally.infos,
             };
             *slot += 1;
-            match finding.fix.as_ref().map(|fix| fix.applicability) {
-                Some(Applicability::Safe) => tally.safe_fixes += 1,
-                Some(Applicability::Unsafe) => tally.unsafe_fixes += 1,
-                None => {}
-            }
-            *tally.by_code.entry(finding.code).or_default() += 1;
+            let applicability = finding.fix.as_ref().map(|fix| fix.applicability);
+            let counts = Counts {
+                findings: 1,
+                safe_fixes: usize::from(applicability == Some(Applicability::Safe)),
+                unsafe_fixes: usize::from(applicability == Some(Applicability::Unsafe)),
+                severity: finding.severity,
+            };
+            tally.safe_fixes += counts.safe_fixes;
+            tally.unsafe_fixes += counts.unsafe_fixes;
+            tally.count(finding.code, counts);
         }
         tally
     }
@@ -73,11 +91,28 @@ impl Tally {
         self.unparsed += other.unparsed;
         self.failures += other.failures;
         self.fixed_files += other.fixed_files;
-        for (from, to) in [(&other.by_code, &mut self.by_code), (&other.fixed, &mut self.fixed)] {
+        for (code, counts) in &other.by_code {
+            self.count(*code, *counts);
+        }
+        let maps = [
+            (&other.fixed, &mut self.fixed),
+            (&other.old, &mut self.old),
+            (&other.gone, &mut self.gone),
+        ];
+        for (from, to) in maps {
             for (code, n) in from {
                 *to.entry(*code).or_default() += n;
             }
         }
+    }
+
+    fn count(&mut self, code: Code, counts: Counts) {
+        let none = Counts { findings: 0, safe_fixes: 0, unsafe_fixes: 0, severity: Severity::Info };
+        let slot = self.by_code.entry(code).or_insert(none);
+        slot.findings += counts.findings;
+        slot.safe_fixes += counts.safe_fixes;
+        slot.unsafe_fixes += counts.unsafe_fixes;
+        slot.severity = slot.severity.max(counts.severity);
     }
 
     /// Whether rules have looked at the file that this is the count of.
@@ -88,6 +123,16 @@ impl Tally {
     /// Number of findings.
     pub(crate) fn findings(&self) -> usize {
         self.errors + self.warnings + self.infos
+    }
+
+    /// Number of findings that were there at the baseline already.
+    pub(crate) fn n_old(&self) -> usize {
+        self.old.values().sum()
+    }
+
+    /// Number of findings that are gone since the baseline.
+    pub(crate) fn n_gone(&self) -> usize {
+        self.gone.values().sum()
     }
 
     /// Number of findings that were mended.

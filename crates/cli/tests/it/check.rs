@@ -173,13 +173,14 @@ fn numbers_instead_of_findings() {
     Sandbox::new(FAULTY).check(
         "check --statistics",
         expect![[r#"
-        [stdout]
-        1  COR001   undefined-variable
-        1  DEAD001  unused-binding
+            [stdout]
+            1  COR001       undefined-variable
+            1  DEAD001  [*] unused-binding
+            [*] `--fix` mends them
 
-        1 error, 1 warning in 1 file; 1 fixable with `--fix`
-        [exit 1]
-    "#]],
+            1 error, 1 warning in 1 file; 1 fixable with `--fix`
+            [exit 1]
+        "#]],
     );
 }
 

@@ -166,3 +166,174 @@ fn pipe_operators_need_their_feature() {
     "#]],
     );
 }
+
+const FOLDERS: &str = "\
+//- cim-nix.toml
+[check]
+select = [\"DEAD\"]
+[check.severity]
+DEAD001 = \"info\"
+//- a.nix
+let x = 1; in f: y
+//- strict/cim-nix.toml
+check.extend-select = [\"DEAD005\"]
+//- strict/deep/a.nix
+let x = 1; in f: y
+//- more/cim-nix.toml
+extend = \"../cim-nix.toml\"
+[check]
+extend-select = [\"COR001\"]
+exclude = [\"out/\"]
+fail-on = \"error\"
+[check.per-file-ignores]
+\"quiet.nix\" = [\"COR001\", \"DEAD\"]
+//- more/a.nix
+let x = 1; in f: y
+//- more/quiet.nix
+let x = 1; in f: y
+//- more/out/a.nix
+let x = 1; in f: y
+";
+
+#[test]
+fn the_nearest_file_holds_for_a_file() {
+    let sandbox = Sandbox::new(FOLDERS);
+    sandbox.check(
+        "check --format concise",
+        expect![[r#"
+        [stdout]
+        a.nix:1:5: info[DEAD001] `x` is never used
+        a.nix:1:15: warning[DEAD005] the parameter `f` is never used
+        more/a.nix:1:5: info[DEAD001] `x` is never used
+        more/a.nix:1:15: warning[DEAD005] the parameter `f` is never used
+        more/a.nix:1:18: error[COR001] undefined variable `y`
+        strict/deep/a.nix:1:5: warning[DEAD001] `x` is never used
+        strict/deep/a.nix:1:15: warning[DEAD005] the parameter `f` is never used
+        strict/deep/a.nix:1:18: error[COR001] undefined variable `y`
+        [exit 1]
+    "#]],
+    );
+    // It makes no difference from where a run starts.
+    sandbox.check(
+        "check --format concise more strict",
+        expect![[r#"
+        [stdout]
+        more/a.nix:1:5: info[DEAD001] `x` is never used
+        more/a.nix:1:15: warning[DEAD005] the parameter `f` is never used
+        more/a.nix:1:18: error[COR001] undefined variable `y`
+        strict/deep/a.nix:1:5: warning[DEAD001] `x` is never used
+        strict/deep/a.nix:1:15: warning[DEAD005] the parameter `f` is never used
+        strict/deep/a.nix:1:18: error[COR001] undefined variable `y`
+        [exit 1]
+    "#]],
+    );
+    sandbox.check(
+        "check --format concise strict",
+        expect![[r#"
+        [stdout]
+        strict/deep/a.nix:1:5: warning[DEAD001] `x` is never used
+        strict/deep/a.nix:1:15: warning[DEAD005] the parameter `f` is never used
+        strict/deep/a.nix:1:18: error[COR001] undefined variable `y`
+        [exit 1]
+    "#]],
+    );
+    // One file for all, if it is named, and none at all.
+    sandbox.check(
+        "check --format concise --config strict/cim-nix.toml more",
+        expect![[r#"
+        [stdout]
+        more/a.nix:1:5: warning[DEAD001] `x` is never used
+        more/a.nix:1:15: warning[DEAD005] the parameter `f` is never used
+        more/a.nix:1:18: error[COR001] undefined variable `y`
+        more/out/a.nix:1:5: warning[DEAD001] `x` is never used
+        more/out/a.nix:1:15: warning[DEAD005] the parameter `f` is never used
+        more/out/a.nix:1:18: error[COR001] undefined variable `y`
+        more/quiet.nix:1:5: warning[DEAD001] `x` is never used
+        more/quiet.nix:1:15: warning[DEAD005] the parameter `f` is never used
+        more/quiet.nix:1:18: error[COR001] undefined variable `y`
+        [exit 1]
+    "#]],
+    );
+    sandbox.check(
+        "check --format concise --isolated more/quiet.nix",
+        expect![[r#"
+        [stdout]
+        more/quiet.nix:1:5: warning[DEAD001] `x` is never used
+        more/quiet.nix:1:18: error[COR001] undefined variable `y`
+        [exit 1]
+    "#]],
+    );
+}
+
+#[test]
+fn each_folder_fails_by_its_own_settings() {
+    let sandbox = Sandbox::new("//- a.nix\n1\n//- sub/cim-nix.toml\ncheck.fail-on = \"never\"\n");
+    sandbox.write("sub/a.nix", "{ a = }");
+    assert_eq!(sandbox.run("check").status.code(), Some(0));
+    assert_eq!(sandbox.run("check --fail-on warning").status.code(), Some(2));
+    sandbox.write("a.nix", "let x = 1; in 2");
+    assert_eq!(sandbox.run("check").status.code(), Some(1));
+}
+
+#[test]
+fn what_is_extended_must_be_there() {
+    let sandbox =
+        Sandbox::new("//- sub/cim-nix.toml\nextend = \"../nowhere.toml\"\n//- sub/a.nix\n1\n");
+    sandbox.check(
+        "check",
+        expect![[r#"
+        [stderr]
+        error: sub/cim-nix.toml:1:10: there is no file `sub/../nowhere.toml` to extend
+          hint: the path counts from the folder of this file
+        [exit 2]
+    "#]],
+    );
+    sandbox.write("sub/cim-nix.toml", "\nextend = \"cim-nix.toml\"");
+    sandbox.check(
+        "check",
+        expect![[r#"
+        [stderr]
+        error: sub/cim-nix.toml:2:10: these files extend each other without end
+          hint: `extend` names a file above this one
+        [exit 2]
+    "#]],
+    );
+    sandbox.write("sub/cim-nix.toml", "check.select = [\"DEAD0O1\"]");
+    sandbox.check(
+        "check",
+        expect![[r#"
+        [stderr]
+        error: sub/cim-nix.toml:1:17: no rule is called `DEAD0O1`
+          hint: did you mean `DEAD001`?
+        [exit 2]
+    "#]],
+    );
+    sandbox.write("sub/cim-nix.toml", "extend = 1");
+    sandbox.check(
+        "check",
+        expect![[r#"
+        [stderr]
+        error: sub/cim-nix.toml:1:10: `extend` should be the path of a file, but is of type integer
+          hint: docs/config.md lists every key
+        [exit 2]
+    "#]],
+    );
+}
+
+#[test]
+fn unknown_rules_are_told_wherever_they_stand() {
+    let sandbox = Sandbox::new("//- a.nix\n1\n");
+    for line in [
+        "check.select = [\"NOPE\"]",
+        "check.extend-select = [\"NOPE\"]",
+        "check.ignore = [\"NOPE\"]",
+        "check.severity.NOPE = \"info\"",
+        "check.per-file-ignores.\"a\" = [\"NOPE\"]",
+    ] {
+        sandbox.write("cim-nix.toml", line);
+        let output = sandbox.run("check");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("no rule is called `NOPE`"), "{line}: {said}");
+        assert_eq!(output.status.code(), Some(2), "{line}");
+    }
+}

@@ -1,7 +1,7 @@
 //! The documentation shows what really happens.
 //!
-//! Run with `UPDATE_EXPECT=1` to write the output of the examples into `docs/cli.md`, as for any
-//! expected text.
+//! Run with `UPDATE_EXPECT=1` to write the output of the examples into the pages, as for any expected
+//! text.
 
 use std::env;
 use std::fmt::Write as _;
@@ -38,15 +38,21 @@ fn run(sandbox: &Sandbox, block: &str) -> String {
 }
 
 #[test]
-fn examples_print_what_the_page_says() {
-    let page = page("cli.md");
+fn examples_print_what_the_pages_say() {
+    for name in ["cli.md", "formatting.md"] {
+        examples_of(name);
+    }
+}
+
+fn examples_of(name: &str) {
+    let page = page(name);
     let sandbox = Sandbox::new("");
     let mut now = page.clone();
     for block in blocks(&page, "console") {
         now = now.replace(block, &run(&sandbox, block));
     }
     if env::var_os("UPDATE_EXPECT").is_some() {
-        fs::write(repository().join("docs/cli.md"), now).unwrap();
+        fs::write(repository().join("docs").join(name), now).unwrap();
         return;
     }
     let mut differences = String::new();
@@ -57,6 +63,22 @@ fn examples_print_what_the_page_says() {
         page == now,
         "run this test with UPDATE_EXPECT=1 and read the difference\n{differences}"
     );
+}
+
+#[test]
+fn the_snippets_about_formatting_hold() {
+    let page = page("formatting.md");
+    let nix = blocks(&page, "nix");
+    assert_eq!(nix.len(), 2);
+    for block in nix {
+        let output = Sandbox::new("").run_on("fmt --formatter nixfmt --check -", block);
+        assert_eq!(output.status.code(), Some(0), "{block}\n{output:?}");
+    }
+    let [treefmt] = blocks(&page, "toml")[..] else { panic!("one block is for treefmt") };
+    let sandbox = Sandbox::new("//- a.nix\n1\n");
+    sandbox.write("treefmt.toml", treefmt);
+    let output = String::from_utf8(sandbox.run("fmt --explain").stdout).unwrap();
+    assert!(output.contains("because `treefmt.toml:1` runs nixfmt on `*.nix`"), "{output}");
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn the_tree_and_the_tokens() {
     );
     sandbox.check_on("parse --format json -", "{ a = }", expect![[r#"
         [stdout]
-        {"version":1,"path":"-","tree":{"kind":"Root","start":0,"end":7,"children":[{"kind":"AttrSet","start":0,"end":7,"children":[{"kind":"Binding","start":2,"end":5,"children":[{"kind":"AttrPath","start":2,"end":3,"children":[{"kind":"Name","start":2,"end":3,"text":"a","children":[]}]},{"kind":"Error","start":5,"end":5,"text":"","children":[]}]}]}]},"problems":[{"path":"-","code":"SYN001","severity":"error","message":"expected an expression, found `}`","range":{"start":{"line":1,"column":7,"offset":6},"end":{"line":1,"column":8,"offset":7}},"labels":[],"related":[],"help":null,"fix":null}]}
+        {"version":1,"path":"-","tree":{"kind":"Root","start":0,"end":7,"children":[{"kind":"AttrSet","start":0,"end":7,"children":[{"kind":"Binding","start":2,"end":5,"children":[{"kind":"AttrPath","start":2,"end":3,"children":[{"kind":"Name","start":2,"end":3,"text":"a","children":[]}]},{"kind":"Error","start":5,"end":5,"text":"","children":[]}]}]}]},"problems":[{"path":"-","code":"SYN001","severity":"error","message":"expected an expression, found `}`","range":{"start":{"line":1,"column":7,"offset":6},"end":{"line":1,"column":8,"offset":7}},"labels":[],"related":[],"help":null,"fix":null,"fingerprint":"de72a1d4a5443a30e884d8f2dc4fde0a"}]}
         [stderr]
         -:1:7: error[SYN001] expected an expression, found `}`
         [exit 2]

@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot do fails it")]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
+mod baseline;
 mod bounds;
 mod build;
 mod check;
+mod check_eval;
 mod config;
 mod docs;
 mod explain;
@@ -18,12 +20,16 @@ mod flake_inputs;
 mod flake_sources;
 mod flake_views;
 mod flakes;
+mod fmt;
 mod git_sources;
 mod hosts;
 mod judge;
 mod listings;
+mod migrate;
 mod options;
+mod readers;
 mod repl;
+mod reports;
 mod sandbox;
 mod streams;
 mod usage;

@@ -14,7 +14,7 @@ fn fixtures() -> PathBuf {
 }
 
 /// The fixture's modules in a project of their own.
-fn sandbox() -> Sandbox {
+pub(crate) fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new("");
     for name in [
         "lib/default.nix",

@@ -14,6 +14,7 @@ fn help_of_the_program() {
 
         Commands:
           check        Look for faults in files and folders, and mend them
+          fmt          Format files and folders in the style of their project
           eval         Evaluate a file, an expression or a flake, without Nix
           eval-compat  Evaluate with the arguments of nix-instantiate
           instantiate  Print the store paths of derivations, and write them on request
@@ -47,6 +48,7 @@ fn help_of_the_program() {
         Examples:
           cim-nix check                      check the project in this folder
           cim-nix check --fix modules/       mend what can be mended safely
+          cim-nix fmt                        format it in its own style
           cim-nix explain DEAD001            what a rule is about
           cim-nix eval .#packages --each     what a flake has, without Nix
           cim-nix symbols flake.nix          what a file defines
@@ -96,6 +98,7 @@ fn wrong_arguments_are_refused() {
 
         Commands:
           check        Look for faults in files and folders, and mend them
+          fmt          Format files and folders in the style of their project
           eval         Evaluate a file, an expression or a flake, without Nix
           eval-compat  Evaluate with the arguments of nix-instantiate
           instantiate  Print the store paths of derivations, and write them on request
@@ -117,6 +120,7 @@ fn wrong_arguments_are_refused() {
         Examples:
           cim-nix check                      check the project in this folder
           cim-nix check --fix modules/       mend what can be mended safely
+          cim-nix fmt                        format it in its own style
           cim-nix explain DEAD001            what a rule is about
           cim-nix eval .#packages --each     what a flake has, without Nix
           cim-nix symbols flake.nix          what a file defines
@@ -167,13 +171,15 @@ fn wrong_arguments_are_refused() {
     sandbox.check(
         "check --format xml",
         expect![[r#"
-        [stderr]
-        error: invalid value 'xml' for '--format <FORMAT>'
-          [possible values: human, concise, json, json-lines]
+            [stderr]
+            error: invalid value 'xml' for '--format <FORMAT>'
+              [possible values: human, concise, json, json-lines, sarif, github, gitlab, junit, rdjson, html]
 
-        For more information, try '--help'.
-        [exit 2]
-    "#]],
+              tip: a similar value exists: 'html'
+
+            For more information, try '--help'.
+            [exit 2]
+        "#]],
     );
     sandbox.check(
         "check --select DEAD0O1",

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use crate::Res;
 
-/// The program in a repository, so set up that it asks nobody and changes nothing on the way.
-pub(super) fn command(repository: &Path) -> Command {
+/// The program `git` in a repository, so set up that it asks nobody and changes nothing on the way.
+pub fn command(repository: &Path) -> Command {
     let mut command = Command::new("git");
     command.arg("-C").arg(repository);
     command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0");

@@ -176,7 +176,7 @@ impl ImportGraph {
         let mut others = std::collections::HashMap::new();
         let mut queue: std::collections::VecDeque<FileId> = files.iter().copied().collect();
         let add = |graph: &mut Graph, name: String, kind: String| {
-            graph.nodes.push(GraphNode { name, kind });
+            graph.nodes.push(GraphNode { name, kind, ..GraphNode::default() });
             graph.nodes.len() as u32 - 1
         };
         for &file in files {
@@ -200,7 +200,7 @@ impl ImportGraph {
                     }),
                 };
                 let from = numbers[from.index()];
-                graph.edges.push(Edge { from, to, kind: edge.kind.name() });
+                graph.edges.push(Edge { from, to, kind: edge.kind.name(), name: String::new() });
             }
         }
         graph.normalise();
@@ -211,7 +211,7 @@ impl ImportGraph {
         self.snapshot.relative(path).to_string_lossy().into_owned()
     }
 
-    fn describe(&self, destination: Destination) -> (String, &'static str) {
+    pub(super) fn describe(&self, destination: Destination) -> (String, &'static str) {
         match destination {
             Destination::File(file) => (self.shown(self.path(file)), "file"),
             Destination::Folder(at) => {
