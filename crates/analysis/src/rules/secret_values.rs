@@ -5,9 +5,9 @@ pub(crate) fn looks_secret(text: &str) -> bool {
     let n_chars = text.len();
     (8..=512).contains(&n_chars)
         && text.bytes().all(|byte| byte.is_ascii_graphic())
+        && is_random(text)
         && !is_reference(text)
         && !is_stand_in(text)
-        && is_random(text)
 }
 
 /// Paths, addresses, commands, variables and templates: they say where the secret is.

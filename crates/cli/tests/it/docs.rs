@@ -39,7 +39,7 @@ fn run(sandbox: &Sandbox, block: &str) -> String {
 
 #[test]
 fn examples_print_what_the_pages_say() {
-    for name in ["cli.md", "formatting.md", "integrations.md", "reports.md"] {
+    for name in ["cli.md", "formatting.md", "graphs.md", "integrations.md", "reports.md"] {
         examples_of(name);
     }
 }
