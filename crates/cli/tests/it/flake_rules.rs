@@ -33,7 +33,13 @@ const FLAKE: &str = "//- flake.nix
 #[test]
 fn a_flake_is_compared_with_its_lock_file() {
     let sandbox = Sandbox::new(FLAKE);
-    sandbox.check("check --format concise --select DEP,DEAD012", expect![[""]]);
+    sandbox.check("check --format concise --select DEP,DEAD012", expect![[r#"
+        [stdout]
+        flake.nix:2:10: warning[DEP003] there is no flake.lock, so nothing says which versions of 3 inputs are meant
+        flake.nix:4:10: warning[DEAD012] the input `b` is never used
+        flake.nix:4:18: warning[DEP010] `b` is fetched without encryption
+        [exit 1]
+    "#]]);
     let nodes = [
         ("root", "", "{\"a\":\"a\",\"nixpkgs\":\"nixpkgs\"}"),
         ("a", "o/a", "{\"nixpkgs\":\"nixpkgs_2\"}"),
@@ -41,10 +47,32 @@ fn a_flake_is_compared_with_its_lock_file() {
         ("nixpkgs_2", "NixOS/nixpkgs", "{}"),
     ];
     sandbox.write("flake.lock", lock(&nodes));
-    sandbox.check("check --format concise --select DEP,DEAD012", expect![[""]]);
+    sandbox.check(
+        "check --format concise --select DEP,DEAD012",
+        expect![[r#"
+        [stdout]
+        flake.nix:3:10: info[DEP001] `a/nixpkgs` is another copy of `nixpkgs`
+        flake.nix:4:10: warning[DEAD012] the input `b` is never used
+        flake.nix:4:10: warning[DEP004] `b` is not in flake.lock
+        flake.nix:4:18: warning[DEP010] `b` is fetched without encryption
+        [exit 1]
+    "#]],
+    );
     sandbox
-        .check("check --format concise --select DEP,DEAD012 --fix --unsafe-fixes", expect![[""]]);
-    expect![[""]].assert_eq(&sandbox.read("flake.nix"));
+        .check("check --format concise --select DEP,DEAD012 --fix --unsafe-fixes", expect![[r#"
+            [stdout]
+            flake.nix:4:19: warning[DEP004] flake.lock has `a/nixpkgs` from `github:NixOS/nixpkgs`, and this flake asks for `nixpkgs` by `follows`
+            [exit 1]
+        "#]]);
+    expect![[r#"
+        {
+          inputs.nixpkgs.url = "github:NixOS/nixpkgs";
+          inputs.a.url = "github:o/a";
+          inputs.a.inputs.nixpkgs.follows = "nixpkgs";
+          outputs = { self, nixpkgs, a }: { x = nixpkgs; y = a; };
+        }
+    "#]]
+    .assert_eq(&sandbox.read("flake.nix"));
 }
 
 #[test]
@@ -65,7 +93,14 @@ fn lock_files_that_nix_refuses_are_findings() {
         assert_eq!(output.status.code(), Some(1));
     }
     sandbox.write("flake.lock", b"\xff\xfe");
-    sandbox.check("check --format concise", expect![[""]]);
+    sandbox.check(
+        "check --format concise",
+        expect![[r#"
+        [stdout]
+        flake.nix:1:3: warning[DEP004] flake.lock cannot be used: it is not UTF-8 (byte 0)
+        [exit 1]
+    "#]],
+    );
 }
 
 #[test]
@@ -75,7 +110,11 @@ fn templates_and_parts_need_no_lock_file() {
     for folder in ["templates/x", "top", "top/part"] {
         sandbox.write(&format!("{folder}/flake.nix"), flake);
     }
-    sandbox.check("check --format concise", expect![[""]]);
+    sandbox.check("check --format concise", expect![[r#"
+        [stdout]
+        top/flake.nix:1:10: warning[DEP003] there is no flake.lock, so nothing says which version of `a` is meant
+        [exit 1]
+    "#]]);
 }
 
 #[test]
@@ -83,7 +122,12 @@ fn comments_and_settings_speak_of_flakes() {
     let sandbox = Sandbox::new(
         "//- flake.nix\n{\n  # cim-nix: ignore[DEP009] as it pleases the user\n  inputs.a.url = \"nixpkgs\";\n  outputs = i: { x = i.a; };\n}\n//- cim-nix.toml\n[check.per-file-ignores]\n\"flake.nix\" = [\"DEP003\"]\n",
     );
-    sandbox.check("check --format concise", expect![[""]]);
+    sandbox.check(
+        "check --format concise",
+        expect![[r#"
+        [exit 0]
+    "#]],
+    );
 }
 
 #[test]
