@@ -440,7 +440,7 @@ excludes = [\"gen/*\"]
         "fmt --explain",
         expect![[r#"
         [stdout]
-        .: nixpkgs-fmt, run by a process of this program
+        .: nixpkgs-fmt, built in, in a child process
           because the flake's `formatter` in `flake.nix:1` is `nixpkgs-fmt` (rule flake-formatter)
         [exit 0]
     "#]],
@@ -505,7 +505,7 @@ fn files_vote_where_nobody_says_anything() {
         "fmt --explain",
         expect![[r#"
         [stdout]
-        .: nixpkgs-fmt, run by a process of this program
+        .: nixpkgs-fmt, built in, in a child process
           because nixpkgs-fmt would leave 6 of 6 files of the project as they are (rule evidence)
         [exit 0]
     "#]],

@@ -217,6 +217,81 @@ fn imports_of_a_project() {
 }
 
 #[test]
+fn ways_and_circles() {
+    let sandbox = Sandbox::new(IMPORTS);
+    sandbox.check("graph --why flake.nix a.nix", expect![[""]]);
+    sandbox.check("graph --why a.nix flake.nix", expect![[""]]);
+    sandbox.check("graph --why nix flake.nix", expect![[""]]);
+    sandbox.check("graph --cycles", expect![[""]]);
+    sandbox.check("graph other/alone.nix --cycles --format mermaid", expect![[""]]);
+    let svg = stdout(&sandbox.run("graph files --format svg"));
+    assert!(svg.starts_with("<svg") && svg.contains(">lib/a.nix</text>"), "{svg}");
+}
+
+#[test]
+fn modules_and_their_hosts() {
+    let sandbox = Sandbox::new(
+        "\
+//- flake.nix
+{ outputs = i: { nixosConfigurations = { web = i.f { modules = [ ./web.nix ]; }; db = i.f { modules = [ ./db ]; }; }; }; }
+//- web.nix
+{ imports = [ ./base.nix ]; services.nginx.enable = true; }
+//- db/default.nix
+{ config, ... }: { imports = [ ../base.nix ]; boot.isContainer = true; }
+//- base.nix
+{ config, ... }: { boot.isContainer = true; }
+//- unrelated.nix
+x: x
+",
+    );
+    sandbox.check("graph modules", expect![[""]]);
+}
+
+#[test]
+fn attributes_of_a_file() {
+    let sandbox = Sandbox::new(
+        "//- a.nix\nlet b = 1; c = { d = b; }; in { e = c.d; f = rec { g = h; h = 2; }; }\n",
+    );
+    sandbox.check("graph attrs a.nix", expect![[""]]);
+    sandbox.check("graph attrs a.nix --why e b --format json", expect![[""]]);
+    sandbox.check("graph attrs nowhere.nix", expect![[""]]);
+}
+
+#[test]
+fn inputs_of_a_flake() {
+    let sandbox = Sandbox::new(LOCKED);
+    sandbox.check("graph inputs", expect![[""]]);
+    sandbox.check("graph inputs --now 2024-06-30 --why h n", expect![[""]]);
+    sandbox.check("graph inputs --now yesterday", expect![[""]]);
+    sandbox.write("flake.lock", "{ \"version\": 7, \"root\": \"r\", \"nodes\": { \"r\": { \"inputs\": { \"a\": \"b\" } } } }");
+    sandbox.check("graph inputs", expect![[""]]);
+    std::fs::remove_file(sandbox.project().join("flake.lock")).unwrap();
+    sandbox.check("graph inputs flake.nix", expect![[""]]);
+    sandbox.check("graph inputs nowhere", expect![[""]]);
+}
+
+const LOCKED: &str = r#"//- flake.nix
+{ inputs = { n.url = "github:NixOS/nixpkgs"; h.url = "github:o/h"; }; outputs = i: { x = [ i.n i.h ]; }; }
+//- flake.lock
+{ "version": 7, "root": "root", "nodes": {
+  "root": { "inputs": { "n": "n", "h": "h" } },
+  "n": {
+    "locked": { "type": "github", "owner": "NixOS", "repo": "nixpkgs", "rev": "5a48e3c2e435e95103d56590188cfed7b70e108c", "narHash": "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "lastModified": 1718835956 },
+    "original": { "type": "github", "owner": "NixOS", "repo": "nixpkgs" }
+  },
+  "m": {
+    "locked": { "type": "github", "owner": "nixos", "repo": "nixpkgs", "rev": "6a48e3c2e435e95103d56590188cfed7b70e108c", "narHash": "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "lastModified": 1710000000 },
+    "original": { "type": "github", "owner": "nixos", "repo": "nixpkgs", "ref": "nixos-23.11" }
+  },
+  "h": {
+    "inputs": { "nixpkgs": "m", "pkgs": ["n"] },
+    "locked": { "type": "github", "owner": "o", "repo": "h", "rev": "7a48e3c2e435e95103d56590188cfed7b70e108c", "narHash": "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "lastModified": 1718000000 },
+    "original": { "type": "github", "owner": "o", "repo": "h" }
+  }
+} }
+"#;
+
+#[test]
 fn what_cannot_be_read_is_told() {
     let sandbox = Sandbox::new(PROJECT);
     sandbox.check(
