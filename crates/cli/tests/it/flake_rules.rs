@@ -135,7 +135,16 @@ fn what_flakes_get_to_is_known_over_all_files() {
     let sandbox = Sandbox::new(
         "//- flake.nix\n{ outputs = _: { x = import ./a.nix; }; }\n//- a.nix\nimport <nixpkgs> { system = builtins.currentSystem; }\n//- b.nix\nimport <nixpkgs> { }\n",
     );
-    sandbox.check("check --format concise --select DEP", expect![[""]]);
-    sandbox.check("check b.nix --format concise --select DEP", expect![[""]]);
-    sandbox.check("check --format concise --select DEAD011", expect![[""]]);
+    sandbox.check("check --format concise --select DEP", expect![[r#"
+        [stdout]
+        a.nix:1:8: warning[DEP011] `<nixpkgs>` is looked up on the machine, which flakes cannot do
+        a.nix:1:29: warning[DEP012] `builtins.currentSystem` does not exist in flakes
+        [exit 1]
+    "#]]);
+    sandbox.check("check b.nix --format concise --select DEP", expect![[r#"
+        [exit 0]
+    "#]]);
+    sandbox.check("check --format concise --select DEAD011", expect![[r#"
+        [exit 0]
+    "#]]);
 }

@@ -424,11 +424,14 @@ fn inputs_of_a_flake() {
         [exit 0]
     "#]],
     );
-    sandbox.check("graph inputs nowhere", expect![[r#"
+    sandbox.check(
+        "graph inputs nowhere",
+        expect![[r#"
         [stderr]
         error: cannot read `nowhere`: it does not exist
         [exit 2]
-    "#]]);
+    "#]],
+    );
 }
 
 const LOCKED: &str = r#"//- flake.nix
