@@ -2,6 +2,7 @@
 
 use expect_test::expect;
 
+use crate::judge::Scene;
 use crate::sandbox::Sandbox;
 
 const HASH: &str = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -135,7 +136,114 @@ fn what_flakes_get_to_is_known_over_all_files() {
     let sandbox = Sandbox::new(
         "//- flake.nix\n{ outputs = _: { x = import ./a.nix; }; }\n//- a.nix\nimport <nixpkgs> { system = builtins.currentSystem; }\n//- b.nix\nimport <nixpkgs> { }\n",
     );
-    sandbox.check("check --format concise --select DEP", expect![[""]]);
-    sandbox.check("check b.nix --format concise --select DEP", expect![[""]]);
-    sandbox.check("check --format concise --select DEAD011", expect![[""]]);
+    sandbox.check(
+        "check --format concise --select DEP",
+        expect![[r#"
+        [stdout]
+        a.nix:1:8: warning[DEP011] `<nixpkgs>` is looked up on the machine, which flakes cannot do
+        a.nix:1:29: warning[DEP012] `builtins.currentSystem` does not exist in flakes
+        [exit 1]
+    "#]],
+    );
+    sandbox.check(
+        "check b.nix --format concise --select DEP",
+        expect![[r#"
+        [exit 0]
+    "#]],
+    );
+    sandbox.check(
+        "check --format concise --select DEAD011",
+        expect![[r#"
+        [exit 0]
+    "#]],
+    );
+}
+
+/// Parts of a flake, `A`, `B` and `O` being those below, and the rule that speaks of them when the
+/// lock file is that of all three.
+const READINGS: &[(&str, &str)] = &[
+    ("A B O", ""),
+    ("inputs.a = { url = ./a; }; B O", "DEP004"),
+    (r#"inputs = { a.url = "path:./a"; b.url = "path:./b"; }; O"#, ""),
+    (r#"inputs = rec { a.url = "path:./a"; b.url = "path:./b"; }; O"#, ""),
+    ("A B outputs = (x: { });", ""),
+    ("A B O description = ''x'';", ""),
+    (r#"A B O nixConfig.a = "b";"#, ""),
+    (r#"inputs.a = { type = "path"; path = "./a"; }; B O"#, ""),
+    (r#"inputs.${"a"}.url = path:./a; B O"#, ""),
+    (r#"A B inputs."b".flake = true; O"#, ""),
+    ("A B outputs = { self, a, b }@inputs: inputs;", ""),
+    ("A O", "DEP004"),
+    (r#"A B inputs.c.url = "path:./c"; O"#, "DEP004"),
+    (r#"A inputs.b.url = "path:./a"; O"#, "DEP004"),
+    (r#"A B inputs.a.inputs.b.follows = "b"; O"#, "DEP004"),
+    (r#"A inputs.b.follows = "a/b"; O"#, "DEP004"),
+    (r#"A B inputs.c.follows = "a"; O"#, "DEP004"),
+    (r#"A B inputs.a.inputs.b.url = "path:./b"; O"#, "DEP004"),
+    (r#"A B inputs.a.inputs.b.follows = "nope"; O"#, "DEP002"),
+    (r#"A inputs.b.follows = "a/c"; O"#, "DEP002"),
+    (r#"inputs.a.follows = "b"; inputs.b.follows = "a"; O"#, "DEP002"),
+    (r#"A B inputs.a.inputs.zz.follows = "b"; O"#, "DEP002"),
+    (r#"inputs.a.url = "path:" + "./a"; B O"#, "DEP018"),
+    (r#"inputs = { a.url = "path:./a"; } // { b.url = "path:./b"; }; O"#, "DEP018"),
+    ("A B outputs = import ./o.nix;", "DEP018"),
+    ("A B", "DEP018"),
+    ("A B O input = 1;", "DEP018"),
+    (r#"A B O description = "a" + "b";"#, "DEP018"),
+    (r#"inputs.a.owner = "x"; B O"#, "DEP018"),
+    (r#"inputs.a = { type = "path"; path = "./a"; bogus = "x"; }; B O"#, "DEP018"),
+    (r#"inputs.a = { type = "path"; path = 1; }; B O"#, "DEP018"),
+    (r#"inputs.a = { url = "path:./a"; follows = "b"; }; B O"#, "DEP018"),
+    (r#"A B inputs.a.inputs.self.follows = "b"; O"#, "DEP018"),
+    (r#"A B inputs.${"a" + ""}.flake = true; O"#, "DEP018"),
+    (r#"inputs.a.url = "::bad"; B O"#, "DEP004"),
+    (r#"inputs.a.url = "path:./a#frag"; B O"#, "DEP018"),
+    ("A B inputs.b.flake = 1; O", "DEP018"),
+    (r#"A B inputs.a.inputs.b.follows = "bad name"; O"#, "DEP018"),
+    ("inputs = null; O", "DEP018"),
+    ("inputs = { inherit (builtins) a; }; O", "DEP018"),
+];
+
+/// What Nix says to a flake, as the rule that says the same.
+fn verdict(said: &str, is_fine: bool) -> &'static str {
+    let has = |text: &str| said.contains(text);
+    match () {
+        () if has("non-existent input") || has("follow cycle") => "DEP002",
+        () if is_fine => "",
+        () if has("requires lock file changes") || has("does not exist") => "DEP004",
+        () => "DEP018",
+    }
+}
+
+#[test]
+fn nix_reads_flakes_as_the_rules_do() {
+    let scene = Scene::new(
+        "//- p/a/flake.nix\n{ inputs.b.url = \"path:../b\"; outputs = { self, b }: { }; }\n//- p/b/flake.nix\n{ outputs = x: { }; }\n",
+    );
+    let full = |parts: &str| {
+        let part = |word: &str| match word {
+            "A" => "inputs.a.url = \"path:./a\";".to_owned(),
+            "B" => "inputs.b.url = \"path:./b\";".to_owned(),
+            "O" => "outputs = { self, ... }: { x = 1; };".to_owned(),
+            word => word.to_owned(),
+        };
+        format!("{{ {} }}\n", parts.split(' ').map(part).collect::<Vec<_>>().join(" "))
+    };
+    scene.sandbox.write("p/flake.nix", full("A B O"));
+    scene.write_lock("p");
+    for (parts, rule) in READINGS {
+        let text = full(parts);
+        scene.sandbox.write("p/flake.nix", &text);
+        let output =
+            scene.sandbox.run("check p/flake.nix --format concise --select DEP002,DEP004,DEP018");
+        let found = String::from_utf8(output.stdout).unwrap();
+        match *rule {
+            "" => assert_eq!(found, "", "{text}"),
+            rule => assert!(found.contains(&format!("[{rule}]")), "{text}: {found}"),
+        }
+        let asked = scene.ask_nix("", "flake metadata --no-update-lock-file ./p");
+        if let Some((said, is_fine)) = asked {
+            assert_eq!(verdict(&said, is_fine), *rule, "{text}: {said}");
+        }
+    }
 }
