@@ -131,11 +131,6 @@ impl<'c, 'a> Settings<'c, 'a> {
         self.names(setting).nth(nth).flatten()
     }
 
-    /// Whether two settings have the same path but for the last `n` names of it.
-    pub(crate) fn are_beside(self, one: Setting<'_>, other: Setting<'_>, n: usize) -> bool {
-        self.names(one).skip(n).eq(self.names(other).skip(n))
-    }
-
     fn step(self, step: u32) -> &'c Step {
         &self.paths.steps[step as usize]
     }
@@ -210,7 +205,7 @@ impl Paths {
             place,
             is_options: false,
         });
-        let found = Paths { steps: roots.to_vec(), ..Paths::default() };
+        let found = Self { steps: roots.to_vec(), ..Self::default() };
         let mut collector = Collector { found, paths: vec![None; context.tree.len()] };
         let file_place = file_place(context.path, context.text());
         for node in context.tree.nodes() {

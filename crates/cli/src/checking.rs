@@ -497,8 +497,11 @@ fn about_file(run: Run<'_>, path: &Path, finding: Diagnostic) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
     use std::num::NonZeroUsize;
+    use std::sync::Mutex;
 
+    use cim_nix_project::{EntryKind, Files, MemoryFiles, Request, discover};
     use cim_nix_vfs::DiskFiles;
     use expect_test::{Expect, expect};
 
@@ -562,6 +565,67 @@ mod tests {
             /x/a.nix:1:6: error[SYN001] expected an expression, found the end of the file
         "#]],
         );
+    }
+
+    /// Files of which each can be read once.
+    struct Vanishing {
+        files: MemoryFiles,
+        read: Mutex<HashSet<PathBuf>>,
+    }
+
+    impl Files for Vanishing {
+        fn read(&self, path: &Path, max_bytes: u64) -> Result<String, Problem> {
+            self.files.read(path, max_bytes)
+        }
+
+        fn kind(&self, path: &Path) -> Result<EntryKind, Problem> {
+            self.files.kind(path)
+        }
+
+        fn real_path(&self, path: &Path) -> Result<PathBuf, Problem> {
+            self.files.real_path(path)
+        }
+
+        fn list(
+            &self,
+            folder: &Path,
+            visit: &mut dyn FnMut(&OsStr, EntryKind),
+        ) -> Result<(), Problem> {
+            self.files.list(folder, visit)
+        }
+    }
+
+    impl Sources for Vanishing {
+        fn source(&self, path: &Path) -> Result<SourceText, Problem> {
+            if !self.read.lock().unwrap().insert(path.to_path_buf()) {
+                return Err(Problem::Missing);
+            }
+            let text = self.files.read(path, SOURCE_LIMIT)?;
+            Ok(SourceText { text, first_bad: None })
+        }
+    }
+
+    #[test]
+    fn files_may_vanish_at_any_time() {
+        let files = MemoryFiles::fixture(
+            "//- /p/a.nix\nlet x = 1; in import ./gone.nix\n//- /p/b.nix\nlet x = 1; in 2\n",
+        );
+        let mut found = discover(&files, &Request::new(["/p"]));
+        // Between the walk and the first look.
+        found.files.push(SourceFile { path: Path::new("/p/c.nix").into(), is_named: false });
+        let files = Vanishing { files, read: Mutex::default() };
+        let settings = settings();
+        let run = Run { files: &files, is_compared: true, ..run(&settings) };
+        let quiet = Progress::new(false);
+        let outcomes = check_all(run, Path::new("/p"), &found, &quiet).unwrap();
+        let text: String =
+            outcomes.iter().flat_map(|outcome| outcome.rendered.findings()).collect();
+        expect![[r#"
+            /p/a.nix:1:1: error[SYN008] cannot read this path: it does not exist
+            /p/b.nix:1:5: warning[DEAD001] `x` is never used
+            /p/c.nix:1:1: error[SYN008] cannot read this path: it does not exist
+        "#]]
+        .assert_eq(&text);
     }
 
     #[test]

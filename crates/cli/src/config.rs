@@ -15,6 +15,7 @@ use cim_nix_vfs::DiskFiles;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::dates;
 use crate::scope::{real, shown};
 use crate::settings::FailOn;
 
@@ -67,6 +68,15 @@ pub(crate) struct FormatConfig {
     pub(crate) exclude: Vec<String>,
 }
 
+impl FormatConfig {
+    /// Takes over what is not said here. Patterns count from another folder and are not.
+    fn inherit(&mut self, base: &Self) {
+        self.formatter = self.formatter.take().or_else(|| base.formatter.clone());
+        self.width = self.width.or(base.width);
+        self.indent = self.indent.or(base.indent);
+    }
+}
+
 /// The table `[check]`.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct CheckConfig {
@@ -84,6 +94,18 @@ pub(crate) struct CheckConfig {
     pub(crate) severity: Vec<(String, Severity)>,
     /// Patterns and the rules that do not run on files that match.
     pub(crate) per_file_ignores: Vec<(String, Vec<String>)>,
+    pub(crate) dependencies: DependencyConfig,
+}
+
+/// The table `[check.dependencies]`.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(crate) struct DependencyConfig {
+    /// Days that an input may be old.
+    pub(crate) max_age: Option<u64>,
+    /// How many sources a lock file may hold.
+    pub(crate) max_inputs: Option<usize>,
+    /// The day that ages are told from, in seconds since 1970.
+    pub(crate) date: Option<u64>,
 }
 
 /// The nearest configuration file in `start` or a folder above it.
@@ -120,7 +142,9 @@ fn read_layer(path: &Path, left: usize) -> Result<Config, Error> {
                 .hint("the path counts from the folder of this file")
                 .error(&name, &text));
         }
-        config.base = Some(Box::new(read_layer(&base, left - 1)?));
+        let base = read_layer(&base, left - 1)?;
+        config.format.inherit(&base.format);
+        config.base = Some(Box::new(base));
     }
     Ok(config)
 }
@@ -180,6 +204,7 @@ fn parse(text: &str) -> Result<Config, Fault> {
 }
 
 const CHECK_KEYS: &[&str] = &[
+    "dependencies",
     "exclude",
     "extend-select",
     "fail-on",
@@ -193,6 +218,10 @@ const CHECK_KEYS: &[&str] = &[
 fn check_table(table: &DeTable<'_>, check: &mut CheckConfig) -> Result<(), Fault> {
     Table { name: Some("check"), table }.each(CHECK_KEYS, |key, value| {
         match key {
+            "dependencies" => {
+                let table = table_of("check.dependencies", value)?;
+                dependency_table(table, &mut check.dependencies)?;
+            }
             "exclude" => check.exclude = strings(key, value)?,
             "extend-select" => check.extend_select = rules(key, value)?,
             "fail-on" => check.fail_on = Some(word(key, value, &FailOn::WORDS, FailOn::from_word)?),
@@ -217,6 +246,27 @@ fn check_table(table: &DeTable<'_>, check: &mut CheckConfig) -> Result<(), Fault
                     check.severity.push((rule.get_ref().to_string(), severity));
                 }
             }
+        }
+        Ok(())
+    })
+}
+
+const DEPENDENCY_KEYS: &[&str] = &["date", "max-age-days", "max-inputs"];
+
+fn dependency_table(table: &DeTable<'_>, own: &mut DependencyConfig) -> Result<(), Fault> {
+    Table { name: Some("check.dependencies"), table }.each(DEPENDENCY_KEYS, |key, value| {
+        match key {
+            "date" => {
+                let text = value.get_ref().as_str();
+                let text =
+                    text.ok_or_else(|| wrong_type(key, value, "a string: `\"2026-11-26\"`"))?;
+                let date = dates::parse(text);
+                own.date = Some(date.map_err(|why| Fault::new(value.span().start, why))?);
+            }
+            "max-age-days" => {
+                own.max_age = Some(whole_number(key, value, 1..=100_000)? as u64);
+            }
+            _ => own.max_inputs = Some(whole_number(key, value, 0..=100_000)? as usize),
         }
         Ok(())
     })
@@ -407,12 +457,20 @@ mod tests {
             DEAD001 = "info"
             [check.per-file-ignores]
             "tests/**" = ["DEAD", "COR001"]
+            [check.dependencies]
+            date = "1970-01-01"
+            max-age-days = 90
+            max-inputs = 20
+            [format]
+            formatter = "mine -x"
+            width = 0x50
+            indent = 4
+            exclude = ["gen/"]
         "#;
         let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
         let want = Config {
             folder: PathBuf::new(),
             experimental_features: words(&["pipe-operators"]),
-            format: FormatConfig::default(),
             check: CheckConfig {
                 select: Some(words(&["DEAD"])),
                 extend_select: words(&["COR001"]),
@@ -422,12 +480,55 @@ mod tests {
                 fail_on: Some(FailOn::Error),
                 severity: vec![("DEAD001".to_owned(), Severity::Info)],
                 per_file_ignores: vec![("tests/**".to_owned(), words(&["DEAD", "COR001"]))],
+                dependencies: DependencyConfig {
+                    max_age: Some(90),
+                    max_inputs: Some(20),
+                    date: Some(86_399),
+                },
             },
             extend: Some(Extend { path: "../cim-nix.toml".into(), at: 77 }),
             base: None,
+            format: FormatConfig {
+                formatter: Some("mine -x".to_owned()),
+                width: Some(80),
+                indent: Some(4),
+                exclude: words(&["gen/"]),
+            },
         };
         assert_eq!(parse(text), Ok(want));
         assert_eq!(parse(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        check_error(
+            "[check.dependencies]\ndate = \"2026-02-30\"",
+            expect![[r"
+            cim-nix.toml:2:8: `2026-02-30` is no date such as 2026-11-26
+              hint: docs/config.md lists every key"]],
+        );
+    }
+
+    #[test]
+    fn formats_have_bounds() {
+        check_error(
+            "format.width = 10",
+            expect![[r#"
+            cim-nix.toml:1:16: `width` should be a whole number from 20 to 1000
+              hint: docs/config.md lists every key"#]],
+        );
+        check_error(
+            "format.indent = \"2\"",
+            expect![[r#"
+            cim-nix.toml:1:17: `indent` should be a whole number from 1 to 16, but is of type string
+              hint: docs/config.md lists every key"#]],
+        );
+        check_error(
+            "format.formatter = \"a 'b\"",
+            expect![[r#"
+            cim-nix.toml:1:20: the formatter `a 'b` has a quote that is never closed
+              hint: docs/config.md lists every key"#]],
+        );
     }
 
     #[test]
@@ -454,7 +555,7 @@ mod tests {
             "[something]\n",
             expect![[r"
             cim-nix.toml:1:2: unknown key `something` at the top of the file
-              hint: known here: check, experimental-features, extend"]],
+              hint: known here: check, experimental-features, extend, format"]],
         );
     }
 
@@ -464,7 +565,7 @@ mod tests {
             "zzz = 1\naaa = 1\n",
             expect![[r"
             cim-nix.toml:1:1: unknown key `zzz` at the top of the file
-              hint: known here: check, experimental-features, extend"]],
+              hint: known here: check, experimental-features, extend, format"]],
         );
     }
 

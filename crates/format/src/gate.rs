@@ -65,7 +65,9 @@ fn node_difference(old: Node<'_>, new: Node<'_>) -> Option<String> {
         let is_same = uri(old).is_some() && uri(old) == static_string(new).as_deref();
         return (!is_same).then(|| format!("{} became {}", shown(old), shown(new)));
     }
-    if old.kind() != new.kind() || old.children().count() != new.children().count() {
+    let is_string = |node: Node<'_>| matches!(node.kind(), NodeKind::Str | NodeKind::IndStr);
+    let is_same_kind = old.kind() == new.kind() || (is_string(old) && is_string(new));
+    if !is_same_kind || old.children().count() != new.children().count() {
         return Some(format!("{} became {}", shown(old), shown(new)));
     }
     match old.kind() {
@@ -168,18 +170,18 @@ fn cut(line: &str) -> String {
 /// A comment of which something is missing in the new text, if there is one.
 ///
 /// Comments may move, be joined and be marked in another way; so what is compared is how often each
-/// byte occurs in all of them, blanks and marks aside.
+/// character occurs in all of them, blanks and marks aside.
 /// Cost: one look at every token; comments are searched for only where something is missing.
 #[must_use]
 pub fn lost_comment(before: &Tree, after: &Tree) -> Option<TextRange> {
-    let (old, new) = (comment_bytes(before), comment_bytes(after));
+    let (old, new) = (counts(before), counts(after));
     if old.iter().zip(&new).all(|(old, new)| old <= new) {
         return None;
     }
-    let kept: Vec<u8> = comments(after).flat_map(|token| said(token.text())).collect();
+    let kept: String = comments(after).flat_map(|token| said(token.text())).collect();
     let is_lost = |token: &TokenRef<'_>| {
-        let words: Vec<u8> = said(token.text()).collect();
-        !words.is_empty() && memchr::memmem::find(&kept, &words).is_none()
+        let words: String = said(token.text()).collect();
+        !words.is_empty() && !kept.contains(&words)
     };
     let lost = comments(before).find(is_lost).or_else(|| comments(before).next());
     lost.map(TokenRef::range)
@@ -189,15 +191,16 @@ fn comments(tree: &Tree) -> impl Iterator<Item = TokenRef<'_>> {
     tree.tokens().filter(|token| token.kind().is_comment())
 }
 
-/// The bytes of a comment that a formatter must keep.
-fn said(comment: &str) -> impl Iterator<Item = u8> {
-    comment.bytes().filter(|byte| !byte.is_ascii_whitespace() && !b"#*/".contains(byte))
+/// The characters of a comment that a formatter must keep.
+fn said(comment: &str) -> impl Iterator<Item = char> {
+    comment.chars().filter(|&c| !c.is_whitespace() && !matches!(c, '#' | '*' | '/'))
 }
 
-fn comment_bytes(tree: &Tree) -> [u32; 256] {
+/// How often each character occurs in comments; characters whose numbers end alike count together.
+fn counts(tree: &Tree) -> [u32; 256] {
     let mut counts = [0; 256];
-    for byte in comments(tree).flat_map(|token| said(token.text())) {
-        counts[usize::from(byte)] += 1;
+    for c in comments(tree).flat_map(|token| said(token.text())) {
+        counts[c as usize % 256] += 1;
     }
     counts
 }
@@ -232,6 +235,7 @@ mod tests {
         same("{ a = ''\n    x\n      y\n  ''; }", "{\n  a = ''\n    x\n      y\n  '';\n}");
         same("''\n  a${ x }\n''", "''\na${x}\n''");
         same("\"a\\tb\"", "\"a\tb\"");
+        same("''a${x}''", "\"a${x}\"");
         same("{ ${\"a\"} = 1; }", "{ ${(\"a\")} = 1; }");
         same("./a${x}/b", "./a${ (x) }/b");
     }
@@ -285,7 +289,11 @@ mod tests {
             "./a${x}${y}b",
             expect!["0..12 0..12: the path `./a${x}b${y}` became `./a${x}${y}b`"],
         );
-        differ("\"a\"", "''a''", expect![[r#"0..3 0..5: `"a"` became `''a''`"#]]);
+        differ(
+            "\"a\"",
+            "''\n a\n''",
+            expect![[r#"0..3 0..8: the value of a string changed: the line "a" became """#]],
+        );
         differ(
             "{ ${\"a\"} = 1; }",
             "{ ${\"b\"} = 1; }",
@@ -304,5 +312,6 @@ mod tests {
         assert_eq!(lost("# one\n# two\n1", "# one\n1"), Some("# two".to_owned()));
         assert_eq!(lost("# same\n# same\n1", "# same\n1"), Some("# same".to_owned()));
         assert_eq!(lost("#\n1 /**/", "1"), None);
+        assert_eq!(lost("1 #\u{a0}λ", "1 # λ"), None);
     }
 }

@@ -1,7 +1,9 @@
 //! SEC058: a path literal that means a place on one machine.
 
+use std::collections::HashSet;
+
 use cim_nix_base::{Code, Severity};
-use cim_nix_syntax::{Node, NodeKind, TokenKind, ast};
+use cim_nix_syntax::{Node, NodeKind, TokenKind};
 
 use super::places::{is_prose, is_test_file};
 use crate::context::Context;
@@ -13,7 +15,7 @@ pub(crate) const RULE: Rule = Rule {
     severity: Severity::Warning,
     is_default: true,
     fix: FixKind::None,
-    check: Check::Nodes(&[NodeKind::Path], check),
+    check: Check::File(check),
     words: &[],
     doc: "\
 Flags a path literal that is absolute or begins with `~/`.
@@ -55,28 +57,30 @@ Nix reports `access to absolute path '…' is forbidden in pure evaluation mode`
 ",
 };
 
-fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
-    let text = node.text();
-    let is_home = text.starts_with("~/");
-    if !is_home && !text.starts_with('/') || is_everywhere(text) {
-        return;
+fn check(context: &Context<'_>, report: &mut Report) {
+    let mut asked: Option<HashSet<&str>> = None;
+    for node in context.tree.nodes().filter(|node| node.kind() == NodeKind::Path) {
+        let text = node.text();
+        let is_home = text.starts_with("~/");
+        if !is_home && !text.starts_with('/') || is_everywhere(text) {
+            continue;
+        }
+        if is_joined(node) || is_prose(node) || is_test_file(context.path) {
+            continue;
+        }
+        if asked.get_or_insert_with(|| asked_for(context)).contains(text) {
+            continue;
+        }
+        let message = if is_home {
+            "this path depends on who evaluates the code"
+        } else {
+            "this path is that of one machine"
+        };
+        report.add(
+            Finding::at(node.range(), message)
+                .help("use a path relative to this file, or a string if a program is to open it"),
+        );
     }
-    if is_joined(node)
-        || is_prose(node)
-        || is_asked_for(context, node)
-        || is_test_file(context.path)
-    {
-        return;
-    }
-    let message = if is_home {
-        "this path depends on who evaluates the code"
-    } else {
-        "this path is that of one machine"
-    };
-    let found = Finding::at(node.range(), message);
-    report.add(
-        found.help("use a path relative to this file, or a string if a program is to open it"),
-    );
 }
 
 /// Whether a path means the same on every machine, or is a way to write another one.
@@ -117,16 +121,16 @@ fn is_joined(path: Node<'_>) -> bool {
     }
 }
 
-/// Whether the file asks if the path exists before it uses it.
-fn is_asked_for<'a>(context: &Context<'a>, path: Node<'a>) -> bool {
-    context.text().contains("pathExists")
-        && context.tree.nodes().filter(|node| node.kind() == NodeKind::Apply).any(|call| {
-            let asks = context.called(call).is_some_and(|called| called.is_library("pathExists"));
-            let asked = || {
-                ast::without_parens(call.child(1)?).and_then(|asked| context.value_behind(asked))
-            };
-            asks && asked().is_some_and(|asked| asked.text() == path.text())
-        })
+/// The paths that the file asks for before it uses them.
+fn asked_for<'a>(context: &Context<'a>) -> HashSet<&'a str> {
+    if !context.text().contains("pathExists") {
+        return HashSet::new();
+    }
+    let calls = context.tree.nodes().filter(|node| node.kind() == NodeKind::Apply);
+    let asking = calls
+        .filter(|call| context.called(*call).is_some_and(|called| called.is_library("pathExists")));
+    let asked = asking.filter_map(|call| context.value_behind(call.child(1)?));
+    asked.filter(|asked| asked.kind() == NodeKind::Path).map(|asked| asked.text()).collect()
 }
 
 #[cfg(test)]

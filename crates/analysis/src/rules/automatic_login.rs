@@ -1,5 +1,7 @@
 //! SEC049: a machine on the network whose screen is open to whoever stands before it.
 
+use std::cell::LazyCell;
+
 use cim_nix_base::{Code, Severity};
 
 use crate::context::Context;
@@ -53,10 +55,11 @@ const SERVERS: &[&str] =
 
 fn check(context: &Context<'_>, report: &mut Report) {
     let settings = context.settings();
+    let is_reached = LazyCell::new(|| context.enables(SERVERS));
     for setting in settings.matching(LOGINS) {
         let is_off =
             matches!(context.value_behind(setting.value), Some(value) if value.text() == "null");
-        if !is_off && context.enables(SERVERS) {
+        if !is_off && *is_reached {
             let message =
                 "this user is logged in without a password, on a machine with a remote login";
             report.add(Finding::at(setting.value.range(), message));

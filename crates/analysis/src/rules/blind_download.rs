@@ -1,9 +1,12 @@
 //! SEC055: shell code that runs what it downloads, or that does not check who it talks to.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
 use cim_nix_base::{Code, Severity, TextRange};
 use cim_nix_syntax::{Node, NodeKind, TokenKind, ast};
 
-use super::places::{is_prose, is_test_file};
+use super::places::{around, is_prose, is_test_file};
 use crate::context::Context;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
 
@@ -13,8 +16,8 @@ pub(crate) const RULE: Rule = Rule {
     severity: Severity::Warning,
     is_default: true,
     fix: FixKind::None,
-    check: Check::Nodes(&[NodeKind::Str, NodeKind::IndStr, NodeKind::Binding], check),
-    words: &["curl", "wget", "GIT_SSL_NO_VERIFY", "sslVerify"],
+    check: Check::File(check),
+    words: WORDS,
     doc: "\
 Flags shell code that pipes a download into a shell, and downloads that do not check certificates:
 `curl -k`, `wget --no-check-certificate`, `GIT_SSL_NO_VERIFY`, `http.sslVerify = false`.
@@ -55,14 +58,39 @@ The manuals of curl, wget and git on the options named.
 ",
 };
 
-fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
-    if node.kind() == NodeKind::Binding {
-        return check_setting(context, node, report);
-    }
-    let is_candidate = |text: &str| WORDS.iter().any(|word| text.contains(word));
-    if !is_candidate(node.text()) {
+fn check(context: &Context<'_>, report: &mut Report) {
+    static SEARCH: LazyLock<AhoCorasick> =
+        LazyLock::new(|| AhoCorasick::new(WORDS).expect("a few short words fit"));
+    // Most files that speak of curl only ask for the library.
+    let words = SEARCH.find_iter(context.text()).filter_map(|word| {
+        let at = word.start() as u32;
+        let kind = context.tree.token_at(at).kind();
+        let is_setting = word.pattern().as_usize() >= FIRST_SETTING;
+        let is_text = matches!(kind, TokenKind::StrContent | TokenKind::IndContent);
+        (is_text || is_setting && kind == TokenKind::Ident).then_some(at)
+    });
+    let words: Vec<u32> = words.collect();
+    if words.is_empty() {
         return;
     }
+    for node in context.tree.nodes() {
+        let is_binding = node.kind() == NodeKind::Binding;
+        if !is_binding && !matches!(node.kind(), NodeKind::Str | NodeKind::IndStr) {
+            continue;
+        }
+        let range = node.range();
+        let first = words.partition_point(|at| *at < range.start);
+        if words.get(first).is_none_or(|at| *at >= range.end) {
+            continue;
+        }
+        match is_binding {
+            true => check_setting(context, node, report),
+            false => check_script(context, node, report),
+        }
+    }
+}
+
+fn check_script(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
     let script = Script::of(node);
     let mut faults = Vec::new();
     for line in script.lines() {
@@ -77,6 +105,8 @@ fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
 }
 
 const WORDS: &[&str] = &["curl", "wget", "GIT_SSL_NO_VERIFY", "sslVerify"];
+/// The first of them that is the name of a setting.
+const FIRST_SETTING: usize = 2;
 const PIPED: &str = "this runs whatever the server sends";
 const UNCHECKED: &str = "this download does not check the server's certificate";
 const GIT_UNCHECKED: &str = "git does not check the server's certificate here";
@@ -99,7 +129,7 @@ fn check_setting(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
 
 /// Whether the result of the derivation around is checked by a hash.
 fn is_pinned(node: Node<'_>) -> bool {
-    let sets = node.ancestors().filter(|around| around.kind() == NodeKind::AttrSet);
+    let sets = around(node).filter(|around| around.kind() == NodeKind::AttrSet);
     sets.take(2).any(|set| {
         ["outputHash", "outputHashAlgo", "sha256", "hash"]
             .iter()
@@ -173,6 +203,9 @@ impl Script {
 /// What an interpolation stands for: the program that it names, or anything.
 fn interpolated(node: Node<'_>) -> &'static str {
     let text = node.text();
+    if text.len() > 64 {
+        return "\0";
+    }
     if text.contains("pkgs.curl}")
         || text.contains("getExe curl")
         || text.contains("getExe pkgs.curl")
@@ -203,7 +236,9 @@ fn fault_of(line: &str) -> Option<(usize, usize, &'static str)> {
         }
     }
     ["curl", "wget"].iter().find_map(|program| {
-        let found = line.match_indices(program).filter(|(at, _)| is_program(line, *at, program));
+        // Of a line that holds more, the first ones say enough.
+        let found =
+            line.match_indices(program).take(64).filter(|(at, _)| is_program(line, *at, program));
         found.map(|(at, _)| at).find_map(|at| download_fault(line, at, program))
     })
 }

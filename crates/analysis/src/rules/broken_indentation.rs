@@ -51,8 +51,9 @@ Nix's stripping of indentation; asked for in nixpkgs-vet issue 222 and nix-idea 
 };
 
 fn check(_: &Context<'_>, node: Node<'_>, report: &mut Report) {
-    let is_odd = |text: &str| text.contains('\t') || text.contains('\r');
-    if !is_odd(node.text()) {
+    // Not the node's text: strings within strings would be read over and over.
+    let is_odd = |text: &str| memchr::memchr2(b'\t', b'\r', text.as_bytes()).is_some();
+    if !node.own_tokens().any(|token| is_odd(token.text())) {
         return;
     }
     let lines = lines(node);

@@ -49,6 +49,10 @@ Nix's lexer; nixpkgs-vet reports the same as NPV-170.
 };
 
 fn check(_: &Context<'_>, node: Node<'_>, report: &mut Report) {
+    // Not the node's text: strings within strings would be read over and over.
+    if !node.own_tokens().any(|token| memchr::memchr(b'\\', token.text().as_bytes()).is_some()) {
+        return;
+    }
     let mut first = None;
     let mut edits = Vec::new();
     let mut tokens = Vec::new();
@@ -95,7 +99,9 @@ fn dead_escapes(text: &str) -> impl Iterator<Item = usize> {
             let at = from + memchr::memchr(b'\\', &text.as_bytes()[from..])?;
             let escaped = text[at + 1..].chars().next()?;
             from = at + 1 + escaped.len_utf8();
-            if !matches!(escaped, 'n' | 'r' | 't' | '\\' | '"' | '$') {
+            // `$\{` keeps the brace from opening an interpolation.
+            let keeps_text = escaped == '{' && text[..at].ends_with('$');
+            if !keeps_text && !matches!(escaped, 'n' | 'r' | 't' | '\\' | '"' | '$') {
                 return Some(at);
             }
         }
@@ -136,6 +142,7 @@ mod tests {
         assert_eq!(marked("COR009", r#""\n\r\t\\\"\${x}\$a""#), "");
         assert_eq!(marked("COR009", r#""\\d \\\\.""#), "");
         assert_eq!(marked("COR009", r"'' \d ''"), "");
+        assert_eq!(marked("COR009", r#""$\{out}""#), "");
         assert_eq!(marked("COR009", r#"1 # "\d""#), "");
     }
 

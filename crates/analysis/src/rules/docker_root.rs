@@ -1,5 +1,7 @@
 //! SEC047: who may talk to Docker is root.
 
+use std::cell::LazyCell;
+
 use cim_nix_base::{Code, Severity};
 
 use crate::context::Context;
@@ -75,9 +77,10 @@ fn check(context: &Context<'_>, report: &mut Report) {
         let message = format!("members of `{group}` can become root without a password");
         report.add(Finding::at(setting.value.range(), message));
     }
+    let has_tls = LazyCell::new(|| settings.matching(TLS).next().is_some());
     for setting in settings.matching(LISTENERS) {
         let is_open = context.text_value(setting.value).is_some_and(|text| is_open(&text));
-        if is_open && settings.matching(TLS).next().is_none() {
+        if is_open && !*has_tls {
             let message = "whoever reaches this port is root on this machine";
             report.add(Finding::at(setting.value.range(), message));
         }

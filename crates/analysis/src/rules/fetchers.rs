@@ -4,6 +4,8 @@
 //! functions of the same file that hand their whole argument on to one of these. What is computed
 //! (`fetchurl args`, `{ … } // args`, a name from elsewhere) is open: it may hold anything.
 
+use std::borrow::Cow;
+
 use cim_nix_syntax::{Node, NodeKind, TokenKind, ast, literal};
 
 use crate::context::Context;
@@ -107,8 +109,11 @@ const PACKAGES: &[&str] = &[
     "requireFile",
 ];
 
-/// Pieces of an argument are looked at up to this many; no hand-written one has more.
+/// Pieces of an argument, attributes of a set and addresses in a list are looked at up to this many,
+/// texts up to that length. No hand-written call has more, and a set or text may be that of many calls.
 const MAX_PIECES: usize = 32;
+const MAX_ENTRIES: usize = 256;
+const MAX_TEXT: usize = 4096;
 
 impl<'a> Fetch<'a> {
     /// The call of a fetcher that `node` is.
@@ -145,11 +150,13 @@ impl<'a> Fetch<'a> {
             let Some(value) = value.and_then(|value| context.value_behind(value)) else { continue };
             match value.kind() {
                 NodeKind::List => {
-                    urls.extend(value.children().filter_map(|url| context.value_behind(url)));
+                    let listed = value.children().take(MAX_ENTRIES);
+                    urls.extend(listed.filter_map(|url| context.value_behind(url)));
                 }
                 _ => urls.push(value),
             }
         }
+        urls.retain(|url| url.range().as_usize().len() <= MAX_TEXT);
         urls
     }
 }
@@ -172,6 +179,9 @@ fn fetcher_of<'a>(
     function: Node<'a>,
     argument: Option<Node<'a>>,
 ) -> Option<(Fetcher, &'a str, usize)> {
+    if function.kind() == NodeKind::Select && !is_fetchers_name(last_name(function.text())) {
+        return None;
+    }
     let origin = context.origin(function)?;
     match (origin.home, origin.name) {
         (Home::Builtins, "import") => {
@@ -180,11 +190,31 @@ fn fetcher_of<'a>(
         }
         (Home::Builtins, name) => Some((builtin_fetcher(name)?, name, 0)),
         (Home::Packages | Home::Unknown, name) => {
-            PACKAGES.contains(&name).then_some((Fetcher::Package, name, 0))
+            PACKAGES.binary_search(&name).ok().map(|_| (Fetcher::Package, name, 0))
         }
         (Home::Local, _) => Some((Fetcher::Package, "", 0)),
         (Home::Lib, _) => None,
     }
+}
+
+/// The last name of a selection, as it is written.
+fn last_name(text: &str) -> &str {
+    text.rsplit('.')
+        .next()
+        .unwrap_or(text)
+        .trim_end_matches(['"', ')', ' '])
+        .trim_start_matches('"')
+}
+
+fn is_fetchers_name(name: &str) -> bool {
+    PACKAGES.binary_search(&name).is_ok() || builtin_fetcher(name).is_some() || name == "import"
+}
+
+/// The text of a short string, or of the one that a `let` gives a name to.
+pub(crate) fn short_text<'a>(context: &Context<'a>, node: Node<'a>) -> Option<Cow<'a, str>> {
+    let value = context.value_behind(node)?;
+    (value.range().as_usize().len() <= MAX_TEXT).then_some(())?;
+    ast::Str::cast(value)?.static_value()
 }
 
 fn builtin_fetcher(name: &str) -> Option<Fetcher> {
@@ -236,6 +266,10 @@ fn argument_of<'a>(context: &Context<'a>, node: Node<'a>) -> Argument<'a> {
         };
         match node.kind() {
             NodeKind::AttrSet => {
+                if node.children().take(MAX_ENTRIES + 1).count() > MAX_ENTRIES {
+                    argument.is_open = true;
+                    break;
+                }
                 argument.is_open |= has_computed_names(node);
                 argument.sets.push(node);
             }
@@ -301,4 +335,42 @@ pub(crate) fn is_remote(address: &str) -> bool {
 /// Whether a host name is that of the machine itself.
 pub(crate) fn is_this_machine(host: &str) -> bool {
     host == "localhost" || host.starts_with("127.") || host == "[" || host.starts_with("[::1]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::marked;
+
+    #[test]
+    fn fetchers_are_found_by_halving() {
+        assert!(PACKAGES.is_sorted());
+    }
+
+    #[test]
+    fn addresses_of_other_machines() {
+        for (address, remote) in [
+            ("https://a.org/b", true),
+            ("git+ssh://git@a.org/b", true),
+            ("git@a.org:b/c", true),
+            ("http://localhost:80/a", false),
+            ("http://127.0.0.1/a", false),
+            ("file:///a", false),
+            ("git+file:///a", false),
+            ("/a/b", false),
+            ("./a@b:c", false),
+            ("", false),
+        ] {
+            assert_eq!(is_remote(address), remote, "{address}");
+        }
+    }
+
+    #[test]
+    fn what_many_calls_share_is_looked_at_in_part() {
+        let entries: String = (0..300).map(|nth| format!("a{nth} = 1; ")).collect();
+        assert_eq!(marked("SEC002", &format!("{{ fetchurl }}: fetchurl {{ {entries} }}")), "");
+        let urls = "\"http://a\" ".repeat(300);
+        let text = format!("{{ fetchurl }}: fetchurl {{ urls = [ {urls} ]; }}");
+        assert_eq!(marked("SEC006", &text).matches("http").count(), MAX_ENTRIES);
+    }
 }

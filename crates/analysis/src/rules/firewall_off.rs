@@ -1,5 +1,7 @@
 //! SEC043: a machine without a firewall.
 
+use std::cell::LazyCell;
+
 use cim_nix_base::{Code, Severity};
 
 use crate::context::Context;
@@ -58,11 +60,12 @@ const OTHER_FIREWALLS: &[&str] = &[
 
 fn check(context: &Context<'_>, report: &mut Report) {
     let settings = context.settings();
+    let has_other = LazyCell::new(|| settings.matching(OTHER_FIREWALLS).next().is_some());
     for setting in settings.matching(&["networking.firewall.enable"]) {
         let mut names = settings.names(setting);
         let is_in_container = names.any(|name| matches!(name, Some("containers" | "microvm")));
         let is_off = context.bool_value(setting.value) == Some(false);
-        if is_off && !is_in_container && settings.matching(OTHER_FIREWALLS).next().is_none() {
+        if is_off && !is_in_container && !*has_other {
             report.add(
                 Finding::at(setting.value.range(), "this machine has no firewall")
                     .help("open what is needed with `allowedTCPPorts` and `allowedUDPPorts`"),

@@ -1,8 +1,8 @@
 //! SEC007: built packages are fetched without encryption.
 
-use cim_nix_base::{Applicability, Code, Severity, TextRange};
+use cim_nix_base::{Code, Severity, TextRange};
 
-use super::nix_conf;
+use super::{nix_conf, raw_text};
 use crate::context::Context;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
 
@@ -56,9 +56,9 @@ fn check(context: &Context<'_>, report: &mut Report) {
         let is_public = address.strip_prefix("http://").is_some_and(|rest| !is_private(rest));
         if is_public {
             let start = word.range.start;
-            let (edits, rewrites) = word.replaced(TextRange::new(start, start + 4), "https");
-            let finding = Finding::at(word.range, "packages from this cache are not encrypted")
-                .fix(Applicability::Unsafe, "use `https`", edits, rewrites);
+            let scheme = TextRange::new(start, start + 4);
+            let finding = Finding::at(word.range, "packages from this cache are not encrypted");
+            let finding = raw_text::with_fix(finding, "use `https`", word.literal, scheme, "https");
             report.add(finding);
         }
     }

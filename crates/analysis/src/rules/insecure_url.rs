@@ -35,6 +35,12 @@ import (fetchTarball \"http://example.org/nixpkgs.tar.gz\") { }
 ## Better
 
 ```nix
+import (fetchTarball \"https://example.org/nixpkgs.tar.gz\") { }
+```
+
+Better still with a hash, which `SEC001` asks for:
+
+```nix
 import (fetchTarball {
   url = \"https://example.org/nixpkgs.tar.gz\";
   sha256 = \"0ixcpbzq9cw7bxwizqm19wfwqn7bnxv8h31mqjldc2iflk9sq2br\";

@@ -1,7 +1,10 @@
 //! SEC026: a string that holds a secret, by its shape.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
 use cim_nix_base::{Code, Severity, TextRange};
-use cim_nix_syntax::{Node, NodeKind, TokenKind};
+use cim_nix_syntax::{TokenKind, TokenRef};
 
 use super::places::is_test_file;
 use super::token_shapes;
@@ -14,7 +17,7 @@ pub(crate) const RULE: Rule = Rule {
     severity: Severity::Error,
     is_default: true,
     fix: FixKind::None,
-    check: Check::Nodes(&[NodeKind::Str, NodeKind::IndStr], check),
+    check: Check::File(check),
     words: token_shapes::WORDS,
     doc: "\
 Flags private keys and the tokens of well-known services in strings.
@@ -57,22 +60,34 @@ The services' own descriptions of their tokens; BIP 173 for the checksum of age'
 ",
 };
 
-fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
-    for token in node.own_tokens() {
-        if !matches!(token.kind(), TokenKind::StrContent | TokenKind::IndContent) {
+fn check(context: &Context<'_>, report: &mut Report) {
+    static SEARCH: LazyLock<AhoCorasick> = LazyLock::new(|| {
+        AhoCorasick::new(token_shapes::WORDS).expect("a few dozen short words fit")
+    });
+    let mut end = 0;
+    for word in SEARCH.find_iter(context.text()) {
+        if word.start() < end {
             continue;
         }
-        let Some((range, name)) = token_shapes::find(token.text()) else { continue };
-        if is_test_file(context.path) {
-            return;
+        let token = context.tree.token_at(word.start() as u32);
+        end = token.range().end as usize;
+        if matches!(token.kind(), TokenKind::StrContent | TokenKind::IndContent) {
+            check_token(context, token, report);
         }
-        let start = token.range().start;
-        let range = TextRange::new(start + range.start as u32, start + range.end as u32);
-        let found = Finding::at(range, format!("this looks like {name}"));
-        report.add(found.help(
-            "take it back where it was issued, and read the next one from a file outside the store",
-        ));
     }
+}
+
+fn check_token(context: &Context<'_>, token: TokenRef<'_>, report: &mut Report) {
+    let Some((range, name)) = token_shapes::find(token.text()) else { return };
+    if is_test_file(context.path) {
+        return;
+    }
+    let start = token.range().start;
+    let range = TextRange::new(start + range.start as u32, start + range.end as u32);
+    let found = Finding::at(range, format!("this looks like {name}"));
+    report.add(found.help(
+        "take it back where it was issued, and read the next one from a file outside the store",
+    ));
 }
 
 #[cfg(test)]

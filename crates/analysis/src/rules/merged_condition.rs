@@ -4,6 +4,7 @@ use cim_nix_base::{Code, Severity};
 use cim_nix_semantics::{BindingKind, Expr, Target};
 use cim_nix_syntax::{Node, NodeKind, TokenKind, ast};
 
+use super::places::around;
 use crate::context::Context;
 use crate::origin::Home;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
@@ -114,7 +115,7 @@ fn check_imports(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
 
 /// Whether a binding stands in the set that the module of the file is.
 fn is_modules_own(binding: Node<'_>) -> bool {
-    binding.ancestors().skip(1).all(|node| {
+    around(binding).skip(1).all(|node| {
         matches!(
             node.kind(),
             NodeKind::Root | NodeKind::Paren | NodeKind::LetIn | NodeKind::With | NodeKind::Lambda
@@ -130,7 +131,7 @@ fn is_modules_argument<'a>(context: &Context<'a>, variable: Node<'a>) -> bool {
     };
     let binding = context.ir.binding(binding);
     let lambda = context.node(context.ir.scopes[binding.scope.index()].node);
-    let is_outermost = lambda.ancestors().all(|node| {
+    let is_outermost = around(lambda).all(|node| {
         matches!(node.kind(), NodeKind::Root | NodeKind::Paren | NodeKind::LetIn | NodeKind::With)
     });
     // Who calls the file with arguments of his own (`inputs: { config, … }:`) may pass any `config`.
@@ -142,7 +143,7 @@ fn is_modules_argument<'a>(context: &Context<'a>, variable: Node<'a>) -> bool {
 fn decides(imports: Node<'_>, variable: Node<'_>) -> bool {
     let mut below = variable;
     let mut is_condition = false;
-    for node in std::iter::successors(variable.parent(), |node| node.parent()) {
+    for node in around(variable) {
         match node.kind() {
             NodeKind::AttrSet | NodeKind::Lambda | NodeKind::LetIn | NodeKind::LegacyLet => {
                 return false;

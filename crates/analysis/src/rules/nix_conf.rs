@@ -3,12 +3,11 @@
 
 use std::borrow::Cow;
 
-use cim_nix_base::{TextEdit, TextRange};
+use cim_nix_base::TextRange;
 use cim_nix_syntax::{Node, NodeKind};
 
 use super::raw_text;
 use crate::context::Context;
-use crate::rewrite::Rewrite;
 use crate::settings::Setting;
 
 /// One word of a setting.
@@ -29,11 +28,6 @@ impl NixWord<'_> {
     /// Whether it is the word `text` of the setting `name`.
     pub(super) fn is(&self, name: &str, text: &str) -> bool {
         self.name == name && self.text == Some(text)
-    }
-
-    /// Puts `text` in the place of the word's `range`, which may be a part of it.
-    pub(super) fn replaced(&self, range: TextRange, text: &str) -> (Vec<TextEdit>, Vec<Rewrite>) {
-        raw_text::replaced(self.literal, range, text)
     }
 }
 

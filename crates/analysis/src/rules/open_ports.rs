@@ -4,6 +4,7 @@ use cim_nix_base::{Code, Severity};
 use cim_nix_syntax::Node;
 
 use crate::context::Context;
+use crate::origin::attribute;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
 use crate::settings::{is_conditional_on, set_around};
 
@@ -73,11 +74,6 @@ const MANY: i64 = 20_000;
 const PORTS: &[&str] =
     &["networking.firewall.allowedTCPPorts", "networking.firewall.allowedUDPPorts"];
 
-const STARTS: &[&str] = &[
-    "networking.firewall.allowedTCPPortRanges.from",
-    "networking.firewall.allowedUDPPortRanges.from",
-];
-
 const ENDS: &[&str] =
     &["networking.firewall.allowedTCPPortRanges.to", "networking.firewall.allowedUDPPortRanges.to"];
 
@@ -95,9 +91,8 @@ fn check(context: &Context<'_>, report: &mut Report) {
     }
     for end in settings.matching(ENDS) {
         let Some(set) = set_around(end.value) else { continue };
-        let mut starts = settings.matching(STARTS);
-        let start = starts.find(|start| set_around(start.value) == Some(set));
-        let Some(start) = start.and_then(|start| context.int_value(start.value)) else { continue };
+        let start = attribute(set, "from").and_then(|start| start.value);
+        let Some(start) = start.and_then(|start| context.int_value(start)) else { continue };
         let Some(end) = context.int_value(end.value) else { continue };
         let n_ports = end.saturating_sub(start).saturating_add(1);
         if n_ports > MANY && !is_asked_for(set) {

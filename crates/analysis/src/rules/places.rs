@@ -14,10 +14,18 @@ pub(crate) fn is_test_file(path: &str) -> bool {
         || parts.any(|part| matches!(part, "test" | "tests" | "testing" | "fixtures" | "testdata"))
 }
 
+/// How far up a place is looked at: code is not nested deeper, and hostile code shall not cost more.
+const MAX_AROUND: usize = 256;
+
+/// What stands around a node, from the inside.
+pub(crate) fn around(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
+    node.ancestors().take(MAX_AROUND)
+}
+
 /// Whether a binding is one branch of several.
 pub(crate) fn is_alternative(binding: Node<'_>) -> bool {
-    let mut around = binding.ancestors().take_while(|node| node.kind() != NodeKind::Lambda);
-    around.any(|node| node.kind() == NodeKind::IfElse)
+    let mut above = around(binding).take_while(|node| node.kind() != NodeKind::Lambda);
+    above.any(|node| node.kind() == NodeKind::IfElse)
 }
 
 /// Functions that show their argument to people.
@@ -64,10 +72,10 @@ const PROSE: &[&str] = &[
 
 /// Whether `node` is part of a text for people, of an example or of the default of an option.
 pub(crate) fn is_prose(node: Node<'_>) -> bool {
-    for around in std::iter::once(node).chain(node.ancestors()) {
-        match around.kind() {
+    for above in std::iter::once(node).chain(around(node)) {
+        match above.kind() {
             NodeKind::Binding => {
-                let path = ast::Binding::cast(around).and_then(ast::Binding::attr_path);
+                let path = ast::Binding::cast(above).and_then(ast::Binding::attr_path);
                 let mut names = path.into_iter().flat_map(|path| path.elements());
                 let is_prose =
                     names.any(|name| name.name().is_some_and(|name| PROSE.contains(&&*name)));
@@ -76,7 +84,7 @@ pub(crate) fn is_prose(node: Node<'_>) -> bool {
                 }
             }
             NodeKind::Apply => {
-                let function = around.child(0).map_or("", |function| function.text());
+                let function = above.child(0).map_or("", |function| function.text());
                 if function.rsplit('.').next().is_some_and(|name| SHOWING.contains(&name)) {
                     return true;
                 }

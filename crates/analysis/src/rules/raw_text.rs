@@ -1,10 +1,13 @@
 //! The text of string literals as it is spelled, line by line, so that findings and edits point at
 //! the very word. Escapes are left alone: what the rules look for needs none.
 
-use cim_nix_base::{TextEdit, TextRange};
+use std::borrow::Cow;
+
+use cim_nix_base::{Applicability, TextEdit, TextRange};
 use cim_nix_syntax::{Node, NodeKind, TokenKind};
 
 use crate::rewrite::Rewrite;
+use crate::rule::Finding;
 
 /// A line of a string literal, or a piece of one between interpolations.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,17 +59,26 @@ fn split_lines(text: &str, is_quoted: bool) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Replaces `range`, which lies within `node`.
-pub(super) fn replaced(
+/// Literals whose text is longer get no fix: each fix of one holds its whole text.
+const MAX_FIXED: usize = 16 << 10;
+
+/// Adds the fix that puts `text` in the place of `range`, which lies within `node`.
+pub(super) fn with_fix(
+    finding: Finding,
+    title: impl Into<Cow<'static, str>>,
     node: Node<'_>,
     range: TextRange,
     text: &str,
-) -> (Vec<TextEdit>, Vec<Rewrite>) {
-    let (before, after) = (range.start - node.range().start, range.end - node.range().start);
+) -> Finding {
     let old = node.text();
+    if old.len() > MAX_FIXED {
+        return finding;
+    }
+    let (before, after) = (range.start - node.range().start, range.end - node.range().start);
     let new = format!("{}{text}{}", &old[..before as usize], &old[after as usize..]);
     let rewrite = Rewrite::Substitute { node: node.id(), text: new };
-    (vec![TextEdit::replace(range, text)], vec![rewrite])
+    let edit = TextEdit::replace(range, text);
+    finding.fix(Applicability::Unsafe, title, vec![edit], vec![rewrite])
 }
 
 #[cfg(test)]

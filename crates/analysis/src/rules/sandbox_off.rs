@@ -1,8 +1,8 @@
 //! SEC009: builds run outside the sandbox.
 
-use cim_nix_base::{Applicability, Code, Severity};
+use cim_nix_base::{Code, Severity};
 
-use super::nix_conf;
+use super::{nix_conf, raw_text};
 use crate::context::Context;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
 use crate::settings::is_conditional_on;
@@ -58,9 +58,11 @@ fn check(context: &Context<'_>, report: &mut Report) {
             && !is_for_macos(context)
             && !is_conditional_on(word.literal, "arwin")
         {
-            let (edits, rewrites) = word.replaced(word.range, "true");
-            let finding = Finding::at(word.range, message);
-            report.add(finding.fix(Applicability::Unsafe, "use the sandbox", edits, rewrites));
+            let (finding, title) = (Finding::at(word.range, message), "use the sandbox");
+            // The option takes no string but `"relaxed"`.
+            let is_alone = word.literal.range().len() == word.range.len() + 2;
+            let range = if is_alone { word.literal.range() } else { word.range };
+            report.add(raw_text::with_fix(finding, title, word.literal, range, "true"));
         }
     }
 }
@@ -86,7 +88,7 @@ mod tests {
     fn strings_lines_and_older_options() {
         assert_eq!(
             fixed_unsafely("SEC009", "{ nix.settings.sandbox = \"relaxed\"; }"),
-            "{ nix.settings.sandbox = \"true\"; }"
+            "{ nix.settings.sandbox = true; }"
         );
         assert_eq!(
             fixed_unsafely("SEC009", "{ nix.extraOptions = \"sandbox = false\\nx = y\"; }"),

@@ -28,7 +28,8 @@ pub(crate) const COPIED: Rule = Rule {
         "redentialsFile",
     ],
     doc: "\
-Flags an option that says where a secret is kept and is given a path of the repository.
+Flags an option that says where a secret is kept and is given a path of the repository, or a text \
+that is written to the store.
 
 ## Why it matters
 
@@ -46,6 +47,10 @@ place at which the secret lies when the machine runs, as a string. Encrypted fil
 { networking.wireguard.interfaces.wg0.privateKeyFile = \"${./wg.key}\"; }
 ```
 
+```nix
+{ pkgs, ... }: { services.x.tokenFile = pkgs.writeText \"token\" \"0123abcd\"; }
+```
+
 ## Better
 
 ```nix
@@ -58,8 +63,8 @@ place at which the secret lies when the machine runs, as a string. Encrypted fil
 
 ## Source
 
-NixOS manual, \"Importing modules\" on paths that are copied; agenix and sops-nix, which keep
-secrets out of the store.
+Nix manual, \"String interpolation\", on paths; agenix and sops-nix, which keep secrets out of the
+store.
 ",
 };
 

@@ -3,7 +3,7 @@
 use cim_nix_base::{Code, Severity};
 use cim_nix_syntax::{Node, NodeKind, ast};
 
-use super::places::{is_prose, is_test_file};
+use super::places::{around, is_prose, is_test_file};
 use super::secret_names::is_secret;
 use super::secret_values::looks_secret;
 use crate::context::Context;
@@ -66,14 +66,15 @@ NixOS/nix issue 8: the store keeps no secrets.
 fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
     let Some(binding) = ast::Binding::cast(node) else { return };
     let Some(value) = binding.value().filter(|value| value.kind() == NodeKind::Str) else { return };
-    let name = binding.attr_path().and_then(|path| path.elements().last());
-    let Some(name) = name.and_then(|name| name.name()).filter(|name| is_secret(name)) else {
-        return;
-    };
+    // Most strings are none, and that is seen sooner than what their names say.
     let text = ast::Str::cast(value).and_then(ast::Str::static_value);
     if !text.is_some_and(|text| looks_secret(&text)) {
         return;
     }
+    let name = binding.attr_path().and_then(|path| path.elements().last());
+    let Some(name) = name.and_then(|name| name.name()).filter(|name| is_secret(name)) else {
+        return;
+    };
     if is_prose(node) || is_test_file(context.path) || is_users_own(node) {
         return;
     }
@@ -83,7 +84,7 @@ fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
 
 /// Whether the binding lies below `users.users`, which rules of its own look at.
 fn is_users_own(node: Node<'_>) -> bool {
-    let bindings = std::iter::once(node).chain(node.ancestors()).filter_map(ast::Binding::cast);
+    let bindings = std::iter::once(node).chain(around(node)).filter_map(ast::Binding::cast);
     let mut paths = bindings.filter_map(ast::Binding::attr_path).flat_map(ast::AttrPath::elements);
     paths.any(|name| name.name().is_some_and(|name| name == "users"))
 }

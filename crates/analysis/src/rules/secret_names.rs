@@ -119,8 +119,7 @@ pub(super) fn is_secret(name: &str) -> bool {
     }
     let Some(last) = words.last() else { return false };
     let is_about = ABOUT.contains(&last.as_str()) || words.iter().any(|word| word == "public");
-    !is_about && words.iter().any(|word| is_word_of_secret(word))
-        || !is_about && words.windows(2).any(is_pair)
+    !is_about && (words.iter().any(|word| is_word_of_secret(word)) || words.windows(2).any(is_pair))
 }
 
 /// Whether a text, in lower case, says that it only stands where a secret would.

@@ -1,6 +1,6 @@
 //! SEC040 to SEC042: how one gets in by SSH.
 
-use cim_nix_base::{Applicability, Code, Severity, TextRange};
+use cim_nix_base::{Code, Severity, TextRange};
 use cim_nix_syntax::Node;
 
 use super::raw_text;
@@ -197,9 +197,8 @@ fn check(context: &Context<'_>, login: &Login, report: &mut Report) {
 }
 
 fn finding(literal: Node<'_>, range: TextRange, message: &'static str, better: &str) -> Finding {
-    let (edits, rewrites) = raw_text::replaced(literal, range, better);
     let title = format!("set it to `{}`", better.trim_matches('"'));
-    Finding::at(range, message).fix(Applicability::Unsafe, title, edits, rewrites)
+    raw_text::with_fix(Finding::at(range, message), title, literal, range, better)
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! SEC045: root without a password.
 
 use cim_nix_base::{Code, Severity};
+use cim_nix_syntax::Node;
 
 use super::raw_text;
 use crate::context::Context;
+use crate::origin::attribute;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
-use crate::settings::set_around;
+use crate::settings::{Setting, set_around};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code("SEC045"),
@@ -65,9 +67,6 @@ const WHEEL: &[&str] = &[
 const RULE_OPTIONS: &[&str] =
     &["security.sudo.extraRules.commands.options", "security.sudo-rs.extraRules.commands.options"];
 
-const RULE_COMMANDS: &[&str] =
-    &["security.sudo.extraRules.commands.command", "security.sudo-rs.extraRules.commands.command"];
-
 const TEXTS: &[&str] =
     &["security.sudo.extraConfig", "security.sudo-rs.extraConfig", "security.sudo.configFile"];
 
@@ -83,22 +82,14 @@ fn check(context: &Context<'_>, report: &mut Report) {
     }
     for setting in settings.matching(RULE_OPTIONS) {
         let is_free = context.text_value(setting.value).is_some_and(|text| text == "NOPASSWD");
-        let set = set_around(setting.value);
-        let is_for_all = || {
-            settings.matching(RULE_COMMANDS).any(|command| {
-                set_around(command.value) == set
-                    && context.text_value(command.value).is_some_and(|text| text == "ALL")
-            })
-        };
-        if is_free && is_for_all() {
+        let command = || context.text_value(beside(setting, "command")?);
+        if is_free && command().is_some_and(|command| command == "ALL") {
             report.add(Finding::at(setting.value.range(), ALL));
         }
     }
     for setting in settings.matching(&["security.doas.extraRules.noPass"]) {
-        let set = set_around(setting.value);
-        let mut commands = settings.matching(&["security.doas.extraRules.cmd"]);
         let is_free = context.bool_value(setting.value) == Some(true);
-        if is_free && !commands.any(|command| set_around(command.value) == set) {
+        if is_free && beside(setting, "cmd").is_none() {
             report.add(Finding::at(setting.value.range(), ALL));
         }
     }
@@ -108,6 +99,11 @@ fn check(context: &Context<'_>, report: &mut Report) {
             report.add(Finding::at(line.range_of(line.text.trim()), ALL));
         }
     }
+}
+
+/// The attribute `name` beside a setting.
+fn beside<'a>(setting: Setting<'a>, name: &str) -> Option<Node<'a>> {
+    attribute(set_around(setting.value)?, name)?.value
 }
 
 /// Whether a line of sudoers lets somebody other than root run all commands without a password.

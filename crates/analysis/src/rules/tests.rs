@@ -67,8 +67,7 @@ fn path_for(rule: &Rule) -> &'static str {
     if matches!(rule.check, Check::Flake(_)) { "flake.nix" } else { "default.nix" }
 }
 
-fn codes(path: &str, text: &str, lints: &Lints) -> Vec<&'static str> {
-    let mut checker = checker();
+fn codes(checker: &mut Checker, path: &str, text: &str, lints: &Lints) -> Vec<&'static str> {
     checker.surround(Surroundings { lock: Lock::Absent, is_template: false });
     let checked = checker.check(path, text, lints);
     checked.findings.iter().map(|found| found.diagnostic.code.0).collect()
@@ -99,10 +98,12 @@ fn rules_are_sorted_and_documented() {
 
 #[test]
 fn examples_fire_and_better_ones_do_not() {
+    let mut checker = checker();
     for rule in all().iter().filter(|rule| !BESIDE.contains(&rule.code.0)) {
         let lints = lints_for(rule.code.0);
         for example in RuleDoc::of(rule).examples {
-            let found = codes(path_for(rule), example.code, &lints).contains(&rule.code.0);
+            let found =
+                codes(&mut checker, path_for(rule), example.code, &lints).contains(&rule.code.0);
             let wanted = example.section == "Example";
             assert_eq!(found, wanted, "{} on {:?}", rule.code, example.code);
         }
@@ -134,11 +135,12 @@ fn fixing_an_example_gives_the_better_one() {
 
 #[test]
 fn rules_survive_half_typed_code() {
+    let mut checker = checker();
     for rule in all().iter().filter(|rule| !matches!(rule.check, Check::Elsewhere)) {
         let lints = lints_for(rule.code.0);
         for example in RuleDoc::of(rule).examples {
             for end in (0..example.code.len()).filter(|at| example.code.is_char_boundary(*at)) {
-                codes(path_for(rule), &example.code[..end], &lints);
+                codes(&mut checker, path_for(rule), &example.code[..end], &lints);
             }
         }
     }

@@ -118,7 +118,8 @@ fn find_shape(text: &str, shape: &Shape) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     for start in memchr::memmem::find_iter(bytes, shape.prefix) {
         let body = start + shape.prefix.len();
-        let n_body = bytes[body..].iter().take_while(|byte| (shape.is_body)(**byte)).count();
+        let most = bytes[body..].iter().take(shape.body.end() + 1);
+        let n_body = most.take_while(|byte| (shape.is_body)(**byte)).count();
         let end = body + n_body;
         let is_glued = is_word(bytes[start]) && start > 0 && is_word(bytes[start - 1]);
         let goes_on = bytes.get(end).is_some_and(|byte| is_word(*byte));
@@ -135,7 +136,10 @@ fn find_shape(text: &str, shape: &Shape) -> Option<Range<usize>> {
 fn find_pem(text: &str) -> Option<Range<usize>> {
     const END: &str = "PRIVATE KEY";
     for at in memchr::memmem::find_iter(text.as_bytes(), END) {
-        let start = text[..at].rfind("-----BEGIN ")?;
+        // `OPENSSH` and its like are short.
+        let from = text.floor_char_boundary(at.saturating_sub(40));
+        let Some(begin) = text[from..at].rfind("-----BEGIN ") else { continue };
+        let start = from + begin;
         let kind = &text[start + "-----BEGIN ".len()..at];
         let is_header = kind.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b' ');
         let behind = &text[at + END.len()..];
@@ -148,13 +152,18 @@ fn find_pem(text: &str) -> Option<Range<usize>> {
             let material = part.bytes().filter(|byte| !is_skipped(byte));
             material.take_while(is_material).count() >= 40
         };
-        let body = body.split("\n\n").take(3).find(|part| has_material(part));
+        let body = front(body, 4096).split("\n\n").take(3).find(|part| has_material(part));
         let Some(body) = body.filter(|_| is_header) else { continue };
-        if !body.get(..200).is_some_and(is_stand_in) {
+        if !is_stand_in(front(body, 200)) {
             return Some(start..text.len() - behind.len() + "-----".len());
         }
     }
     None
+}
+
+/// The first bytes of a text, at most `len`.
+fn front(text: &str, len: usize) -> &str {
+    &text[..text.floor_char_boundary(len)]
 }
 
 /// `123456789:AA…`: a number of eight to ten digits, then 35 characters.

@@ -1,11 +1,10 @@
 //! SEC054: an option's value becomes shell code.
 
-use cim_nix_base::{Applicability, Code, Severity, TextEdit, TextRange};
+use cim_nix_base::{Code, Severity, TextRange};
 use cim_nix_syntax::{Node, NodeKind, ast};
 
 use super::raw_text;
 use crate::context::Context;
-use crate::rewrite::Rewrite;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
 
 pub(crate) const RULE: Rule = Rule {
@@ -15,7 +14,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: false,
     fix: FixKind::Unsafe,
     check: Check::File(check),
-    words: &["cript", "preStart", "postStart", "preStop", "postStop", "reload"],
+    words: &["script =", "preStart", "postStart", "preStop", "postStop", "activationScripts"],
     doc: "\
 Flags the value of an option that is put into a shell script without being escaped.
 
@@ -120,9 +119,11 @@ fn check(context: &Context<'_>, report: &mut Report) {
             let finding =
                 Finding::at(expr.range(), "this value becomes a part of the script as it is")
                     .help("escape it with `lib.escapeShellArg`");
-            report.add(match escaped(string.node(), interpol.node(), expr) {
-                Some((edits, rewrites)) => {
-                    finding.fix(Applicability::Unsafe, "escape the value", edits, rewrites)
+            let string = string.node();
+            report.add(match word_around(string, interpol.node()) {
+                Some(word) => {
+                    let call = format!("${{lib.escapeShellArg {}}}", expr.text());
+                    raw_text::with_fix(finding, "escape the value", string, word, &call)
                 }
                 None => finding,
             });
@@ -140,15 +141,12 @@ fn is_free_text(expr: Node<'_>) -> bool {
     let is_built = names().any(|name| matches!(&*name, "build" | "package" | "finalPackage"));
     let Some(last) = names().last() else { return false };
     let words = super::secret_names::words(&last);
-    !is_built && words.last().is_some_and(|word| !PLAIN.contains(&word.as_str()))
+    let is_code = words.first().is_some_and(|word| word == "extra");
+    !is_built && !is_code && words.last().is_some_and(|word| !PLAIN.contains(&word.as_str()))
 }
 
-/// Escapes what is interpolated, where it is a word of its own and `lib` is at hand.
-fn escaped<'t>(
-    string: Node<'t>,
-    interpol: Node<'t>,
-    expr: Node<'t>,
-) -> Option<(Vec<TextEdit>, Vec<Rewrite>)> {
+/// What to put an escaped value in the place of, where it is a word of its own and `lib` is at hand.
+fn word_around(string: Node<'_>, interpol: Node<'_>) -> Option<TextRange> {
     let has_library = |node: Node<'_>| {
         let pattern = ast::Lambda::cast(node).and_then(ast::Lambda::pattern);
         pattern.is_some_and(|pattern| {
@@ -162,25 +160,21 @@ fn escaped<'t>(
     let TextRange { start, end } = interpol.range();
     let before = text[..start as usize].chars().next_back()?;
     let after = text[end as usize..].chars().next()?;
-    let range = match (before, after) {
+    let ends_word = |c: Option<char>| c.is_none_or(|c| c.is_whitespace() || "=;)('".contains(c));
+    match (before, after) {
         // Quotes around it would be quotes around quotes.
         ('"', '"') => {
-            let word = |c: Option<char>| c.is_none_or(|c| c.is_whitespace() || "=;)('".contains(c));
-            let outer = &text[..start as usize - 1];
-            let is_alone =
-                word(outer.chars().next_back()) && word(text[end as usize + 1..].chars().next());
-            is_alone.then(|| TextRange::new(start - 1, end + 1))?
+            let before = text[..start as usize - 1].chars().next_back();
+            let after = text[end as usize + 1..].chars().next();
+            let is_alone = ends_word(before) && ends_word(after);
+            is_alone.then(|| TextRange::new(start - 1, end + 1))
         }
-        (before, after)
-            if (before.is_whitespace() || before == '=')
-                && (after.is_whitespace() || after == ';') =>
-        {
-            TextRange::new(start, end)
+        (before, after) => {
+            let starts = before.is_whitespace() || before == '=';
+            let ends = after.is_whitespace() || after == ';';
+            (starts && ends).then(|| TextRange::new(start, end))
         }
-        _ => return None,
-    };
-    let call = format!("${{lib.escapeShellArg {}}}", expr.text());
-    Some(raw_text::replaced(string, range, &call))
+    }
 }
 
 #[cfg(test)]
@@ -208,6 +202,7 @@ mod tests {
             "${cfg.package}/bin/x",
             "${cfg.dataDir} ${cfg.port}",
             "${lib.escapeShellArg cfg.x}",
+            "${cfg.extraLines}",
             "${x}",
         ] {
             assert_eq!(marked("SEC054", &script(code)), "", "{code}");

@@ -1,12 +1,13 @@
 //! SEC050: a service runs as root with all its rights.
 
-use cim_nix_base::{Applicability, Code, Severity, TextRange};
+use std::collections::HashSet;
+
+use cim_nix_base::{Code, Severity, TextRange};
 use cim_nix_syntax::{Node, NodeKind, ast};
 
 use super::raw_text;
 use crate::context::Context;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
-use crate::settings::Setting;
 
 pub(crate) const RULE: Rule = Rule {
     code: Code("SEC050"),
@@ -23,14 +24,17 @@ Flags a systemd service that runs as root, with nothing taken from its rights.
 
 Who breaks into the service owns the machine. A few lines take away what hardly any program needs.
 It is off by default, as many small services are there to change the machine; those of the type
-`oneshot` are not flagged.
+`oneshot`, and services that another file describes, are not flagged.
 
 ## Example
 
 ```nix
 {
-  systemd.services.app.serviceConfig = {
-    ExecStart = \"/run/current-system/sw/bin/app\";
+  systemd.services.app = {
+    wantedBy = [ \"multi-user.target\" ];
+    serviceConfig = {
+      ExecStart = \"/run/current-system/sw/bin/app\";
+    };
   };
 }
 ```
@@ -39,12 +43,15 @@ It is off by default, as many small services are there to change the machine; th
 
 ```nix
 {
-  systemd.services.app.serviceConfig = {
-    ExecStart = \"/run/current-system/sw/bin/app\";
-    NoNewPrivileges = true;
-    PrivateTmp = true;
-    ProtectHome = true;
-    ProtectSystem = \"strict\";
+  systemd.services.app = {
+    wantedBy = [ \"multi-user.target\" ];
+    serviceConfig = {
+      ExecStart = \"/run/current-system/sw/bin/app\";
+      NoNewPrivileges = true;
+      PrivateTmp = true;
+      ProtectHome = true;
+      ProtectSystem = \"strict\";
+    };
   };
 }
 ```
@@ -77,35 +84,54 @@ fn is_about_rights(key: &str) -> bool {
 
 fn check(context: &Context<'_>, report: &mut Report) {
     let settings = context.settings();
-    let starts = || settings.matching(&["systemd.services.*.serviceConfig.ExecStart"]);
-    for start in starts() {
-        let is_known = |other: Setting<'_>| {
-            let name = settings.name(other, 0);
-            let is_beside = settings.are_beside(start, other, 1);
-            let is_oneshot =
-                || context.text_value(other.value).is_some_and(|text| text == "oneshot");
+    // The services that somebody has thought about, or whose settings are not all known.
+    let mut decided = HashSet::new();
+    // Others are those of a module elsewhere, which may say more.
+    let mut defined = HashSet::new();
+    for setting in settings.on_hosts() {
+        let mut names = settings.names(setting);
+        let first = names.next().flatten();
+        if matches!(first, Some("description" | "wantedBy")) {
+            defined.insert(path_of(names));
+        } else if first == Some("serviceConfig") {
             // What is merged into the set may hold anything.
-            let is_merged = settings.names(other).eq(settings.names(start).skip(1));
-            is_merged
-                || is_beside
-                    && name
-                        .is_none_or(|name| is_about_rights(name) || name == "Type" && is_oneshot())
-        };
-        if settings.on_hosts().any(is_known) {
+            decided.insert(path_of(names));
+        } else if names.next().flatten() == Some("serviceConfig") {
+            let is_oneshot = || context.text_value(setting.value).is_some_and(|t| t == "oneshot");
+            let decides = |name| is_about_rights(name) || name == "Type" && is_oneshot();
+            if first.is_none_or(decides) {
+                decided.insert(path_of(names));
+            }
+        }
+    }
+    for start in settings.matching(&["systemd.services.*.serviceConfig.ExecStart"]) {
+        let service = path_of(settings.names(start).skip(2));
+        if decided.contains(&service) || !defined.contains(&service) {
             continue;
         }
         let finding = Finding::at(start.value.range(), "this service runs as root with all rights");
         report.add(match hardening(start.value) {
-            Some((edits, rewrites)) => {
-                finding.fix(Applicability::Unsafe, "take rights away", edits, rewrites)
+            Some((set, at, lines)) => {
+                raw_text::with_fix(finding, "take rights away", set, at, &lines)
             }
             None => finding,
         });
     }
 }
 
-/// Adds the template behind the binding of `value`.
-fn hardening(value: Node<'_>) -> Option<(Vec<cim_nix_base::TextEdit>, Vec<crate::Rewrite>)> {
+/// The names of a path as one text.
+fn path_of<'n>(names: impl Iterator<Item = Option<&'n str>>) -> String {
+    let mut path = String::new();
+    for name in names {
+        path.push_str(name.unwrap_or("*"));
+        path.push('\n');
+    }
+    path
+}
+
+/// The set that the binding of `value` stands in, the place behind that binding, and the lines of
+/// the template.
+fn hardening(value: Node<'_>) -> Option<(Node<'_>, TextRange, String)> {
     let binding = value.ancestors().find_map(ast::Binding::cast)?;
     let set = binding.node().parent().filter(|set| set.kind() == NodeKind::AttrSet)?;
     let path = binding.attr_path()?.node().text();
@@ -115,8 +141,7 @@ fn hardening(value: Node<'_>) -> Option<(Vec<cim_nix_base::TextEdit>, Vec<crate:
     let line = &text[text[..start].rfind('\n')? + 1..start];
     let indent = line.chars().all(char::is_whitespace).then_some(line)?;
     let lines = TEMPLATE.iter().map(|(key, value)| format!("\n{indent}{prefix}{key} = {value};"));
-    let range = TextRange::empty(binding.node().range().end);
-    Some(raw_text::replaced(set, range, &lines.collect::<String>()))
+    Some((set, TextRange::empty(binding.node().range().end), lines.collect()))
 }
 
 #[cfg(test)]
@@ -127,20 +152,28 @@ mod tests {
     fn what_has_an_account_or_a_wall_is_silent() {
         let silent = |text: &str| assert_eq!(marked("SEC050", text), "", "{text}");
         let service = |more: &str| {
-            format!("{{ systemd.services.a.serviceConfig = {{ ExecStart = \"x\"; {more} }}; }}")
+            format!(
+                "{{ systemd.services.a = {{ description = \"a\"; serviceConfig = {{ ExecStart = \"x\"; {more} }}; }}; }}"
+            )
         };
+        assert_eq!(marked("SEC050", &service("Restart = \"always\";")), "\"x\"");
+        silent("{ systemd.services.a.serviceConfig.ExecStart = \"x\"; }");
         silent(&service("User = \"a\";"));
         silent(&service("DynamicUser = true;"));
         silent(&service("ProtectSystem = true;"));
         silent(&service("Type = \"oneshot\";"));
         silent(&service("inherit (x) User;"));
-        silent("{ systemd.services.a.serviceConfig = hardening // { ExecStart = \"x\"; }; }");
-        silent("{ systemd.user.services.a.serviceConfig.ExecStart = \"x\"; }");
+        silent(
+            "{ systemd.services.a.wantedBy = [ x ]; systemd.services.a.serviceConfig = hardening // { ExecStart = \"x\"; }; }",
+        );
+        silent(
+            "{ systemd.user.services.a.description = \"x\"; systemd.user.services.a.serviceConfig.ExecStart = \"x\"; }",
+        );
     }
 
     #[test]
     fn dotted_keys_stay_dotted() {
-        let text = "{\n  systemd.services.a = {\n    serviceConfig.ExecStart = \"x\";\n  };\n}";
+        let text = "{\n  systemd.services.a = {\n    wantedBy = [ x ];\n    serviceConfig.ExecStart = \"x\";\n  };\n}";
         let want = "serviceConfig.ExecStart = \"x\";\n    serviceConfig.NoNewPrivileges = true;\n";
         assert!(fixed_unsafely("SEC050", text).contains(want));
     }

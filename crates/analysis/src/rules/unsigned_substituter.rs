@@ -1,5 +1,7 @@
 //! SEC008: packages are taken from a cache without a known signature.
 
+use std::collections::HashSet;
+
 use cim_nix_base::{Code, Severity};
 
 use super::nix_conf::{self, NixWord};
@@ -68,9 +70,9 @@ Nix manual, `require-sigs`, `trusted-public-keys` and the `trusted` setting of s
 ",
 };
 
-/// Hosts and how the names of their keys begin.
+/// Hosts and whose keys they use.
 const KEYS: &[(&str, &str)] = &[
-    ("cache.flakehub.com", "cache.flakehub.com-"),
+    ("cache.flakehub.com", "cache.flakehub.com"),
     ("cache.garnix.io", "cache.garnix.io"),
     ("cache.iog.io", "hydra.iohk.io"),
     ("cache.lix.systems", "cache.lix.systems"),
@@ -100,10 +102,11 @@ fn check(context: &Context<'_>, report: &mut Report) {
     if keys().next().is_none() || keys().any(|key| key.text.is_none()) {
         return;
     }
+    let names: HashSet<&str> = keys().filter_map(|key| Some(owner_of(key.text?))).collect();
     for word in words.iter().filter(|word| is_cache(word)) {
         let Some(host) = word.text.and_then(host_of) else { continue };
-        let Some(start) = key_of(host) else { continue };
-        if !keys().any(|key| key.text.is_some_and(|key| key.starts_with(start))) {
+        let Some(owner) = key_of(host) else { continue };
+        if !names.contains(owner) {
             report.add(
                 Finding::at(word.range, "the key of this cache is missing among the trusted keys")
                     .help(format!("add the key `{host}-1:…` to `trusted-public-keys`")),
@@ -120,7 +123,13 @@ fn host_of(address: &str) -> Option<&str> {
     address.strip_prefix("https://")?.split(['/', '?', ':']).next()
 }
 
-/// How the name of a cache's key begins.
+/// The name of a key without its number.
+fn owner_of(key: &str) -> &str {
+    let name = key.split(':').next().unwrap_or_default();
+    name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-')
+}
+
+/// Whose keys a cache uses.
 fn key_of(host: &str) -> Option<&str> {
     let known = KEYS.iter().find(|(known, _)| *known == host).map(|(_, key)| *key);
     known.or(host.ends_with(".cachix.org").then_some(host))

@@ -3,7 +3,7 @@
 use cim_nix_base::{Code, Severity};
 use cim_nix_syntax::{Node, NodeKind, ast};
 
-use super::fetchers::{Fetch, HASHES};
+use super::fetchers::{Fetch, HASHES, short_text};
 use super::places::is_alternative;
 use crate::context::Context;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
@@ -68,7 +68,7 @@ fn weak_hash<'a>(context: &Context<'a>, fetch: &Fetch<'a>) -> Option<(Node<'a>, 
     let mut weak = None;
     for &name in HASHES {
         let Some(attr) = fetch.argument.get(name) else { continue };
-        let text = attr.value.and_then(|value| context.text_value(value));
+        let text = attr.value.and_then(|value| short_text(context, value));
         let by_name = match name {
             "md5" => Some("MD5"),
             "sha1" => Some("SHA-1"),
@@ -101,7 +101,7 @@ fn weak_algorithm<'a>(context: &Context<'a>, node: Node<'a>) -> Option<(Node<'a>
     // A fetcher of its own chooses by what it is given.
     (name.name()? == "outputHashAlgo" && !is_alternative(node)).then_some(())?;
     let value = binding.value()?;
-    by_prefix(&context.text_value(value)?).map(|algorithm| (value, algorithm))
+    by_prefix(&short_text(context, value)?).map(|algorithm| (value, algorithm))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The documentation shows what really happens.
 //!
-//! Run with `UPDATE_EXPECT=1` to write the output of the examples into `docs/cli.md`, as for any
-//! expected text.
+//! Run with `UPDATE_EXPECT=1` to write the output of the examples into the pages, as for any expected
+//! text.
 
 use std::env;
 use std::fmt::Write as _;
@@ -38,20 +38,26 @@ fn run(sandbox: &Sandbox, block: &str) -> String {
 }
 
 #[test]
-fn examples_print_what_the_page_says() {
-    let page = page("cli.md");
+fn examples_print_what_the_pages_say() {
+    for name in ["cli.md", "formatting.md", "graphs.md", "integrations.md", "reports.md"] {
+        examples_of(name);
+    }
+}
+
+fn examples_of(name: &str) {
+    let page = page(name);
     let sandbox = Sandbox::new("");
     let mut now = page.clone();
     for block in blocks(&page, "console") {
         now = now.replace(block, &run(&sandbox, block));
     }
     if env::var_os("UPDATE_EXPECT").is_some() {
-        fs::write(repository().join("docs/cli.md"), now).unwrap();
+        fs::write(repository().join("docs").join(name), now).unwrap();
         return;
     }
     let mut differences = String::new();
     for (old, new) in page.lines().zip(now.lines()).filter(|(old, new)| old != new) {
-        let _ = writeln!(differences, "page: {old}\n now: {new}");
+        let _ = writeln!(differences, "{name}: {old}\n now: {new}");
     }
     assert!(
         page == now,

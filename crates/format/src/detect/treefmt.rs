@@ -54,7 +54,8 @@ pub(super) fn read(text: &str) -> Option<Treefmt> {
         let Some(entry) = value.get_ref().as_table() else { continue };
         let command = entry.get("command").and_then(|value| value.get_ref().as_str());
         let command = command.and_then(|command| command.rsplit('/').next());
-        let Some(formatter) = command.and_then(Formatter::named) else { continue };
+        let arguments = strings(entry, "options");
+        let Some(formatter) = command.and_then(|it| formatter_of(it, &arguments)) else { continue };
         let includes = strings(entry, "includes");
         if !["x.nix", "a/x.nix"]
             .iter()
@@ -65,13 +66,22 @@ pub(super) fn read(text: &str) -> Option<Treefmt> {
         }
         let mut excludes = global;
         excludes.extend(strings(entry, "excludes"));
-        let (options, unknown) = read_options(&strings(entry, "options"));
+        let (options, unknown) = read_options(&arguments);
         let line = 1 + text[..name.span().start].matches('\n').count();
         let filter = Filter { includes, excludes };
         let name = name.get_ref().to_string();
         return Some(Treefmt { formatter, options, filter, name, line, unknown });
     }
     None
+}
+
+/// The formatter that a command stands for; this program says which one it is to be.
+fn formatter_of(command: &str, arguments: &[String]) -> Option<Formatter> {
+    if command != "cim-nix" || arguments.first().is_none_or(|word| word != "fmt") {
+        return Formatter::named(command);
+    }
+    let at = arguments.iter().position(|word| word == "--formatter")?;
+    Formatter::named(arguments.get(at + 1)?)
 }
 
 /// The options among the arguments of nixfmt, and what is none.
@@ -82,8 +92,9 @@ pub(super) fn read_options(arguments: &[String]) -> (Options, Vec<String>) {
         match word {
             "--width" | "-w" => options.width = words.next().and_then(|value| value.parse().ok()),
             "--indent" => options.indent = words.next().and_then(|value| value.parse().ok()),
+            "--formatter" => drop(words.next()),
             // They say how to run, not how to format.
-            "-q" | "--quiet" | "-v" | "--verify" | "--" | "-" => {}
+            "fmt" | "-q" | "--quiet" | "-v" | "--verify" | "--" | "-" => {}
             other => unknown.push(other.to_owned()),
         }
     }
@@ -137,6 +148,19 @@ excludes = [\"npins/*\"]
         assert!(
             takes("a/b.nix") && !takes("vendor/a.nix") && !takes("npins/a.nix") && !takes("a.rs")
         );
+    }
+
+    #[test]
+    fn this_program_says_which_formatter() {
+        let read = |options: &str| {
+            read(&format!(
+                "[formatter.n]\ncommand = \"cim-nix\"\noptions = {options}\nincludes = [\"*.nix\"]"
+            ))
+        };
+        let found = read("[\"fmt\", \"--formatter\", \"alejandra\", \"--quiet\"]").expect("one");
+        assert_eq!((found.formatter, found.unknown), (Formatter::Alejandra, Vec::new()));
+        assert_eq!(read("[\"fmt\"]"), None);
+        assert_eq!(read("[\"check\"]"), None);
     }
 
     #[test]
