@@ -187,7 +187,8 @@ pub(crate) mod testing {
         let (mut summaries, mut facts) = (Vec::new(), Vec::new());
         for file in snapshot.files() {
             if !file.path.to_string_lossy().ends_with(".nix") {
-                (summaries.push(Default::default()), facts.push(FileFacts::default()));
+                summaries.push(Default::default());
+                facts.push(FileFacts::default());
                 continue;
             }
             let checked = Checker::default().check("x.nix", read(&file.path), &Lints::nothing());

@@ -383,3 +383,50 @@ pub(crate) fn inside<'t>(defs: &[Def<'t>], what: &str, faults: &mut Vec<Fault>) 
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_has_its_place() {
+        let text = "{
+  inputs.a.url = \"github:o/a\";
+  inputs = { b = { type = \"git\"; url = \"https://x.org\"; flake = false; }; };
+  inputs.a.inputs.c.follows = \"b\";
+  nixConfig.x = 1;
+  outputs = { self, a, ... }@all: { };
+}";
+        let tree = cim_nix_syntax::parse(text).tree;
+        let flake = FlakeFile::read(&tree).unwrap();
+        assert_eq!(flake.faults, []);
+        let [a, b] = &flake.inputs[..] else { panic!("{:?}", flake.inputs) };
+        assert_eq!((&*a.name, a.entries.len(), &text[a.range.as_usize()]), ("a", 2, "a"));
+        assert_eq!(a.reference.as_ref().unwrap().to_string(), "github:o/a");
+        let follows = a.inputs[0].follows.as_ref().unwrap();
+        assert_eq!(
+            (&text[follows.range.as_usize()], &follows.value[..]),
+            ("\"b\"", &["b".to_owned()][..])
+        );
+        let flag = b.is_flake.as_ref().unwrap();
+        assert_eq!((flag.value, tree.node(flag.entry).text()), (false, "flake = false;"));
+        assert_eq!(b.reference.as_ref().unwrap().kind(), "git");
+        let outputs = flake.outputs.as_ref().unwrap();
+        assert_eq!(outputs.argument, Argument::Pattern { has_ellipsis: true });
+        assert_eq!(outputs.formals.iter().map(|f| &*f.name).collect::<Vec<_>>(), ["self", "a"]);
+        assert_eq!((flake.input_entries.len(), flake.settings.len()), (3, 1));
+        let nearest = flake.nearest(&["a".to_owned(), "c".to_owned(), "d".to_owned()]);
+        assert_eq!(nearest.unwrap().name, "c");
+    }
+
+    #[test]
+    fn half_typed_flakes_are_read_as_far_as_they_go() {
+        let text = "{ inputs = { a.url = \"github:o/a\"; b = { url = ; }; }; outputs = { self, a, b }: { }; }";
+        for end in (0..=text.len()).filter(|at| text.is_char_boundary(*at)) {
+            let tree = cim_nix_syntax::parse(&text[..end]).tree;
+            if let Some(flake) = FlakeFile::read(&tree) {
+                let _ = (flake.declared(), flake.head(&tree));
+            }
+        }
+    }
+}

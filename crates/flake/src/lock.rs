@@ -128,3 +128,42 @@ fn lacks(node: &Value) -> Option<&'static str> {
     }
     text("narHash").is_none().then_some("narHash")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        match Lock::parse(text) {
+            Lock::Refused(why) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn whatever_is_no_lock_file_is_refused_with_a_reason() {
+        for text in ["", "{", "null", "[]", "7", "{\"version\":4}", "{\"version\":\"7\"}"] {
+            assert!(!refused(text).is_empty(), "{text}");
+        }
+        let deep = format!("{{\"version\":7,\"nodes\":{}", "[".repeat(1_000_000));
+        assert!(refused(&deep).starts_with("Could not parse"));
+        let nodes = |inputs: &str| {
+            format!("{{\"version\":7,\"root\":\"r\",\"nodes\":{{\"r\":{{\"inputs\":{inputs}}}}}}}")
+        };
+        assert_eq!(refused(&nodes("{\"a\":\"x\"}")), "lock file references missing node 'x'");
+        assert!(refused(&nodes("{\"a\":[1]}")).contains("neither a name nor a path"));
+        assert_eq!(unfixed(&nodes("{\"a\":\"a\"}")), []);
+    }
+
+    #[test]
+    fn all_versions_are_read() {
+        let node = "\"locked\":{\"type\":\"github\",\"owner\":\"o\",\"repo\":\"a\",\"rev\":\"5a48e3c2e435e95103d56590188cfed7b70e108c\"},\"info\":{\"lastModified\":1,\"narHash\":\"sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"},\"original\":{\"type\":\"github\",\"owner\":\"o\",\"repo\":\"a\"}";
+        for version in 5..=7 {
+            let text = format!(
+                "{{\"version\":{version},\"root\":\"r\",\"nodes\":{{\"r\":{{\"inputs\":{{\"a\":\"a\"}}}},\"a\":{{{node}}}}}}}"
+            );
+            assert!(Lock::parse(&text).file().is_some(), "{version}");
+            assert_eq!(unfixed(&text), []);
+        }
+    }
+}

@@ -189,3 +189,65 @@ impl FlakeSources for Offline<'_> {
         error
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cim_nix_model::LockFile;
+
+    use super::*;
+    use crate::FlakeFile;
+
+    fn lock(nodes: &str) -> LockFile {
+        let fixed = r#""rev":"5a48e3c2e435e95103d56590188cfed7b70e108c","narHash":"sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=""#;
+        let text = format!(r#"{{"version":7,"root":"root","nodes":{{{nodes}}}}}"#);
+        let text = with_sources(&text, fixed);
+        LockFile::parse(&text, "flake.lock", &mut |_| {}).unwrap()
+    }
+
+    /// `@o/r` becomes the source on GitHub, locked and as it was asked for.
+    fn with_sources(text: &str, fixed: &str) -> String {
+        let mut parts = text.split('@');
+        let mut out = parts.next().unwrap().to_owned();
+        for part in parts {
+            let end = part.find([',', '}']).unwrap();
+            let (owner, repo) = part[..end].split_once('/').unwrap();
+            let source = format!(r#""type":"github","owner":"{owner}","repo":"{repo}""#);
+            out.push_str(&format!(r#""locked":{{{source},{fixed}}},"original":{{{source}}}"#));
+            out.push_str(&part[end..]);
+        }
+        out
+    }
+
+    fn relock(inputs: &str, old: &LockFile) -> Relock {
+        let text = format!("{{ inputs = {{ {inputs} }}; outputs = x: {{ }}; }}");
+        let flake = FlakeFile::read(&cim_nix_syntax::parse(text).tree).unwrap();
+        assert_eq!(flake.faults, []);
+        Relock::of(&flake.declared(), old).unwrap()
+    }
+
+    #[test]
+    fn what_is_known_is_kept_and_the_rest_is_unread() {
+        let old = lock(r#""root":{"inputs":{"a":"a"}},"a":{"inputs":{"b":"b"},@o/a},"b":{@o/b}"#);
+        let relock = relock("a.url = \"github:o/a\"; c.url = \"github:o/c\";", &old);
+        let path = |path: &str| path.split('/').map(str::to_owned).collect::<Vec<_>>();
+        assert!(matches!(relock.lead(&path("a/b")), Lead::Found(node) if !relock.is_unread(node)));
+        assert!(matches!(relock.lead(&path("c")), Lead::Found(node) if relock.is_unread(node)));
+        assert_eq!(relock.lead(&path("c/x")), Lead::Unknown);
+        assert_eq!(relock.lead(&path("a/x")), Lead::Nothing);
+        let changes = relock.changes(&old);
+        assert_eq!(changes.len(), 1);
+        assert_eq!((&changes[0].path, &changes[0].old), (&path("c"), &None));
+    }
+
+    #[test]
+    fn inputs_of_a_source_that_is_read_anew_are_those_it_had() {
+        let old = lock(
+            r#""root":{"inputs":{"a":"a","n":"n"}},"a":{"inputs":{"b":"b","m":["a","b"],"n":["n"]},@o/a},"b":{@o/b},"n":{@o/n}"#,
+        );
+        let inputs = "a.url = \"github:o/a\"; n.url = \"github:o/n\";";
+        let same = format!("{inputs} a.inputs.n.follows = \"n\";");
+        assert_eq!(relock(&same, &old).changes(&old), []);
+        let changes = relock(inputs, &old).changes(&old);
+        assert_eq!(changes.iter().map(|change| change.path.join("/")).collect::<Vec<_>>(), ["a/n"]);
+    }
+}

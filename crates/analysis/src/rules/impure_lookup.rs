@@ -75,9 +75,7 @@ pub(super) fn with_way(
     let names: Vec<String> = way.iter().map(|file| format!("`{}`", project.shown(*file))).collect();
     match &names[..] {
         [] | [_] => finding,
-        [flake, between @ .., _] if between.is_empty() => {
-            finding.help(format!("{flake} imports this file"))
-        }
+        [flake, _] => finding.help(format!("{flake} imports this file")),
         [flake, between @ .., _] => {
             finding.help(format!("{flake} leads to this file by way of {}", between.join(", ")))
         }

@@ -82,9 +82,9 @@ impl ImportGraph {
             }
             for edge in self.edges_from(file).iter().filter(|edge| edge.is_way()) {
                 let at = self.reference(file, edge.reference).range;
-                let host = hosts.iter().filter(|host| host.range.contains_range(at)).last();
+                let host = hosts.iter().rfind(|host| host.range.contains_range(at));
                 let is_inside = host.is_some() || matches!(&*kind_of(file), "module" | "flake");
-                if builder.is_shown(edge, is_inside, &is_module) {
+                if builder.is_shown(edge, is_inside, is_module) {
                     let from = match host {
                         Some(host) => builder.host(file, host),
                         None => builder.file(file, &kind_of),
