@@ -131,11 +131,10 @@ pub(super) fn with_fix(
 pub(super) fn takes_anything(node: Node<'_>) -> bool {
     use NodeKind as K;
     let Some(parent) = node.parent() else { return false };
-    match parent.kind() {
-        K::Root | K::Paren | K::Interpol | K::Dynamic | K::InheritFrom | K::Formal => true,
-        K::Binding | K::LetIn | K::With | K::Assert | K::IfElse | K::Lambda => true,
-        _ => false,
-    }
+    let is_closed =
+        matches!(parent.kind(), K::Root | K::Paren | K::Interpol | K::Dynamic | K::InheritFrom);
+    let is_body = matches!(parent.kind(), K::Binding | K::LetIn | K::With | K::Assert | K::Lambda);
+    is_closed || is_body || matches!(parent.kind(), K::IfElse | K::Formal)
 }
 
 /// The text of `node` as an operand of an application or a selection.

@@ -60,21 +60,27 @@ Also found by statix.
 };
 
 fn check(_: &Context<'_>, node: Node<'_>, report: &mut Report) {
-    let Some(inner) = node.last_child().filter(|body| body.kind() == NodeKind::LetIn) else {
+    let Some(inner) = joinable(node) else { return };
+    // Of a chain, the first two are joined first: what they bind together decides about the next.
+    let around = node.parent().filter(|around| around.kind() == NodeKind::LetIn);
+    if around.and_then(joinable) == Some(node) {
         return;
-    };
+    }
     let (Some(end), Some(begin)) = (node.own_token(TokenKind::In), inner.first_token()) else {
         return;
     };
-    let has_entries = |node: Node<'_>| ast::entries(node).next().is_some();
-    if !has_entries(node) || !has_entries(inner) || meet(node, inner) {
-        return;
-    }
     let found = Finding::at(begin.range(), "this `let` can join the one around it");
     report.add(match joined(node.tree().text(), end.range(), begin.range()) {
         Some(edit) => found.safe_fix("join them", vec![edit], vec![Rewrite::Unfold(inner.id())]),
         None => found,
     });
+}
+
+/// The `let` that is the body of `outer`, if one can hold the bindings of both.
+fn joinable(outer: Node<'_>) -> Option<Node<'_>> {
+    let inner = outer.last_child().filter(|body| body.kind() == NodeKind::LetIn)?;
+    let has_entries = |node: Node<'_>| ast::entries(node).next().is_some();
+    (has_entries(outer) && has_entries(inner) && !meet(outer, inner)).then_some(inner)
 }
 
 /// Whether the outer `let` mentions a name that the inner one binds.
@@ -90,7 +96,7 @@ fn meet(outer: Node<'_>, inner: Node<'_>) -> bool {
                 };
             }
             ast::Entry::Inherit(inherit) => {
-                bound.extend(inherit.names().filter_map(ast::Attr::name))
+                bound.extend(inherit.names().filter_map(ast::Attr::name));
             }
         }
     }
@@ -110,11 +116,12 @@ fn joined(text: &str, end: TextRange, begin: TextRange) -> Option<TextEdit> {
     let before = &text[..end.start as usize];
     let line = before.rfind('\n').map_or(0, |at| at + 1);
     let after = &text[begin.end as usize..];
-    let is_alone = before[line..].trim().is_empty()
-        && after.trim_start_matches([' ', '\t', '\r']).starts_with('\n');
-    let cut = if is_alone {
+    let ends_line = after.trim_start_matches([' ', '\t', '\r']).starts_with('\n');
+    let cut = if before[line..].trim().is_empty() && ends_line {
         let rest = after.find('\n').map_or(0, |at| at + 1);
         TextRange::new(line as u32, begin.end + rest as u32)
+    } else if ends_line {
+        TextRange::new(before.trim_end_matches([' ', '\t']).len() as u32, begin.end)
     } else {
         let blanks = after.len() - after.trim_start_matches([' ', '\t']).len();
         TextRange::new(end.start, begin.end + blanks as u32)
@@ -145,6 +152,13 @@ mod tests {
     }
 
     #[test]
+    fn what_was_joined_counts_for_the_next() {
+        let text = "b: let a = b; in let c = 1; in let b = a; in b";
+        assert_eq!(marked("STY002", text), "let");
+        assert_eq!(fixed("STY002", text), "b: let a = b; c = 1; in let b = a; in b");
+    }
+
+    #[test]
     fn both_become_one() {
         assert_eq!(fixed("STY002", "let a = 1; in let b = a; in b"), "let a = 1; b = a; in b");
         assert_eq!(
@@ -154,6 +168,10 @@ mod tests {
         assert_eq!(
             fixed("STY002", "let a = 1; in let b = 2; in let c = 3; in a"),
             "let a = 1; b = 2; c = 3; in a"
+        );
+        assert_eq!(
+            fixed("STY002", "let a = 1; in let\n  b = a;\nin b\n"),
+            "let a = 1;\n  b = a;\nin b\n"
         );
         let commented = "let a = 1; in /* why */ let b = a; in b";
         assert_eq!(fixed("STY002", commented), commented);

@@ -81,8 +81,7 @@ pub(crate) struct CheckArgs {
     /// Leave out these rules
     #[arg(long, value_name = "RULE", value_delimiter = ',', help_heading = "Rules")]
     ignore: Vec<String>,
-    /// Evaluate configurations, for the rules that have to know options: `.#NAME` of a flake or a
-    /// file [default: all configurations of the flake here]
+    /// Evaluate configurations, for rules about options: `.#NAME` or a file [default: the flake here]
     #[arg(
         long,
         value_name = "WHAT",
@@ -155,6 +154,14 @@ pub(crate) fn run(args: &CheckArgs, color: ColorWhen) -> Result<Exit, Error> {
     if args.paths.len() > 1 {
         return Err(Error::user("`-` is standard input and stands alone, without other paths"));
     }
+    let is_text = !matches!(
+        args.format,
+        Format::Sarif | Format::Gitlab | Format::Junit | Format::Rdjson | Format::Html
+    );
+    if args.fix && !is_text {
+        return Err(Error::user("with `--fix -` standard output is the fixed text, not a report")
+            .hint("take human, concise, json-lines or github, which go to standard error"));
+    }
     let of_revisions = [("--baseline", &args.baseline), ("--changed-since", &args.changed_since)];
     if let Some((option, _)) = of_revisions.iter().find(|(_, given)| given.is_some()) {
         return Err(Error::user(format!("`{option}` is for files, not for standard input")));
@@ -210,6 +217,7 @@ fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
     if !args.quiet && outcomes.iter().all(|outcome| outcome.tally.files == 0) {
         note(if only.is_some() { "no Nix files changed" } else { "no Nix files found" });
     }
+    args.remark(&outcomes);
     if args.diff {
         return Ok(Checked { exit: show_changes(args, run, &outcomes)?, has_reader: true });
     }
@@ -311,6 +319,13 @@ impl CheckArgs {
         Ok(evaluated.failures.is_empty())
     }
 
+    /// Says which files that were asked for were not looked at.
+    fn remark(&self, outcomes: &[Outcome]) {
+        if !self.quiet {
+            outcomes.iter().filter_map(|outcome| outcome.left_out.as_ref()).for_each(note);
+        }
+    }
+
     /// Where the answer goes.
     fn out(&self) -> Result<Out, Error> {
         match &self.output {
@@ -371,6 +386,7 @@ fn check_standard_input(args: &CheckArgs, run: Run<'_>, path: &Path) -> Result<E
     let given = args.fix.then(|| bytes.clone());
     let path = scope::real(path);
     let outcome = check_stdin(run, &path, bytes)?;
+    args.remark(std::slice::from_ref(&outcome));
     if args.diff {
         return show_changes(args, run, &[outcome]);
     }
