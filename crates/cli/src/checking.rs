@@ -18,7 +18,7 @@ use cim_nix_analysis::{CheckedFile, Checker, FileFacts, FixMode, Lints, Silenced
 use cim_nix_base::{Code, ContentHash, Diagnostic, Error, Severity, TextRange, unified_diff};
 use cim_nix_project::{
     Discovery, FileId, ImportGraph, Panicked, Problem, Snapshot, SourceFile, Summary, Trouble,
-    Workers, for_each, generated_reason, summarise,
+    Workers, encrypted_reason, for_each, generated_reason, summarise,
 };
 use cim_nix_syntax::Tree;
 use cim_nix_vfs::SOURCE_LIMIT;
@@ -76,6 +76,8 @@ pub(crate) struct Outcome {
     /// What fails a run by the settings of the file.
     fail_on: FailOn,
     pub(crate) fixed: Option<FixedFile>,
+    /// Why nothing was looked for in it, where it was asked for by name.
+    pub(crate) left_out: Option<String>,
     /// What it refers to, where that was asked for.
     summary: Summary,
     /// What else the rules about all files must know of it.
@@ -273,6 +275,7 @@ impl Outcome {
         self.tally = Tally {
             suppressed: before.suppressed,
             generated: before.generated,
+            encrypted: before.encrypted,
             failures: before.failures,
             fixed: before.fixed,
             fixed_files: before.fixed_files,
@@ -308,6 +311,9 @@ fn summary_only(run: Run<'_>, checker: &mut Checker, file: &SourceFile) -> Outco
         Ok(source) if run.wanted.any => source,
         _ => return Outcome::default(),
     };
+    if encrypted_reason(&source.text).is_some() {
+        return Outcome::default();
+    }
     let checked = checker.check("", source.text, &run.settings.generated_lints);
     Outcome { summary: summarise(&checked.tree, &checked.ir), ..Outcome::default() }
 }
@@ -334,6 +340,9 @@ fn check_text(
     more: &[Diagnostic],
 ) -> Outcome {
     let Subject { path, source: SourceText { text, first_bad }, is_named, is_context } = subject;
+    if let Some(reason) = encrypted_reason(&text) {
+        return encrypted(path, is_named, reason);
+    }
     let settings = run.settings.of(path);
     let name = shown(path);
     let is_generated =
@@ -391,6 +400,13 @@ fn check_text(
     Outcome { tally, fixed, summary, facts, fail_on: settings.fail_on, ..rendered }
 }
 
+/// The outcome of a file that is no code without its key.
+fn encrypted(path: &Path, is_named: bool, reason: &str) -> Outcome {
+    let tally = Tally { files: 1, encrypted: 1, ..Tally::default() };
+    let left_out = is_named.then(|| format!("left out: {} is {reason}", shown(path)));
+    Outcome { tally, left_out, ..Outcome::default() }
+}
+
 /// What is found in a file, without what is no news.
 fn findings(checked: &CheckedFile) -> Vec<Diagnostic> {
     let all = checked.findings.iter().map(|found| &found.diagnostic);
@@ -445,7 +461,7 @@ fn pipe(tree: &Tree, path: &Path, settings: &Settings, lints: &Lints) -> Option<
     if settings.has_pipes {
         return None;
     }
-    pipes::find(tree, path, lints.severity(pipes::CODE)?)
+    pipes::find(tree, path, &settings.pipe_projects, lints.severity(pipes::CODE)?)
 }
 
 fn unreadable(run: Run<'_>, path: &Path, problem: &Problem) -> Outcome {

@@ -16,7 +16,9 @@ use cim_nix_base::{
 };
 use cim_nix_format::detect::Decision;
 use cim_nix_format::{Failure, Formatted, Gate, Refusal, codes};
-use cim_nix_project::{Panicked, SourceFile, Workers, for_each, generated_reason};
+use cim_nix_project::{
+    Panicked, SourceFile, Workers, encrypted_reason, for_each, generated_reason,
+};
 
 pub(crate) use changed_lines::{ChangedLines, Lines};
 pub(crate) use choice::{Choice, choose};
@@ -48,6 +50,9 @@ pub(crate) struct Project {
     pub(crate) decision: Decision,
     pub(crate) way: Way,
 }
+
+/// Why a file is left out that is no code without its key.
+pub(crate) const ENCRYPTED: &str = "encrypted";
 
 /// What came of one file.
 #[derive(Debug)]
@@ -153,6 +158,9 @@ fn format_source(
     let Some(at) = project_of(job.projects, path) else { return Outcome::LeftOut("no project") };
     if !job.projects[at].decision.takes(path) {
         return Outcome::LeftOut("excluded");
+    }
+    if encrypted_reason(&source.text).is_some() {
+        return Outcome::LeftOut(ENCRYPTED);
     }
     let lines = match job.lines.of(path) {
         Some([]) => return Outcome::Unchanged,

@@ -71,9 +71,13 @@ pub(crate) fn project_root(paths: &[PathBuf]) -> PathBuf {
     let start = folders.first().cloned().unwrap_or_else(|| here().to_path_buf());
     let holds_all = |folder: &&Path| folders.iter().all(|other| other.starts_with(folder));
     let holders: Vec<&Path> = start.ancestors().filter(holds_all).collect();
-    let is_marked = |folder: &&&Path| ROOT_MARKS.iter().any(|mark| folder.join(mark).exists());
-    let root = holders.iter().find(is_marked).or_else(|| holders.first());
+    let root = holders.iter().find(|folder| is_marked(folder)).or_else(|| holders.first());
     root.map_or_else(|| PathBuf::from("/"), |root| root.to_path_buf())
+}
+
+/// Whether something in `folder` says that a project begins there.
+pub(crate) fn is_marked(folder: &Path) -> bool {
+    ROOT_MARKS.iter().any(|mark| folder.join(mark).exists())
 }
 
 /// The working folder without symbolic links.

@@ -17,6 +17,8 @@ use crate::config::{self, Config};
 
 /// The feature that `|>` and `<|` need.
 pub(crate) const PIPE_OPERATORS: &str = "pipe-operators";
+/// What Lix calls them.
+pub(crate) const PIPE_OPERATOR: &str = "pipe-operator";
 
 /// From which severity on findings make a run fail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
@@ -71,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) include_generated: bool,
     /// Whether the project enables [`PIPE_OPERATORS`] for all its files.
     pub(crate) has_pipes: bool,
+    /// Whether the code of a project enables them, by its folder, as far as that was asked.
+    pub(crate) pipe_projects: Mutex<HashMap<PathBuf, bool>>,
     /// The options of the configurations that were evaluated, if any were.
     pub(crate) options: Arc<[OptionTable]>,
     per_file: Vec<PerFile>,
@@ -114,7 +118,8 @@ impl Settings {
             generated_lints: Lints::nothing(),
             fail_on: choice.fail_on.or(fail_on).unwrap_or_default(),
             include_generated: choice.include_generated || include_generated.unwrap_or_default(),
-            has_pipes: features.any(|on| on == PIPE_OPERATORS),
+            has_pipes: features.any(|on| [PIPE_OPERATORS, PIPE_OPERATOR].contains(&on.as_str())),
+            pipe_projects: Mutex::default(),
             options: Arc::default(),
             per_file,
             per_file_lints: Mutex::default(),

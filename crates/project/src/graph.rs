@@ -6,6 +6,7 @@
 //! any text or tree.
 
 mod cycles;
+mod elsewhere;
 mod modules;
 mod query;
 mod resolve;
@@ -14,6 +15,7 @@ mod suggest;
 use std::path::Path;
 use std::sync::Arc;
 
+use elsewhere::Elsewhere;
 pub use modules::{Host, hosts};
 use resolve::Resolver;
 
@@ -133,27 +135,12 @@ impl ImportGraph {
         let snapshot = snapshot.clone();
         let mut graph = Self { snapshot, summaries, edges, starts, folders, outside, missing };
         let mut missing = std::mem::take(&mut graph.missing);
-        missing.retain(|missing| !graph.is_for_elsewhere(missing));
+        if !missing.is_empty() {
+            let elsewhere = Elsewhere::new(&graph, files);
+            missing.retain(|missing| !elsewhere.holds(missing));
+        }
         graph.missing = missing;
         graph
-    }
-
-    /// Whether the file that refers to `missing` is meant for another place, where it will find it:
-    /// it is part of a template, others only name its path (to copy it), or what it misses is what
-    /// an installer writes on each machine.
-    fn is_for_elsewhere(&self, missing: &Missing) -> bool {
-        if missing.path.file_name().is_some_and(|name| name == "hardware-configuration.nix") {
-            return true;
-        }
-        let path = self.snapshot.relative(&self.snapshot.files()[missing.from.index()].path);
-        let mut folders = path.iter();
-        if folders.any(|folder| folder == "templates" || folder == "template") {
-            return true;
-        }
-        let importers = self.importers(missing.from);
-        let is_exact = |edge: &&ImportEdge| matches!(edge.to, Destination::File(_));
-        let mut exact = importers.iter().filter(is_exact).peekable();
-        exact.peek().is_some() && exact.all(|edge| edge.kind == ReferenceKind::Path)
     }
 
     /// The files that the graph is about.
@@ -194,8 +181,9 @@ impl ImportGraph {
     }
 
     /// The references that evaluation trips over, in the order of files and places. References that
-    /// are guarded by `pathExists`, lead out of the project's folder or stand in files that are
-    /// meant for other places (templates, and files that are only copied) are none of them.
+    /// are guarded by `pathExists`, lead out of the project's folder, into submodules that are not
+    /// checked out or to files that ignore files name, or stand in files that are meant for other
+    /// places (templates, and files that are only copied) are none of them.
     #[must_use]
     pub fn missing(&self) -> &[Missing] {
         &self.missing

@@ -3,7 +3,8 @@
 //! [`discover`] walks folders through the [`Files`] trait, obeys gitignore rules and `exclude`
 //! patterns and answers with sorted [`SourceFile`]s; what could not be looked at is a [`Trouble`],
 //! never an abort. A [`Snapshot`] shares that list cheaply, [`for_each`] works through it on all
-//! cores, and [`generated_reason`] tells files that a tool wrote from those that people wrote.
+//! cores, [`generated_reason`] tells files that a tool wrote from those that people wrote, and
+//! [`encrypted_reason`] those that are no code before somebody decrypts them.
 //! [`summarise`] says which other files a parsed file refers to, and [`ImportGraph`] links all such
 //! summaries: what leads where, what is missing, what imports itself.
 //!
@@ -32,6 +33,7 @@
 //! ```
 
 mod discover;
+mod encrypted;
 mod files;
 mod generated;
 mod graph;
@@ -43,6 +45,7 @@ mod rules;
 mod snapshot;
 
 pub use discover::{Discovery, LeftOut, Request, Trouble, discover};
+pub use encrypted::encrypted_reason;
 pub use files::{EntryKind, Files, Problem};
 pub use generated::generated_reason;
 pub use graph::{

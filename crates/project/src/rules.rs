@@ -33,6 +33,18 @@ pub(crate) struct Markers {
     pub(crate) ignore: bool,
 }
 
+impl Markers {
+    /// Asks for each of them, where nobody lists the folder.
+    fn of(files: &dyn Files, folder: &Path) -> Self {
+        let is_file = |name| files.kind(&folder.join(name)) == Ok(EntryKind::File);
+        Self {
+            git: files.kind(&folder.join(".git")).ok(),
+            gitignore: is_file(".gitignore"),
+            ignore: is_file(".ignore"),
+        }
+    }
+}
+
 impl Rules {
     /// The rules inside `folder`, which holds `markers`, given those around it.
     pub(crate) fn enter(
@@ -82,13 +94,7 @@ impl Rules {
         let mut rules = None;
         for pair in path.windows(2).rev() {
             let [inner, outer] = pair else { continue };
-            let is_file = |name| files.kind(&outer.join(name)) == Ok(EntryKind::File);
-            let markers = Markers {
-                git: files.kind(&outer.join(".git")).ok(),
-                gitignore: is_file(".gitignore"),
-                ignore: is_file(".ignore"),
-            };
-            rules = Self::enter(files, outer, markers, rules, troubles);
+            rules = Self::enter(files, outer, Markers::of(files, outer), rules, troubles);
             let verdict = rules
                 .as_deref()
                 .and_then(|rules| rules.verdict(inner.as_os_str().as_encoded_bytes(), true));
@@ -97,6 +103,30 @@ impl Rules {
             }
         }
         rules
+    }
+
+    /// Whether the rules from the project's folder `root` down leave out `path`, at which there may
+    /// be nothing.
+    pub(crate) fn leave_out(files: &dyn Files, root: &Path, path: &Path) -> bool {
+        let Ok(below) = path.strip_prefix(root) else { return false };
+        let mut troubles = Vec::new();
+        let mut rules = Self::around(files, root, &mut troubles);
+        let mut at = root.to_path_buf();
+        for name in below.iter() {
+            rules = Self::enter(files, &at, Markers::of(files, &at), rules, &mut troubles);
+            at.push(name);
+            let bytes = at.as_os_str().as_encoded_bytes();
+            let verdict =
+                |is_folder| rules.as_deref().and_then(|all| all.verdict(bytes, is_folder));
+            // What is not there may have been meant as either.
+            let is_last = at == path;
+            if verdict(true) == Some(Verdict::LeftOut)
+                || (is_last && verdict(false) == Some(Verdict::LeftOut))
+            {
+                return true;
+            }
+        }
+        false
     }
 
     /// What the nearest rules that speak of `path` say.

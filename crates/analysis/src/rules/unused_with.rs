@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use cim_nix_base::{Code, Severity, TextRange};
 use cim_nix_semantics::WithId;
 use cim_nix_semantics::builtins::{self, Binding};
-use cim_nix_syntax::{Node, TokenKind, ast};
+use cim_nix_syntax::{Node, NodeKind, TokenKind, ast};
 
 use crate::context::Context;
 use crate::layout;
@@ -24,6 +24,8 @@ Flags a `with` when every name behind it comes from elsewhere.
 
 Names of a `let`, a function or a recursive set win over a `with`, wherever it stands, and so do the
 builtins.
+
+A `with` before an empty list is left alone: `with pkgs; [ ]` waits for its first member.
 
 ## Why it matters
 
@@ -99,11 +101,20 @@ fn finding(with: ast::With<'_>) -> Option<Finding> {
     let node = with.node();
     let namespace = with.namespace()?;
     let body = with.body()?;
+    if is_empty_list(body) {
+        return None;
+    }
     let range = TextRange::new(node.range().start, namespace.range().end);
     let found = Finding::at(range, "this `with` supplies no name");
     let kept = first_comment(namespace, body).unwrap_or(body.range().start);
     let (edits, rewrite) = layout::unwrapped(node, body, kept);
     Some(found.safe_fix("remove the `with`", edits, vec![rewrite]))
+}
+
+/// Whether `body` is a list that is to be filled later.
+fn is_empty_list(body: Node<'_>) -> bool {
+    let list = ast::without_parens(body).filter(|list| list.kind() == NodeKind::List);
+    list.is_some_and(|list| list.child(0).is_none())
 }
 
 /// The start of the first comment between namespace and body that is not on the line of the `;`:
@@ -140,6 +151,15 @@ mod tests {
     }
 
     #[test]
+    fn empty_lists_wait_for_members() {
+        assert_eq!(marked("DEAD007", "with a; [ ]"), "");
+        assert_eq!(marked("DEAD007", "{ b = with a; [ # c\n ]; }"), "");
+        assert_eq!(marked("DEAD007", "with a; ([ ])"), "");
+        assert_eq!(marked("DEAD007", "with a; [ 1 ]"), "with a");
+        assert_eq!(marked("DEAD007", "with a; [ ] ++ [ ]"), "with a");
+    }
+
+    #[test]
     fn nested_withs_share_what_they_supply() {
         assert_eq!(marked("DEAD007", "with a; with b; c"), "");
         assert_eq!(marked("DEAD007", "a: b: with a; with b; 1"), "with a with b");
@@ -158,8 +178,8 @@ mod tests {
 
     #[test]
     fn the_body_takes_the_place() {
-        assert_eq!(fixed("DEAD007", "{ a = with b; [ ]; }"), "{ a = [ ]; }");
-        assert_eq!(fixed("DEAD007", "f (with b; [ ]) c"), "f [ ] c");
+        assert_eq!(fixed("DEAD007", "{ a = with b; [ 1 ]; }"), "{ a = [ 1 ]; }");
+        assert_eq!(fixed("DEAD007", "f (with b; [ 1 ]) c"), "f [ 1 ] c");
         assert_eq!(fixed("DEAD007", "f(with b; 1)c"), "f(1)c");
         assert_eq!(fixed("DEAD007", "f: x: f(with b; x)f"), "f: x: f x f");
         assert_eq!(fixed("DEAD007", "f: x: [ (with b; f x) ]"), "f: x: [ (f x) ]");
@@ -176,11 +196,11 @@ mod tests {
         assert_eq!(fixed("DEAD007", "x:\n\nwith a;\n\n{\n}\n"), "x:\n\n{\n}\n");
         assert_eq!(fixed("DEAD007", "x: with a;\n\n{\n}\n"), "x:\n\n{\n}\n");
         assert_eq!(fixed("DEAD007", "x: with a; {\n}\n"), "x: {\n}\n");
-        assert_eq!(fixed("DEAD007", "{\n  a = with b;\n    [ ];\n}"), "{\n  a =\n    [ ];\n}");
-        assert_eq!(fixed("DEAD007", "{\n  a = with b;\n  [ ];\n}"), "{\n  a = [ ];\n}");
+        assert_eq!(fixed("DEAD007", "{\n  a = with b;\n    [ 1 ];\n}"), "{\n  a =\n    [ 1 ];\n}");
+        assert_eq!(fixed("DEAD007", "{\n  a = with b;\n  [ 1 ];\n}"), "{\n  a = [ 1 ];\n}");
         assert_eq!(
-            fixed("DEAD007", "{\r\n  a =\r\n    with b;\r\n    [ ];\r\n}"),
-            "{\r\n  a =\r\n    [ ];\r\n}"
+            fixed("DEAD007", "{\r\n  a =\r\n    with b;\r\n    [ 1 ];\r\n}"),
+            "{\r\n  a =\r\n    [ 1 ];\r\n}"
         );
     }
 

@@ -217,6 +217,7 @@ fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
     if !args.quiet && outcomes.iter().all(|outcome| outcome.tally.files == 0) {
         note(if only.is_some() { "no Nix files changed" } else { "no Nix files found" });
     }
+    args.remark(&outcomes);
     if args.diff {
         return Ok(Checked { exit: show_changes(args, run, &outcomes)?, has_reader: true });
     }
@@ -318,6 +319,13 @@ impl CheckArgs {
         Ok(evaluated.failures.is_empty())
     }
 
+    /// Says which files that were asked for were not looked at.
+    fn remark(&self, outcomes: &[Outcome]) {
+        if !self.quiet {
+            outcomes.iter().filter_map(|outcome| outcome.left_out.as_ref()).for_each(note);
+        }
+    }
+
     /// Where the answer goes.
     fn out(&self) -> Result<Out, Error> {
         match &self.output {
@@ -378,6 +386,7 @@ fn check_standard_input(args: &CheckArgs, run: Run<'_>, path: &Path) -> Result<E
     let given = args.fix.then(|| bytes.clone());
     let path = scope::real(path);
     let outcome = check_stdin(run, &path, bytes)?;
+    args.remark(std::slice::from_ref(&outcome));
     if args.diff {
         return show_changes(args, run, &[outcome]);
     }

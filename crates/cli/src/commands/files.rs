@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cim_nix_base::Error;
-use cim_nix_project::generated_reason;
+use cim_nix_project::{encrypted_reason, generated_reason};
 use cim_nix_syntax::Parser;
 use cim_nix_syntax::file_kind::{Detected, detect, detect_lock};
 use clap::{Args, ValueEnum};
@@ -61,7 +61,8 @@ pub(crate) fn run(args: &FilesArgs) -> Result<Exit, Error> {
         Listing { paths: &args.paths, walk: &args.walk, nix_only: false, is_json },
         Parser::default,
         |parser, file| {
-            let generated = generated_reason(file.path, &file.text);
+            let generated =
+                encrypted_reason(&file.text).or_else(|| generated_reason(file.path, &file.text));
             // A lock file is no Nix code: parsing it would take long and tell nothing.
             let Detected { kind, system, reason, .. } = match detect_lock(&file.text) {
                 Some(lock) => lock,

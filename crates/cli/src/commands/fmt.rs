@@ -20,8 +20,8 @@ use crate::config::{CheckConfig, Config};
 use crate::exit::Exit;
 use crate::fixing::Target;
 use crate::formatting::{
-    ChangedLines, Choice, Job, Lines, Outcome, Project, become_command, choose, format_all,
-    format_stdin, limit_memory, project_of,
+    ChangedLines, Choice, ENCRYPTED, Job, Lines, Outcome, Project, become_command, choose,
+    format_all, format_stdin, limit_memory, project_of,
 };
 use crate::output::{Format, Rendered, Source, Style, number};
 use crate::progress::Progress;
@@ -372,6 +372,9 @@ fn show(args: &FmtArgs, found: &Discovery, outcomes: &[Outcome], color: ColorWhe
             _ => {}
         }
         complain(&file.path, outcome, color);
+        if file.is_named && !args.quiet && matches!(outcome, Outcome::LeftOut(ENCRYPTED)) {
+            note(format_args!("left out: {} is encrypted", shown(&file.path)));
+        }
     }
     for trouble in &found.troubles {
         note(format_args!("error: {}: {}", shown(&trouble.path), trouble.problem));
@@ -412,6 +415,7 @@ struct Tally {
     unchanged: usize,
     formatted: usize,
     generated: usize,
+    encrypted: usize,
     excluded: usize,
     /// Files with broken syntax.
     broken: usize,
@@ -428,6 +432,7 @@ impl Tally {
             Outcome::Unchanged => &mut self.unchanged,
             Outcome::Formatted(_) => &mut self.formatted,
             Outcome::LeftOut("generated") => &mut self.generated,
+            Outcome::LeftOut(ENCRYPTED) => &mut self.encrypted,
             Outcome::LeftOut(_) => &mut self.excluded,
             Outcome::Refused { is_broken: true, .. } => &mut self.broken,
             Outcome::Refused { .. } => &mut self.refused,
@@ -454,6 +459,7 @@ impl Tally {
         for (n, what) in [
             (self.unchanged, "already formatted"),
             (self.generated, "generated"),
+            (self.encrypted, "encrypted"),
             (self.excluded, "left out by the project's settings"),
             (self.broken, "with broken syntax"),
             (self.refused, "refused"),

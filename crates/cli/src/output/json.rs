@@ -80,6 +80,7 @@ pub(super) struct JsonSummary {
     fixable: JsonFixable,
     suppressed: usize,
     generated: usize,
+    encrypted: usize,
     /// Number of findings by code.
     rules: BTreeMap<&'static str, usize>,
     /// Number of findings by code that this run has mended.
@@ -132,6 +133,7 @@ pub(super) fn summary(tally: &Tally, shown: usize, has_baseline: bool) -> String
         fixable: JsonFixable { safe: tally.safe_fixes, r#unsafe: tally.unsafe_fixes },
         suppressed: tally.suppressed,
         generated: tally.generated,
+        encrypted: tally.encrypted,
         rules: tally.by_code.iter().map(|(code, counts)| (code.0, counts.findings)).collect(),
         fixed: tally.fixed.iter().map(|(code, n)| (code.0, *n)).collect(),
         baseline: has_baseline.then_some(baseline),

@@ -24,6 +24,8 @@ pub(crate) struct Tally {
     pub(crate) suppressed: usize,
     /// Files that a tool wrote, which rules stay away from.
     pub(crate) generated: usize,
+    /// Files that are encrypted, so that they are no code.
+    pub(crate) encrypted: usize,
     /// Files that cannot be read or parsed.
     pub(crate) unparsed: usize,
     /// Files on which this program failed.
@@ -88,6 +90,7 @@ impl Tally {
         self.unsafe_fixes += other.unsafe_fixes;
         self.suppressed += other.suppressed;
         self.generated += other.generated;
+        self.encrypted += other.encrypted;
         self.unparsed += other.unparsed;
         self.failures += other.failures;
         self.fixed_files += other.fixed_files;
@@ -117,7 +120,8 @@ impl Tally {
 
     /// Whether rules have looked at the file that this is the count of.
     pub(crate) fn is_open_to_rules(&self) -> bool {
-        self.files == 1 && self.generated + self.unparsed + self.failures == 0
+        let closed = self.generated + self.encrypted + self.unparsed + self.failures;
+        self.files == 1 && closed == 0
     }
 
     /// Number of findings.

@@ -304,6 +304,124 @@ fn what_may_not_be_read_is_a_finding() {
 }
 
 #[test]
+fn any_module_of_the_project_may_enable_pipes() {
+    let sandbox = Sandbox::new(
+        "\
+//- .git/HEAD
+//- lib/a.nix
+1 |> (x: x)
+//- hosts/nix.nix
+{ nix.settings.experimental-features = [ \"flakes\" \"pipe-operator\" ]; }
+",
+    );
+    sandbox.check(
+        "check --format concise lib",
+        expect![[r#"
+        [exit 0]
+    "#]],
+    );
+    sandbox.write("hosts/nix.nix", "{ nix.settings.experimental-features = [ \"flakes\" ]; }\n");
+    sandbox.check(
+        "check --format concise lib/a.nix",
+        expect![[r#"
+        [stdout]
+        lib/a.nix:1:3: error[SYN010] `|>` is experimental, and this project does not enable it
+        [exit 2]
+    "#]],
+    );
+}
+
+#[test]
+fn encrypted_files_are_no_code() {
+    let sandbox = Sandbox::new("//- a.nix\nimport ./secrets/git.nix\n");
+    sandbox.write("secrets/git.nix", b"\0GITCRYPT\0\xc8\xd5\x88%\xf2/\x8a\xee");
+    sandbox.write("secrets/age.nix", b"age-encryption.org/v1\n-> ssh-ed25519 iC\n--- \xff\n\x12");
+    let sops = "{\n\t\"data\": \"ENC[AES256_GCM,data:abc=,type:str]\",\n\t\"sops\": {}\n}\n";
+    sandbox.write("secrets/sops.nix", sops);
+    sandbox.check(
+        "check --format concise",
+        expect![[r#"
+        [exit 0]
+    "#]],
+    );
+    sandbox.check(
+        "check --format concise secrets/git.nix",
+        expect![[r#"
+        [stderr]
+        left out: secrets/git.nix is encrypted by git-crypt
+        [exit 0]
+    "#]],
+    );
+    sandbox.check(
+        "check --format concise --quiet secrets/git.nix",
+        expect![[r#"
+        [exit 0]
+    "#]],
+    );
+    sandbox.check("check --format json", expect![[r#"
+        [stdout]
+        {"version":1,"findings":[
+        ],"summary":{"files":4,"files_with_findings":0,"findings":0,"shown":0,"errors":0,"warnings":0,"infos":0,"fixable":{"safe":0,"unsafe":0},"suppressed":0,"generated":0,"encrypted":3,"rules":{},"fixed":{}}}
+        [exit 0]
+    "#]]);
+    sandbox.check(
+        "fmt --check --formatter nixfmt",
+        expect![[r#"
+        [stderr]
+        would format 0 files, 1 already formatted, 3 encrypted
+        [exit 0]
+    "#]],
+    );
+    sandbox.check(
+        "fmt --check --formatter nixfmt secrets/age.nix",
+        expect![[r#"
+        [stderr]
+        left out: secrets/age.nix is encrypted
+        would format 0 files, 1 encrypted
+        [exit 0]
+    "#]],
+    );
+    sandbox.check(
+        "graph",
+        expect![[r#"
+        [stdout]
+        a.nix [import]
+          import secrets/git.nix [encrypted]
+        secrets/age.nix [encrypted]
+        secrets/sops.nix [encrypted]
+        [exit 0]
+    "#]],
+    );
+    sandbox.check(
+        "graph --format dot",
+        expect![[r#"
+        [stdout]
+        digraph {
+          rankdir=LR;
+          node [shape=box];
+          n0 [label="a.nix" tooltip="[import]"];
+          n1 [label="secrets/age.nix" tooltip="[encrypted]"];
+          n2 [label="secrets/git.nix" tooltip="[encrypted]"];
+          n3 [label="secrets/sops.nix" tooltip="[encrypted]"];
+          n0 -> n2 [label="import"];
+        }
+        [exit 0]
+    "#]],
+    );
+    sandbox.check(
+        "files",
+        expect![[r#"
+        [stdout]
+        a.nix: import: gives `import ./secrets/git.nix`
+        secrets/age.nix: expression: is an expression of no special kind; encrypted by age
+        secrets/git.nix: expression: holds no whole expression; encrypted by git-crypt
+        secrets/sops.nix: expression: is a set of various values; encrypted by sops
+        [exit 0]
+    "#]],
+    );
+}
+
+#[test]
 fn generated_files_are_left_to_their_tools() {
     let sandbox = Sandbox::new(
         "\

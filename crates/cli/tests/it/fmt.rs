@@ -226,10 +226,11 @@ fn only_lines_that_changed() {
     sandbox.compare(
         &unknown,
         expect![[r#"
-        [stderr]
-        error: git cannot tell what changed: fatal: Needed a single revision
-        [exit 2]
-    "#]],
+            [stderr]
+            error: `nowhere` names no commit of this repository
+              hint: a branch of another repository has to be fetched first; `git log --oneline` lists revisions
+            [exit 2]
+        "#]],
     );
     let option = run(&sandbox, &["--changed-since=--output=x"]);
     assert_eq!(option.status.code(), Some(2));

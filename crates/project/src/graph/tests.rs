@@ -206,6 +206,53 @@ fn silent_where_nothing_is_wrong() {
 }
 
 #[test]
+fn what_a_submodule_holds_is_not_missing() {
+    let modules =
+        "[submodule \"a\"]\n\tpath = external/a\n\turl = x\n[submodule \"b\"]\n\tpath=there\n";
+    let fixture = format!(
+        "\
+//- /p/.gitmodules
+{modules}//- /p/external/a/
+//- /p/there/x.nix
+1
+//- /p/a.nix
+[ (import ./external/a) (import ./external/a/x.nix) (import ./external/b) (import ./there/y.nix) ]
+"
+    );
+    check_missing(
+        &fixture,
+        expect![[r#"
+            a.nix: /p/external/b Path, ./external/a?
+            a.nix: /p/there/y.nix Path, ./there/x.nix?
+        "#]],
+    );
+}
+
+#[test]
+fn what_ignore_files_name_is_private() {
+    check_missing(
+        "\
+//- /p/.gitignore
+secrets.nix
+/private/
+*.local.nix
+!kept.local.nix
+//- /p/b/.gitignore
+/key.nix
+//- /p/a.nix
+[ (import ./secrets.nix) (import ./private) (import ./private/x.nix) (import ./kept.local.nix) ]
+//- /p/b/c.nix
+[ (import ./key.nix) (import ./c/key.nix) (import ./a.local.nix) (import ./private) ]
+",
+        expect![[r#"
+            a.nix: /p/kept.local.nix Path
+            b/c.nix: /p/b/c/key.nix Path
+            b/c.nix: /p/b/private Path
+        "#]],
+    );
+}
+
+#[test]
 fn a_file_system_without_capitals_does_not_hide_them() {
     /// A disk that finds names whatever their capitals are.
     struct NoCapitals(MemoryFiles);

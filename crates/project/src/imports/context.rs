@@ -10,6 +10,9 @@ use super::ReferenceKind;
 /// How many enclosing attributes may say what a path is for: `nixosModules = { a = { b = ./x; }; }`.
 const MAX_ATTRS: u8 = 4;
 
+/// How many names may stand below such an attribute; deeper ones are options of a module.
+const MAX_BELOW_MODULES: usize = 2;
+
 /// How many arguments of a function are looked at.
 const MAX_ARGUMENTS: usize = 16;
 /// How many nodes of a function or condition are looked at for what they mention.
@@ -255,20 +258,28 @@ enum Bound {
 
 /// The kind that the attribute `binding`, or the ones around it, give to a path in its value.
 fn kind_of_attribute(mut binding: Node<'_>, is_list: bool) -> Option<ReferenceKind> {
+    // How many names stand below those of this binding, down to the value.
+    let mut n_below = 0;
     for _ in 0..MAX_ATTRS {
         let names = ast::AttrPath::cast(binding.child(0)?)?;
+        let n_names = names.elements().count();
         let mut is_home = false;
-        for name in names.elements().filter_map(ast::Attr::name) {
+        for (at, attr) in names.elements().enumerate() {
+            let Some(name) = attr.name() else { continue };
+            let n_below = n_below + n_names - at - 1;
             let holds_modules = match &*name {
-                "imports" | "modules" | "require" => is_list,
-                "users" => is_home,
-                name => name.ends_with("Modules") && name != "disabledModules",
+                "imports" | "require" => is_list && n_below == 0,
+                "modules" => is_list && n_below <= 1,
+                "users" => is_home && n_below <= 1,
+                "disabledModules" => false,
+                name => name.ends_with("Modules") && n_below <= MAX_BELOW_MODULES,
             };
             if holds_modules {
                 return Some(ReferenceKind::Module);
             }
             is_home = name == "home-manager";
         }
+        n_below += n_names;
         let set = binding.parent().filter(|set| set.kind() == NodeKind::AttrSet)?;
         let above = set.ancestors().find(|above| above.kind() != NodeKind::Paren)?;
         if above.kind() == NodeKind::Apply {

@@ -69,6 +69,11 @@ fn lists_of_modules() {
     check("{ nixosModules.default.imports = [ ./a ]; }", "module a required");
     check("{ home-manager.users.me = ./home.nix; }", "module home.nix required");
     check("{ home-manager.sharedModules = [ ./x.nix ]; }", "module x.nix required");
+    check("{ nixosModules = { a.b = ./x; }; }", "module x required");
+    check("{ home-manager.users.me = { file.x.source = ./x; }; }", "path x");
+    check("{ home-manager.users.me.home.file.x.source = ./x; }", "path x");
+    check("{ nixosModules.a = { environment.etc.x.source = ./x; }; }", "path x");
+    check("{ modules.a = { b.c = [ ./x ]; }; }", "path x");
     check("{ a = lib.modules.importApply ./m.nix { }; }", "module m.nix required");
     check("{ disabledModules = [ ./a.nix ]; }", "path a.nix");
     check("[ ./a.nix ./b ]", "module a.nix required\nmodule b required");

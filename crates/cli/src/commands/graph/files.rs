@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use cim_nix_base::{Error, Graph};
 use cim_nix_project::{
-    Discovery, FileId, Host, ImportGraph, Panicked, Snapshot, Summary, for_each, hosts, summarise,
+    Discovery, FileId, Host, ImportGraph, Panicked, Snapshot, Summary, encrypted_reason, for_each,
+    hosts, summarise,
 };
 use cim_nix_semantics::Lowerer;
 use cim_nix_syntax::Parser;
@@ -113,6 +114,9 @@ fn link(snapshot: &Snapshot, walk: &WalkArgs) -> Result<(ImportGraph, Vec<Facts>
         }
         // What cannot be read is still a node.
         let Ok(source) = read(&files[at].path) else { return plain("unreadable") };
+        if encrypted_reason(&source.text).is_some() {
+            return plain("encrypted");
+        }
         let tree = parser.parse(source.text).tree;
         let kind = detect(&shown(&files[at].path), &tree).kind.name();
         (summarise(&tree, &lowerer.lower(&tree)), Facts { kind, hosts: hosts(&tree) })
