@@ -17,7 +17,7 @@ use crate::rules::{
 };
 
 pub(crate) use names::{DeclaredKind, Names};
-pub(crate) use reach::{Reached, is_avoidable, is_everything};
+pub(crate) use reach::{Reached, is_avoidable};
 
 /// What the rules about all files must know of one.
 #[derive(Clone, Debug, Default)]

@@ -139,9 +139,13 @@ impl Graph {
     pub fn to_dot(&self) -> String {
         let mut out = String::from("digraph {\n  rankdir=LR;\n  node [shape=box];\n");
         for (at, node) in self.nodes.iter().enumerate() {
-            let (name, kind) = (quote_dot(&node.name), quote_dot(&node.remark()));
+            let tooltip = match node.note.is_empty() {
+                true => quote_dot(&node.kind),
+                false => quote_dot(&format!("{}: {}", node.kind, node.note)),
+            };
+            let name = quote_dot(&node.name);
             let colour = if node.is_marked { " color=red" } else { "" };
-            let _ = writeln!(out, "  n{at} [label=\"{name}\" tooltip=\"{kind}\"{colour}];");
+            let _ = writeln!(out, "  n{at} [label=\"{name}\" tooltip=\"{tooltip}\"{colour}];");
         }
         for edge in &self.edges {
             let label = quote_dot(&edge.label());

@@ -112,6 +112,8 @@ impl Revision {
         // A file that has not changed has the findings that it had, but for those that other files
         // have a say in. And whoever looks at trends wants to know what is gone, too.
         let needs_all = run.style.format.has_trends() || outcomes.iter().any(has_say_of_others);
+        // What is named now need not have been there then.
+        let found = Discovery { troubles: Vec::new(), ..found };
         let found = match needs_all {
             true => found,
             false => only(found, &changed),

@@ -15,6 +15,7 @@ use cim_nix_vfs::DiskFiles;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::dates;
 use crate::scope::{real, shown};
 use crate::settings::FailOn;
 
@@ -93,6 +94,18 @@ pub(crate) struct CheckConfig {
     pub(crate) severity: Vec<(String, Severity)>,
     /// Patterns and the rules that do not run on files that match.
     pub(crate) per_file_ignores: Vec<(String, Vec<String>)>,
+    pub(crate) dependencies: DependencyConfig,
+}
+
+/// The table `[check.dependencies]`.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(crate) struct DependencyConfig {
+    /// Days that an input may be old.
+    pub(crate) max_age: Option<u64>,
+    /// How many sources a lock file may hold.
+    pub(crate) max_inputs: Option<usize>,
+    /// The day that ages are told from, in seconds since 1970.
+    pub(crate) date: Option<u64>,
 }
 
 /// The nearest configuration file in `start` or a folder above it.
@@ -191,6 +204,7 @@ fn parse(text: &str) -> Result<Config, Fault> {
 }
 
 const CHECK_KEYS: &[&str] = &[
+    "dependencies",
     "exclude",
     "extend-select",
     "fail-on",
@@ -204,6 +218,10 @@ const CHECK_KEYS: &[&str] = &[
 fn check_table(table: &DeTable<'_>, check: &mut CheckConfig) -> Result<(), Fault> {
     Table { name: Some("check"), table }.each(CHECK_KEYS, |key, value| {
         match key {
+            "dependencies" => {
+                let table = table_of("check.dependencies", value)?;
+                dependency_table(table, &mut check.dependencies)?;
+            }
             "exclude" => check.exclude = strings(key, value)?,
             "extend-select" => check.extend_select = rules(key, value)?,
             "fail-on" => check.fail_on = Some(word(key, value, &FailOn::WORDS, FailOn::from_word)?),
@@ -228,6 +246,27 @@ fn check_table(table: &DeTable<'_>, check: &mut CheckConfig) -> Result<(), Fault
                     check.severity.push((rule.get_ref().to_string(), severity));
                 }
             }
+        }
+        Ok(())
+    })
+}
+
+const DEPENDENCY_KEYS: &[&str] = &["date", "max-age-days", "max-inputs"];
+
+fn dependency_table(table: &DeTable<'_>, own: &mut DependencyConfig) -> Result<(), Fault> {
+    Table { name: Some("check.dependencies"), table }.each(DEPENDENCY_KEYS, |key, value| {
+        match key {
+            "date" => {
+                let text = value.get_ref().as_str();
+                let text =
+                    text.ok_or_else(|| wrong_type(key, value, "a string: `\"2026-11-26\"`"))?;
+                let date = dates::parse(text);
+                own.date = Some(date.map_err(|why| Fault::new(value.span().start, why))?);
+            }
+            "max-age-days" => {
+                own.max_age = Some(whole_number(key, value, 1..=100_000)? as u64);
+            }
+            _ => own.max_inputs = Some(whole_number(key, value, 0..=100_000)? as usize),
         }
         Ok(())
     })
@@ -418,6 +457,10 @@ mod tests {
             DEAD001 = "info"
             [check.per-file-ignores]
             "tests/**" = ["DEAD", "COR001"]
+            [check.dependencies]
+            date = "1970-01-01"
+            max-age-days = 90
+            max-inputs = 20
             [format]
             formatter = "mine -x"
             width = 0x50
@@ -437,6 +480,11 @@ mod tests {
                 fail_on: Some(FailOn::Error),
                 severity: vec![("DEAD001".to_owned(), Severity::Info)],
                 per_file_ignores: vec![("tests/**".to_owned(), words(&["DEAD", "COR001"]))],
+                dependencies: DependencyConfig {
+                    max_age: Some(90),
+                    max_inputs: Some(20),
+                    date: Some(86_399),
+                },
             },
             extend: Some(Extend { path: "../cim-nix.toml".into(), at: 77 }),
             base: None,
@@ -449,6 +497,16 @@ mod tests {
         };
         assert_eq!(parse(text), Ok(want));
         assert_eq!(parse(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        check_error(
+            "[check.dependencies]\ndate = \"2026-02-30\"",
+            expect![[r"
+            cim-nix.toml:2:8: `2026-02-30` is no date such as 2026-11-26
+              hint: docs/config.md lists every key"]],
+        );
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl Repository {
         self.top.join(OsStr::from_bytes(bytes))
     }
 
-    fn answer(&self, asked: &[&str]) -> Result<Vec<u8>, Error> {
+    pub(crate) fn answer(&self, asked: &[&str]) -> Result<Vec<u8>, Error> {
         let output = self.run(asked)?;
         match output.status.success() {
             true => Ok(output.stdout),

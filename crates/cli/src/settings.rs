@@ -255,6 +255,13 @@ fn lints(layers: &[&Config], choice: &RuleChoice) -> Result<Lints, UnknownRule> 
     for (word, severity) in layers.iter().flat_map(|layer| &layer.check.severity) {
         lints.set_severity(word, *severity)?;
     }
+    for layer in layers {
+        let own = layer.check.dependencies;
+        let limits = &mut lints.limits;
+        limits.max_age = own.max_age.unwrap_or(limits.max_age);
+        limits.max_inputs = own.max_inputs.unwrap_or(limits.max_inputs);
+        limits.date = own.date.or(limits.date);
+    }
     Ok(lints)
 }
 

@@ -87,12 +87,11 @@ impl Gate {
         name: &str,
         answer: Result<String, Failure>,
     ) -> Result<Formatted, Refusal> {
-        let refuse = |finding: Diagnostic| Refusal::Formatter(Box::new(finding));
-        let text = answer.map_err(|failure| refuse(failed(before.text(), name, &failure)))?;
+        let text = answer.map_err(|failure| failed(before.text(), name, &failure))?;
         if text == before.text() {
             return Ok(Formatted { before, after: None });
         }
-        let after = self.passed(&before, text, name).map_err(refuse)?;
+        let after = self.passed(&before, text, name)?;
         Ok(Formatted { before, after: Some(after) })
     }
 
@@ -123,21 +122,20 @@ impl Gate {
         let Some(after) = &formatted.after else { return Ok(Vec::new()) };
         let before = &formatted.before;
         let wanted = edits::within(before.text(), &edits::edits(before, after), lines);
-        let refuse = |finding: Diagnostic| Refusal::Formatter(Box::new(finding));
-        let text = apply_edits(before.text(), &wanted).map_err(|error| {
-            refuse(failed(before.text(), name, &Failure::new(error.to_string())))
-        })?;
+        let text = apply_edits(before.text(), &wanted)
+            .map_err(|error| failed(before.text(), name, &Failure::new(error.to_string())))?;
         if text != before.text() {
-            self.passed(before, text, name).map_err(refuse)?;
+            self.passed(before, text, name)?;
         }
         Ok(wanted)
     }
 
     /// The tree of `text`, if it means what `before` means.
-    fn passed(&mut self, before: &Tree, text: String, name: &str) -> Result<Tree, Diagnostic> {
+    fn passed(&mut self, before: &Tree, text: String, name: &str) -> Result<Tree, Refusal> {
         let refused = |code, range, message: String| {
-            Diagnostic::new(code, Severity::Error, range, message)
-                .help("the file is left as it is; please report this to the formatter's authors")
+            let finding = Diagnostic::new(code, Severity::Error, range, message)
+                .help("the file is left as it is; please report this to the formatter's authors");
+            Refusal::Formatter(Box::new(finding))
         };
         let parse = self.parser.parse(text);
         if let Some(problem) = parse.problems.iter().find(|it| it.severity == Severity::Error) {
@@ -184,11 +182,11 @@ impl Formatted {
     }
 }
 
-fn failed(text: &str, name: &str, failure: &Failure) -> Diagnostic {
+fn failed(text: &str, name: &str, failure: &Failure) -> Refusal {
     let at = (failure.at.unwrap_or(0) as usize).min(text.len());
     let range = TextRange::empty(text.floor_char_boundary(at) as u32);
     let message = format!("{name} cannot format this file: {}", failure.message);
-    Diagnostic::new(codes::FAILED, Severity::Error, range, message)
+    Refusal::Formatter(Box::new(Diagnostic::new(codes::FAILED, Severity::Error, range, message)))
 }
 
 /// The place in `before` that has as many characters other than blanks in front of it as `at` has

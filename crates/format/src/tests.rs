@@ -149,14 +149,14 @@ fn expression(random: &mut fastrand::Rng, depth: u32, out: &mut String) {
     };
     let kind = if depth == 0 { random.u8(..6) } else { random.u8(..16) };
     match kind {
-        0 => out.push_str("a"),
+        0 => out.push('a'),
         1 => out.push_str("12"),
         2 => out.push_str("\"x\\n\ty\""),
         3 => out.push_str("''\n    x\n  \ty \n     ''${z}\n  ''"),
         4 => out.push_str("./p/q"),
         5 => out.push_str("{ }"),
         6 | 7 => {
-            out.push_str("{");
+            out.push('{');
             for name in ["a", "b.c", "\"d e\""].into_iter().take(random.usize(..4)) {
                 gap(random, out);
                 out.push_str(name);

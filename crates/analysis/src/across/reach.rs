@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use cim_nix_project::{Destination, FileId, Folder, ImportGraph, ReferenceKind};
+use cim_nix_project::{Destination, FileId, ImportGraph, ReferenceKind};
 use cim_nix_syntax::ast::{Apply, IfElse, Select};
 use cim_nix_syntax::{Node, NodeKind, TokenKind};
 
@@ -54,12 +54,6 @@ impl Reached {
         files.sort_unstable();
         files
     }
-}
-
-/// Whether a folder is the whole project: whoever names that says nothing of any file.
-pub(crate) fn is_everything(graph: &ImportGraph, folder: &Folder) -> bool {
-    let root = graph.snapshot().root().to_string_lossy();
-    folder.suffix.is_empty() && folder.prefix.trim_end_matches('/') == root.trim_end_matches('/')
 }
 
 /// Whether evaluation may get around an expression: it is a default, or stands in a branch.

@@ -4,7 +4,7 @@ use cim_nix_base::{Code, Severity};
 use cim_nix_syntax::{Node, NodeKind, ast};
 
 use super::fetchers::Fetch;
-use super::places::{is_alternative, is_test_file};
+use super::places::{around, is_alternative, is_test_file};
 use crate::context::Context;
 use crate::origin::Home;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
@@ -30,7 +30,8 @@ pub(crate) const RULE: Rule = Rule {
 Flags a hash that cannot be right: `lib.fakeHash` and its like, all zeros, or an empty string.
 
 An empty string counts in the call of a fetcher, and for the names that package builders give to
-hashes (`vendorHash`, `cargoHash`, `npmDepsHash`, …). Branches of an `if` and tests are left alone.
+hashes (`vendorHash`, `cargoHash`, `npmDepsHash`, …). Branches of an `if`, `passthru` and tests are
+left alone.
 
 ## Why it matters
 
@@ -93,7 +94,7 @@ fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
     if !is_hash || lower.starts_with("fake") || !is_fake(context, node, value, &lower) {
         return;
     }
-    if is_alternative(node) || is_test_file(context.path) {
+    if is_alternative(node) || is_set_aside(node) || is_test_file(context.path) {
         return;
     }
     let found = Finding::at(value.range(), "this hash is a stand-in for the right one");
@@ -114,6 +115,17 @@ fn is_fake<'a>(context: &Context<'a>, binding: Node<'a>, value: Node<'a>, name: 
         ),
         _ => false,
     }
+}
+
+/// Whether the binding stands in a set that says itself that it is no package: `fakeHashes`, or what
+/// `passthru` holds for programs that update the package.
+fn is_set_aside(binding: Node<'_>) -> bool {
+    let bindings = around(binding).filter_map(ast::Binding::cast);
+    let mut names = bindings.filter_map(ast::Binding::attr_path).flat_map(ast::AttrPath::elements);
+    names.any(|name| {
+        let name = name.name().unwrap_or_default();
+        name.starts_with("fake") || name == "passthru"
+    })
 }
 
 /// Whether a hash is written with zero bits only.
@@ -170,6 +182,8 @@ mod tests {
             ""
         );
         assert_eq!(marked("SEC004", "{ lib, h }: if h then h else { hash = lib.fakeHash; }"), "");
+        assert_eq!(marked("SEC004", "{ lib }: { fakeH = { hash = lib.fakeHash; }; }"), "");
+        assert_eq!(marked("SEC004", "{ lib }: { passthru.a = { hash = lib.fakeHash; }; }"), "");
         assert_eq!(marked("SEC004", "{ lib, hash ? lib.fakeHash }: { inherit hash; }"), "");
         assert_eq!(marked("SEC004", "{ lib, s }: { hash = s.hash or lib.fakeHash; }"), "");
         assert_eq!(

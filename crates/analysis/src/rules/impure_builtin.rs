@@ -18,8 +18,8 @@ pub(crate) const RULE: Rule = Rule {
     check: Check::Elsewhere,
     words: &[],
     doc: "\
-Flags `builtins.currentSystem`, `currentTime`, `getEnv` and `storePath` in a `flake.nix`, and in files
-that it imports.
+Flags `builtins.currentSystem`, `currentTime` and `storePath` in a `flake.nix` and in files that it
+imports, and `getEnv` in a `flake.nix`.
 
 As the default of a parameter, behind `or`, or in a branch of an `if`, they are what the file falls back
 on outside of flakes, and are left alone.
@@ -102,6 +102,10 @@ pub(crate) fn find(project: &Across<'_>, reached: &Reached) -> Vec<(FileId, Find
         let Some(facts) = project.facts(file) else { continue };
         for impure in &facts.impure {
             if let ImpureKind::Builtin(name) = impure.what {
+                // Modules may ask the environment for a default that flakes never get to.
+                if name == "getEnv" && reached.way(file).len() > 1 {
+                    continue;
+                }
                 let what = match name {
                     "getEnv" => "gives an empty string in flakes",
                     "storePath" => "fails in flakes",
@@ -133,6 +137,8 @@ mod tests {
             "__getEnv \"HOME\"",
             "/p/flake.nix __getEnv: `builtins.getEnv` gives an empty string in flakes\n",
         );
+        let project = "//- /p/flake.nix\n{ outputs = x: import ./a.nix; }\n//- /p/a.nix\nbuiltins.getEnv \"HOME\"\n";
+        assert_eq!(found("DEP012", project), "");
         check("builtins.currentSystem or \"x\"", "");
         check("if builtins ? currentSystem then builtins.currentSystem else \"x\"", "");
         check("({ system ? builtins.currentSystem }: system)", "");

@@ -110,7 +110,8 @@ fn in_configuration_text(node: Node<'_>, report: &mut Report) {
         let value = setting.and_then(|rest| rest.trim_start().strip_prefix('='));
         value.is_some_and(|value| value.trim_start().starts_with("true"))
     };
-    if node.own_tokens().any(|token| token.text().lines().any(is_on)) {
+    let lines = |text: &str| text.split('\n').flat_map(|line| line.split("\\n")).any(is_on);
+    if node.own_tokens().any(|token| lines(token.text())) {
         report.add(Finding::at(node.range(), "this lets all evaluation run native code"));
     }
 }
@@ -126,6 +127,8 @@ mod tests {
         assert_eq!(marked("SEC013", "let inherit (builtins) exec; in 1"), "exec");
         let text =
             "{ nix.extraOptions = ''\n  allow-unsafe-native-code-during-evaluation = true\n''; }";
+        assert!(!marked("SEC013", text).is_empty());
+        let text = r#""a = b\nallow-unsafe-native-code-during-evaluation=true""#;
         assert!(!marked("SEC013", text).is_empty());
     }
 

@@ -1,5 +1,7 @@
 //! SEC046: a service without a login is opened to the network.
 
+use std::collections::HashSet;
+
 use cim_nix_base::{Code, Severity};
 
 use crate::context::Context;
@@ -92,10 +94,19 @@ const LOCAL: &[&str] = &["127.0.0.1", "::1", "[::1]", "localhost"];
 
 fn check(context: &Context<'_>, report: &mut Report) {
     let settings = context.settings();
+    // Names of services, among others, that listen on this machine only.
+    let is_local = |setting: &Setting<'_>| {
+        context.text_value(setting.value).is_some_and(|text| LOCAL.contains(&&*text))
+    };
+    let local: HashSet<&str> = settings
+        .matching(ADDRESSES)
+        .filter(is_local)
+        .flat_map(|setting| settings.names(setting).flatten().take(MAX_NAMES))
+        .collect();
     for setting in settings.matching(&["services.*.openFirewall"]) {
         let Some(service) = settings.name(setting, 1) else { continue };
         let is_open = context.bool_value(setting.value) == Some(true);
-        if is_open && WITHOUT_LOGIN.contains(&service) && !is_local(context, service) {
+        if is_open && WITHOUT_LOGIN.contains(&service) && !local.contains(service) {
             let message =
                 format!("`{service}` asks nobody for a password and is opened to the network");
             report.add(Finding::at(setting.value.range(), message));
@@ -103,15 +114,8 @@ fn check(context: &Context<'_>, report: &mut Report) {
     }
 }
 
-fn is_local(context: &Context<'_>, service: &str) -> bool {
-    let settings = context.settings();
-    let is_of_service =
-        |setting: Setting<'_>| settings.names(setting).any(|name| name == Some(service));
-    settings.matching(ADDRESSES).any(|setting| {
-        is_of_service(setting)
-            && context.text_value(setting.value).is_some_and(|text| LOCAL.contains(&&*text))
-    })
-}
+/// How many names from the end of an address's path may be that of its service.
+const MAX_NAMES: usize = 3;
 
 #[cfg(test)]
 mod tests {

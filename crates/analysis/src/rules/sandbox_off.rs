@@ -59,7 +59,10 @@ fn check(context: &Context<'_>, report: &mut Report) {
             && !is_conditional_on(word.literal, "arwin")
         {
             let (finding, title) = (Finding::at(word.range, message), "use the sandbox");
-            report.add(raw_text::with_fix(finding, title, word.literal, word.range, "true"));
+            // The option takes no string but `"relaxed"`.
+            let is_alone = word.literal.range().len() == word.range.len() + 2;
+            let range = if is_alone { word.literal.range() } else { word.range };
+            report.add(raw_text::with_fix(finding, title, word.literal, range, "true"));
         }
     }
 }
@@ -85,7 +88,7 @@ mod tests {
     fn strings_lines_and_older_options() {
         assert_eq!(
             fixed_unsafely("SEC009", "{ nix.settings.sandbox = \"relaxed\"; }"),
-            "{ nix.settings.sandbox = \"true\"; }"
+            "{ nix.settings.sandbox = true; }"
         );
         assert_eq!(
             fixed_unsafely("SEC009", "{ nix.extraOptions = \"sandbox = false\\nx = y\"; }"),

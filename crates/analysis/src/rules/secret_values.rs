@@ -12,10 +12,10 @@ pub(crate) fn looks_secret(text: &str) -> bool {
 
 /// Paths, addresses, commands, variables and templates: they say where the secret is.
 fn is_reference(text: &str) -> bool {
-    // Keys of Google's programming interfaces are made to be public.
+    // Keys of Google's programming interfaces are made to be public, hashes are no secrets.
     let starts = [
-        "AIza", "/", "./", "../", "~", "$", "%", "!", "@", "<", "{", "file:", "env:", "op://",
-        "vault:", "ENC[",
+        "sha1-", "sha256-", "sha512-", "AIza", "/", "./", "../", "~", "$", "%", "!", "@", "<", "{",
+        "file:", "env:", "op://", "vault:", "ENC[",
     ];
     let parts = ["://", "${", "{{", "}}", "$(", "<", ">", "/run/", "/etc/", "%d/"];
     let is_variable =
@@ -125,6 +125,8 @@ mod tests {
             "op://vault/item/field",
             "your-api-key-here1",
             "https://a.org/x1y2z3",
+            "sha256-91sODxaj0psMw0WqigMCGO5a7+NenAsRj5ZmW6C7lvc=",
+            "AIzaSyA1b2C3d4E5f6G7h8",
         ] {
             assert!(!looks_secret(text), "{text}");
         }

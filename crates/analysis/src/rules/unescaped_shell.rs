@@ -141,7 +141,8 @@ fn is_free_text(expr: Node<'_>) -> bool {
     let is_built = names().any(|name| matches!(&*name, "build" | "package" | "finalPackage"));
     let Some(last) = names().last() else { return false };
     let words = super::secret_names::words(&last);
-    !is_built && words.last().is_some_and(|word| !PLAIN.contains(&word.as_str()))
+    let is_code = words.first().is_some_and(|word| word == "extra");
+    !is_built && !is_code && words.last().is_some_and(|word| !PLAIN.contains(&word.as_str()))
 }
 
 /// What to put an escaped value in the place of, where it is a word of its own and `lib` is at hand.
@@ -201,6 +202,7 @@ mod tests {
             "${cfg.package}/bin/x",
             "${cfg.dataDir} ${cfg.port}",
             "${lib.escapeShellArg cfg.x}",
+            "${cfg.extraLines}",
             "${x}",
         ] {
             assert_eq!(marked("SEC054", &script(code)), "", "{code}");

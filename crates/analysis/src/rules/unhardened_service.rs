@@ -24,14 +24,17 @@ Flags a systemd service that runs as root, with nothing taken from its rights.
 
 Who breaks into the service owns the machine. A few lines take away what hardly any program needs.
 It is off by default, as many small services are there to change the machine; those of the type
-`oneshot` are not flagged.
+`oneshot`, and services that another file describes, are not flagged.
 
 ## Example
 
 ```nix
 {
-  systemd.services.app.serviceConfig = {
-    ExecStart = \"/run/current-system/sw/bin/app\";
+  systemd.services.app = {
+    wantedBy = [ \"multi-user.target\" ];
+    serviceConfig = {
+      ExecStart = \"/run/current-system/sw/bin/app\";
+    };
   };
 }
 ```
@@ -40,12 +43,15 @@ It is off by default, as many small services are there to change the machine; th
 
 ```nix
 {
-  systemd.services.app.serviceConfig = {
-    ExecStart = \"/run/current-system/sw/bin/app\";
-    NoNewPrivileges = true;
-    PrivateTmp = true;
-    ProtectHome = true;
-    ProtectSystem = \"strict\";
+  systemd.services.app = {
+    wantedBy = [ \"multi-user.target\" ];
+    serviceConfig = {
+      ExecStart = \"/run/current-system/sw/bin/app\";
+      NoNewPrivileges = true;
+      PrivateTmp = true;
+      ProtectHome = true;
+      ProtectSystem = \"strict\";
+    };
   };
 }
 ```
@@ -80,10 +86,14 @@ fn check(context: &Context<'_>, report: &mut Report) {
     let settings = context.settings();
     // The services that somebody has thought about, or whose settings are not all known.
     let mut decided = HashSet::new();
+    // Others are those of a module elsewhere, which may say more.
+    let mut defined = HashSet::new();
     for setting in settings.on_hosts() {
         let mut names = settings.names(setting);
         let first = names.next().flatten();
-        if first == Some("serviceConfig") {
+        if matches!(first, Some("description" | "wantedBy")) {
+            defined.insert(path_of(names));
+        } else if first == Some("serviceConfig") {
             // What is merged into the set may hold anything.
             decided.insert(path_of(names));
         } else if names.next().flatten() == Some("serviceConfig") {
@@ -95,7 +105,8 @@ fn check(context: &Context<'_>, report: &mut Report) {
         }
     }
     for start in settings.matching(&["systemd.services.*.serviceConfig.ExecStart"]) {
-        if decided.contains(&path_of(settings.names(start).skip(2))) {
+        let service = path_of(settings.names(start).skip(2));
+        if decided.contains(&service) || !defined.contains(&service) {
             continue;
         }
         let finding = Finding::at(start.value.range(), "this service runs as root with all rights");
@@ -141,20 +152,28 @@ mod tests {
     fn what_has_an_account_or_a_wall_is_silent() {
         let silent = |text: &str| assert_eq!(marked("SEC050", text), "", "{text}");
         let service = |more: &str| {
-            format!("{{ systemd.services.a.serviceConfig = {{ ExecStart = \"x\"; {more} }}; }}")
+            format!(
+                "{{ systemd.services.a = {{ description = \"a\"; serviceConfig = {{ ExecStart = \"x\"; {more} }}; }}; }}"
+            )
         };
+        assert_eq!(marked("SEC050", &service("Restart = \"always\";")), "\"x\"");
+        silent("{ systemd.services.a.serviceConfig.ExecStart = \"x\"; }");
         silent(&service("User = \"a\";"));
         silent(&service("DynamicUser = true;"));
         silent(&service("ProtectSystem = true;"));
         silent(&service("Type = \"oneshot\";"));
         silent(&service("inherit (x) User;"));
-        silent("{ systemd.services.a.serviceConfig = hardening // { ExecStart = \"x\"; }; }");
-        silent("{ systemd.user.services.a.serviceConfig.ExecStart = \"x\"; }");
+        silent(
+            "{ systemd.services.a.wantedBy = [ x ]; systemd.services.a.serviceConfig = hardening // { ExecStart = \"x\"; }; }",
+        );
+        silent(
+            "{ systemd.user.services.a.description = \"x\"; systemd.user.services.a.serviceConfig.ExecStart = \"x\"; }",
+        );
     }
 
     #[test]
     fn dotted_keys_stay_dotted() {
-        let text = "{\n  systemd.services.a = {\n    serviceConfig.ExecStart = \"x\";\n  };\n}";
+        let text = "{\n  systemd.services.a = {\n    wantedBy = [ x ];\n    serviceConfig.ExecStart = \"x\";\n  };\n}";
         let want = "serviceConfig.ExecStart = \"x\";\n    serviceConfig.NoNewPrivileges = true;\n";
         assert!(fixed_unsafely("SEC050", text).contains(want));
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use cim_nix_base::{Code, Severity, TextRange};
 use cim_nix_project::{Destination, FileId, SourceFile};
 
-use crate::across::{Across, is_everything};
+use crate::across::Across;
 use crate::rule::{Check, Finding, FixKind, Rule};
 
 pub(crate) const RULE: Rule = Rule {
@@ -20,8 +20,8 @@ pub(crate) const RULE: Rule = Rule {
 Flags a file that nothing leads to from the files at the top of the project, or from any `flake.nix`
 or `shell.nix`.
 
-A folder that is listed, picked from or only named (`./modules`) leads to all files in it. Files in
-folders called `templates` are left alone, and in projects without a flake, so are
+A folder that is listed, picked from or only named (`./modules`, `./.`) leads to all files in it, since
+frameworks import whole folders. Files in folders called `templates` are left alone, and in projects without a flake, so are
 `configuration.nix` and `home.nix`. It is told only where the whole project was looked at.
 
 ## Why it matters
@@ -95,10 +95,8 @@ fn reach(project: &Across<'_>, mut todo: Vec<FileId>) -> HashSet<FileId> {
                 Destination::File(to) => todo.push(to),
                 Destination::Folder(at) if open.insert(at) => {
                     let folder = &graph.folders()[at as usize];
-                    if edge.is_way() || !is_everything(graph, folder) {
-                        let path = |file: FileId| &graph.snapshot().files()[file.index()].path;
-                        todo.extend(project.files().filter(|f| folder.may_open(*f, path(*f))));
-                    }
+                    let path = |file: FileId| &graph.snapshot().files()[file.index()].path;
+                    todo.extend(project.files().filter(|f| folder.may_open(*f, path(*f))));
                 }
                 Destination::Folder(_) | Destination::Outside(_) => {}
             }
@@ -113,7 +111,7 @@ mod tests {
 
     #[test]
     fn files_without_a_way_to_them_are_found() {
-        let project = "//- /p/flake.nix\n{ outputs = x: [ (import ./a.nix) ./named (x: ./hosts + x) ./. ]; }\n//- /p/a.nix\nimport ./lib/b.nix\n//- /p/lib/b.nix\n1\n//- /p/lib/c.nix\n2\n//- /p/named/d.nix\n3\n//- /p/hosts/e.nix\n4\n//- /p/templates/x/f.nix\n5\n//- /p/sub/shell.nix\nimport ./g.nix\n//- /p/sub/g.nix\n6\n";
+        let project = "//- /p/flake.nix\n{ outputs = x: [ (import ./a.nix) ./named (x: ./hosts + x) ]; }\n//- /p/a.nix\nimport ./lib/b.nix\n//- /p/lib/b.nix\n1\n//- /p/lib/c.nix\n2\n//- /p/named/d.nix\n3\n//- /p/hosts/e.nix\n4\n//- /p/templates/x/f.nix\n5\n//- /p/sub/shell.nix\nimport ./g.nix\n//- /p/sub/g.nix\n6\n";
         assert_eq!(
             found("DEAD011", project),
             "/p/lib/c.nix : nothing leads to this file from the top of the project or a flake\n"

@@ -81,8 +81,7 @@ pub(crate) struct CheckArgs {
     /// Leave out these rules
     #[arg(long, value_name = "RULE", value_delimiter = ',', help_heading = "Rules")]
     ignore: Vec<String>,
-    /// Evaluate configurations, for the rules that have to know options: `.#NAME` of a flake or a
-    /// file [default: all configurations of the flake here]
+    /// Evaluate configurations, for rules about options: `.#NAME` or a file [default: the flake here]
     #[arg(
         long,
         value_name = "WHAT",
@@ -154,6 +153,14 @@ pub(crate) fn run(args: &CheckArgs, color: ColorWhen) -> Result<Exit, Error> {
     }
     if args.paths.len() > 1 {
         return Err(Error::user("`-` is standard input and stands alone, without other paths"));
+    }
+    let is_text = !matches!(
+        args.format,
+        Format::Sarif | Format::Gitlab | Format::Junit | Format::Rdjson | Format::Html
+    );
+    if args.fix && !is_text {
+        return Err(Error::user("with `--fix -` standard output is the fixed text, not a report")
+            .hint("take human, concise, json-lines or github, which go to standard error"));
     }
     let of_revisions = [("--baseline", &args.baseline), ("--changed-since", &args.changed_since)];
     if let Some((option, _)) = of_revisions.iter().find(|(_, given)| given.is_some()) {

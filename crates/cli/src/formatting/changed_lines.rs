@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use cim_nix_base::Error;
+
+use crate::git::Repository;
 
 /// The lines that are formatted, counted from 0.
 #[derive(Clone, Debug, Default)]
@@ -43,37 +44,24 @@ impl ChangedLines {
     ///
     /// Errors: there is no repository, no such commit, or no `git`.
     pub(crate) fn since(rev: &str, folder: &Path) -> Result<Self, Error> {
-        // Git must not take it for an option.
-        if rev.starts_with('-') {
-            return Err(Error::user(format!("`{rev}` is no commit")));
-        }
-        let top = git(folder, &["rev-parse", "--show-toplevel"])?;
-        let top = PathBuf::from(top.trim_end_matches('\n'));
-        let commit = format!("{rev}^{{commit}}");
-        let commit = git(folder, &["rev-parse", "--verify", &commit])?;
-        let diff = git(
-            &top,
-            &[
-                "-c",
-                "core.quotePath=false",
-                "diff",
-                "--no-color",
-                "--no-ext-diff",
-                "--no-textconv",
-                "--no-renames",
-                "--unified=0",
-                "--src-prefix=a/",
-                "--dst-prefix=b/",
-                commit.trim_end(),
-                "--",
-                "*.nix",
-            ],
-        )?;
-        let mut changed = Self::parse(&diff, &top);
-        let others = ["ls-files", "-z", "--others", "--exclude-standard", "--", "*.nix"];
-        for name in git(&top, &others)?.split('\0').filter(|name| !name.is_empty()) {
-            changed.0.insert(top.join(name), None);
-        }
+        let repository = Repository::around(folder, "--changed-since")?;
+        let commit = repository.commit(rev)?;
+        let diff = repository.answer(&[
+            "diff",
+            "--no-color",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--no-relative",
+            "-M",
+            "--unified=0",
+            "--src-prefix=a/",
+            "--dst-prefix=b/",
+            &commit,
+            "--",
+        ])?;
+        // Texts that are not UTF-8 are not formatted, and names like that are as good as unknown.
+        let mut changed = Self::parse(&String::from_utf8_lossy(&diff), &repository.top);
+        changed.0.extend(repository.untracked()?.into_iter().map(|path| (path, None)));
         Ok(changed)
     }
 
@@ -142,17 +130,6 @@ fn unquoted(name: &str) -> String {
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn git(folder: &Path, args: &[&str]) -> Result<String, Error> {
-    let output = Command::new("git").arg("-C").arg(folder).args(args).output();
-    let output = output.map_err(|error| Error::outside("cannot start `git`").because(error))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let line = said.lines().next().unwrap_or("it says nothing");
-        return Err(Error::user(format!("git cannot tell what changed: {line}")));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[cfg(test)]

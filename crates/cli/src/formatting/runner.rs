@@ -57,19 +57,23 @@ impl Way {
 
     /// What runs it, for people.
     pub(crate) fn describe(&self) -> String {
-        let behind = |words: &[String]| match words.iter().position(|word| word == "--") {
-            Some(at) => words[at + 1..].join(" "),
-            None => "a process of this program".to_owned(),
+        let behind = |words: &[String]| {
+            let at = words.iter().position(|word| word == "--")?;
+            Some(words[at + 1..].join(" "))
         };
         match self {
             Self::Here(_) => {
-                format!(
-                    "built in (nixfmt_rs {}, the style of nixfmt 1.2)",
-                    cim_nix_format::NIXFMT_VERSION
-                )
+                let version = cim_nix_format::NIXFMT_VERSION;
+                format!("built in (nixfmt_rs {version}, the style of nixfmt 1.2)")
             }
-            Self::Service(words) => format!("run by {}", behind(words)),
-            Self::Command(words) => format!("not built in, run by the command `{}`", behind(words)),
+            Self::Service(words) => match behind(words) {
+                Some(program) => format!("run by `{program}`"),
+                None => "built in, in a child process".to_owned(),
+            },
+            Self::Command(words) => {
+                let command = behind(words).unwrap_or_default();
+                format!("not built in, run by the command `{command}`")
+            }
         }
     }
 }

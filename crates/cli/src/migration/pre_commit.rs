@@ -20,12 +20,11 @@ pub(super) fn read(name: &str, text: &str, given: &mut Given) -> Result<(), Erro
         let args = hook.get("args").items().iter().filter_map(Yaml::text);
         let flags: Vec<String> = words.chain(args).map(str::to_owned).collect();
         let is_tool = given.call(program, name, flags.clone()) || given.call(id, name, flags);
-        if let Some(pattern) = hook.get("exclude").text().filter(|_| is_tool) {
-            if !matches!(pattern, "" | "^$") {
-                given.remarks.push(format!(
-                    "{name} excludes `{pattern}` for {id}, a regular expression: write it as a pattern of .gitignore"
-                ));
-            }
+        let pattern = hook.get("exclude").text().filter(|pattern| !matches!(*pattern, "" | "^$"));
+        if let Some(pattern) = pattern.filter(|_| is_tool) {
+            given.remarks.push(format!(
+                "{name} excludes `{pattern}` for {id}, a regular expression: write it as a pattern of .gitignore"
+            ));
         }
     }
     Ok(())

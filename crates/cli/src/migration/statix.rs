@@ -18,7 +18,7 @@ const LINTS: &[(&str, &str, Option<&str>)] = &[
     ("W08", "useless_parens", Some("STY006")),
     ("W09", "unquoted_splice", None),
     ("W10", "empty_pattern", Some("STY011")),
-    ("W11", "redundant_pattern_bind", None),
+    ("W11", "redundant_pattern_bind", Some("STY013")),
     ("W12", "unquoted_uri", Some("STY004")),
     ("W13", "deprecated_is_null", None),
     ("W14", "empty_inherit", Some("DEAD017")),

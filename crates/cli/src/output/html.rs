@@ -177,8 +177,8 @@ fn files(n: usize) -> String {
 fn cards(tally: &Tally, ending: Ending) -> String {
     let levels = [("error", tally.errors), ("warning", tally.warnings), ("info", tally.infos)];
     let mut all: Vec<(&str, &str, usize)> = vec![
-        ("error", "errors", tally.errors),
-        ("warning", "warnings", tally.warnings),
+        ("error", if tally.errors == 1 { "error" } else { "errors" }, tally.errors),
+        ("warning", if tally.warnings == 1 { "warning" } else { "warnings" }, tally.warnings),
         ("info", "info", tally.infos),
         ("plain", "safely fixable", tally.safe_fixes),
     ];
@@ -223,7 +223,7 @@ fn rules(tally: &Tally, ending: Ending) -> String {
     };
     let open = if codes.len() <= MAX_OPEN { " open" } else { "" };
     let mut out = format!(
-        "<details class=\"rules\"{open}>\n<summary>Rules</summary>\n<table>\n<thead><tr>\
+        "<details class=\"rules\"{open}>\n<summary>Rules</summary>\n<div class=\"scroll\"><table>\n<thead><tr>\
          <th>rule</th><th></th><th>about</th><th>severity</th>{head}<th></th></tr></thead>\n<tbody>\n"
     );
     for code in codes {
@@ -235,25 +235,29 @@ fn rules(tally: &Tally, ending: Ending) -> String {
         let _ = write!(
             out,
             "<tr><td>{}</td><td>{}</td><td>{about}</td><td><span class=\"severity {word}\">{word}\
-             </span></td><td class=\"n\">{}</td>",
+             </span></td>{}",
             rule_link(code),
             rule.map_or("", |rule: &Rule| rule.name),
-            thousands(n),
+            number_cell(n),
         );
         if ending.has_baseline {
             for map in extra {
-                let n = map.get(&code).copied().unwrap_or(0);
-                let _ = write!(out, "<td class=\"n\">{}</td>", thousands(n));
+                out.push_str(&number_cell(map.get(&code).copied().unwrap_or(0)));
             }
         }
-        let share = n * 100 / most;
-        let _ = writeln!(
-            out,
-            "<td class=\"share\"><i class=\"{word}\" style=\"width:{share}%\"></i></td></tr>"
-        );
+        let share = match n {
+            0 => String::new(),
+            n => format!("<i class=\"{word}\" style=\"width:{}%\"></i>", n * 100 / most),
+        };
+        let _ = writeln!(out, "<td class=\"share\">{share}</td></tr>");
     }
-    out.push_str("</tbody>\n</table>\n</details>\n");
+    out.push_str("</tbody>\n</table></div>\n</details>\n");
     out
+}
+
+fn number_cell(n: usize) -> String {
+    let class = if n == 0 { "n zero" } else { "n" };
+    format!("<td class=\"{class}\">{}</td>", thousands(n))
 }
 
 /// What narrows the list, shown where scripts run.
@@ -387,7 +391,7 @@ fn write_line(source: &Source<'_>, line: u32, marks: &[Mark<'_>], out: &mut Stri
     let points_at_nothing = |mark: &&Mark<'_>| {
         mark.is_primary && (mark.range.is_empty() || inside(mark.range.start) == shown.end)
     };
-    if on_line.iter().any(|mark| points_at_nothing(&mark) && mark.lines.0 == line) {
+    if on_line.iter().any(|mark| points_at_nothing(mark) && mark.lines.0 == line) {
         out.push_str("<mark> </mark>");
     }
     if shown.end < range.end {

@@ -160,6 +160,19 @@ fn findings_about_other_files_are_compared_with_all_files() {
 }
 
 #[test]
+fn files_that_are_named_may_be_new() {
+    let sandbox = repository(OLD);
+    sandbox.write("new.nix", "let x = 1; in 2\n");
+    check(&sandbox, "check --format concise --baseline HEAD new.nix b.nix", expect![[""]]);
+    let output = command(&sandbox, "check --format json --baseline HEAD new.nix b.nix").output();
+    let json: Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
+    assert_eq!(json["summary"]["baseline"], serde_json::json!({"unchanged": 1, "gone": 0}));
+    // In a folder of the repository that is new, too.
+    sandbox.write("new/a.nix", "let x = 1; in 2\n");
+    check(&sandbox, "check --format concise --baseline HEAD new", expect![[""]]);
+}
+
+#[test]
 fn settings_are_those_of_today() {
     let sandbox = repository("//- a.nix\nlet x = 1; in f: 2\n");
     sandbox.write("cim-nix.toml", "check.extend-select = [\"DEAD005\"]");

@@ -201,17 +201,18 @@ fn the_nearest_file_holds_for_a_file() {
     sandbox.check(
         "check --format concise",
         expect![[r#"
-        [stdout]
-        a.nix:1:5: info[DEAD001] `x` is never used
-        a.nix:1:15: warning[DEAD005] the parameter `f` is never used
-        more/a.nix:1:5: info[DEAD001] `x` is never used
-        more/a.nix:1:15: warning[DEAD005] the parameter `f` is never used
-        more/a.nix:1:18: error[COR001] undefined variable `y`
-        strict/deep/a.nix:1:5: warning[DEAD001] `x` is never used
-        strict/deep/a.nix:1:15: warning[DEAD005] the parameter `f` is never used
-        strict/deep/a.nix:1:18: error[COR001] undefined variable `y`
-        [exit 1]
-    "#]],
+            [stdout]
+            a.nix:1:5: info[DEAD001] `x` is never used
+            a.nix:1:15: warning[DEAD005] the parameter `f` is never used
+            more/a.nix:1:1: info[DEAD011] nothing leads to this file from the top of the project or a flake
+            more/a.nix:1:5: info[DEAD001] `x` is never used
+            more/a.nix:1:15: warning[DEAD005] the parameter `f` is never used
+            more/a.nix:1:18: error[COR001] undefined variable `y`
+            strict/deep/a.nix:1:5: warning[DEAD001] `x` is never used
+            strict/deep/a.nix:1:15: warning[DEAD005] the parameter `f` is never used
+            strict/deep/a.nix:1:18: error[COR001] undefined variable `y`
+            [exit 1]
+        "#]],
     );
     // It makes no difference from where a run starts.
     sandbox.check(

@@ -39,7 +39,7 @@ fn run(sandbox: &Sandbox, block: &str) -> String {
 
 #[test]
 fn examples_print_what_the_pages_say() {
-    for name in ["cli.md", "formatting.md"] {
+    for name in ["cli.md", "formatting.md", "graphs.md", "integrations.md", "reports.md"] {
         examples_of(name);
     }
 }
@@ -57,28 +57,12 @@ fn examples_of(name: &str) {
     }
     let mut differences = String::new();
     for (old, new) in page.lines().zip(now.lines()).filter(|(old, new)| old != new) {
-        let _ = writeln!(differences, "page: {old}\n now: {new}");
+        let _ = writeln!(differences, "{name}: {old}\n now: {new}");
     }
     assert!(
         page == now,
         "run this test with UPDATE_EXPECT=1 and read the difference\n{differences}"
     );
-}
-
-#[test]
-fn the_snippets_about_formatting_hold() {
-    let page = page("formatting.md");
-    let nix = blocks(&page, "nix");
-    assert_eq!(nix.len(), 2);
-    for block in nix {
-        let output = Sandbox::new("").run_on("fmt --formatter nixfmt --check -", block);
-        assert_eq!(output.status.code(), Some(0), "{block}\n{output:?}");
-    }
-    let [treefmt] = blocks(&page, "toml")[..] else { panic!("one block is for treefmt") };
-    let sandbox = Sandbox::new("//- a.nix\n1\n");
-    sandbox.write("treefmt.toml", treefmt);
-    let output = String::from_utf8(sandbox.run("fmt --explain").stdout).unwrap();
-    assert!(output.contains("because `treefmt.toml:1` runs nixfmt on `*.nix`"), "{output}");
 }
 
 #[test]

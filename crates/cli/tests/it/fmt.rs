@@ -226,10 +226,11 @@ fn only_lines_that_changed() {
     sandbox.compare(
         &unknown,
         expect![[r#"
-        [stderr]
-        error: git cannot tell what changed: fatal: Needed a single revision
-        [exit 2]
-    "#]],
+            [stderr]
+            error: `nowhere` names no commit of this repository
+              hint: a branch of another repository has to be fetched first; `git log --oneline` lists revisions
+            [exit 2]
+        "#]],
     );
     let option = run(&sandbox, &["--changed-since=--output=x"]);
     assert_eq!(option.status.code(), Some(2));
@@ -440,7 +441,7 @@ excludes = [\"gen/*\"]
         "fmt --explain",
         expect![[r#"
         [stdout]
-        .: nixpkgs-fmt, run by a process of this program
+        .: nixpkgs-fmt, built in, in a child process
           because the flake's `formatter` in `flake.nix:1` is `nixpkgs-fmt` (rule flake-formatter)
         [exit 0]
     "#]],
@@ -505,7 +506,7 @@ fn files_vote_where_nobody_says_anything() {
         "fmt --explain",
         expect![[r#"
         [stdout]
-        .: nixpkgs-fmt, run by a process of this program
+        .: nixpkgs-fmt, built in, in a child process
           because nixpkgs-fmt would leave 6 of 6 files of the project as they are (rule evidence)
         [exit 0]
     "#]],

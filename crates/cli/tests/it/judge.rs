@@ -177,6 +177,12 @@ impl Scene {
         (out, err.collect(), is_fine)
     }
 
+    /// What Nix says on standard error and whether it succeeds, if it is there.
+    pub(crate) fn ask_nix(&self, folder: &str, arguments: &str) -> Option<(String, bool)> {
+        let (_, said, is_fine) = self.nix(&nix()?, folder, arguments);
+        Some((said, is_fine))
+    }
+
     /// Writes the lock file of a flake as it is computed here; options follow the folder.
     pub(crate) fn write_lock(&self, folder_and_options: &str) {
         let line = format!("flake metadata --json --no-write-lock-file ./{folder_and_options}");

@@ -217,6 +217,245 @@ fn imports_of_a_project() {
 }
 
 #[test]
+fn ways_and_circles() {
+    let sandbox = Sandbox::new(IMPORTS);
+    sandbox.check(
+        "graph --why flake.nix a.nix",
+        expect![[r#"
+        [stdout]
+        flake.nix [flake]
+          import lib/default.nix [expression]
+            import lib/a.nix [import]
+        [stderr]
+        lib/a.nix: nothing is at `gone.nix`
+        [exit 0]
+    "#]],
+    );
+    sandbox.check(
+        "graph --why a.nix flake.nix",
+        expect![[r#"
+        [stderr]
+        `a.nix` does not lead to `flake.nix`
+        lib/a.nix: nothing is at `gone.nix`
+        [exit 1]
+    "#]],
+    );
+    sandbox.check(
+        "graph --why nix flake.nix",
+        expect![[r#"
+        [stderr]
+        error: `nix` may mean several things in this graph
+          hint: is `flake.nix` meant?
+          hint: is `lib/a.nix` meant?
+          hint: is `lib/default.nix` meant?
+          hint: is `other/alone.nix` meant?
+        [exit 2]
+    "#]],
+    );
+    sandbox.check(
+        "graph --cycles",
+        expect![[r#"
+        [stdout]
+        lib/a.nix -> lib/default.nix -> lib/a.nix
+        [stderr]
+        lib/a.nix: nothing is at `gone.nix`
+        [exit 0]
+    "#]],
+    );
+    sandbox.check(
+        "graph other/alone.nix --cycles --format mermaid",
+        expect![[r#"
+        [stdout]
+        flowchart LR
+        [stderr]
+        nothing leads back to itself
+        [exit 0]
+    "#]],
+    );
+    let svg = stdout(&sandbox.run("graph files --format svg"));
+    assert!(svg.starts_with("<svg") && svg.contains(">lib/a.nix</text>"), "{svg}");
+}
+
+#[test]
+fn modules_and_their_hosts() {
+    let sandbox = Sandbox::new(
+        "\
+//- flake.nix
+{ outputs = i: { nixosConfigurations = { web = i.f { modules = [ ./web.nix ]; }; db = i.f { modules = [ ./db ]; }; }; }; }
+//- web.nix
+{ imports = [ ./base.nix ]; services.nginx.enable = true; }
+//- db/default.nix
+{ config, ... }: { imports = [ ../base.nix ]; boot.isContainer = true; }
+//- base.nix
+{ config, ... }: { boot.isContainer = true; }
+//- unrelated.nix
+x: x
+",
+    );
+    sandbox.check(
+        "graph modules",
+        expect![[r#"
+        [stdout]
+        flake.nix [flake]
+          host nixosConfigurations.web [host]
+            module web.nix [module]
+              module base.nix [module]
+          host nixosConfigurations.db [host]
+            module db/default.nix [module]
+              module base.nix [module]
+        [exit 0]
+    "#]],
+    );
+}
+
+#[test]
+fn attributes_of_a_file() {
+    let sandbox = Sandbox::new(
+        "//- a.nix\nlet b = 1; c = { d = b; }; in { e = c.d; f = rec { g = h; h = 2; }; }\n",
+    );
+    sandbox.check(
+        "graph attrs a.nix",
+        expect![[r#"
+        [stdout]
+        c [let]
+          has c.d [attribute]
+            uses b [let]
+        e [attribute]
+          uses c.d [attribute] (*)
+        f [attribute]
+          has f.g [rec]
+            uses f.h [rec]
+          has f.h [rec]
+        [exit 0]
+    "#]],
+    );
+    sandbox.check(
+        "graph attrs a.nix --why e b --format json",
+        expect![[r#"
+        [stdout]
+        {
+          "nodes": [
+            {
+              "name": "e",
+              "kind": "attribute"
+            },
+            {
+              "name": "c.d",
+              "kind": "attribute"
+            },
+            {
+              "name": "b",
+              "kind": "let"
+            }
+          ],
+          "edges": [
+            {
+              "from": 0,
+              "to": 1,
+              "kind": "uses"
+            },
+            {
+              "from": 1,
+              "to": 2,
+              "kind": "uses"
+            }
+          ]
+        }
+        [exit 0]
+    "#]],
+    );
+    sandbox.check(
+        "graph attrs nowhere.nix",
+        expect![[r#"
+        [stderr]
+        error: cannot read `nowhere.nix`: it does not exist
+        [exit 2]
+    "#]],
+    );
+}
+
+#[test]
+fn inputs_of_a_flake() {
+    let sandbox = Sandbox::new(LOCKED);
+    sandbox.check("graph inputs", expect![[r#"
+        [stdout]
+        project [flake]
+          input h [github] o/h 7a48e3c, 2024-06-10, 9 days behind
+            follows pkgs -> n [github] NixOS/nixpkgs 5a48e3c, 2024-06-19
+            input h/nixpkgs [github] nixos/nixpkgs 6a48e3c, 2024-03-09, 102 days behind, another copy of n
+          input n [github]
+        [exit 0]
+    "#]]);
+    sandbox.check(
+        "graph inputs --now 2024-06-30 --why h n",
+        expect![[r#"
+        [stdout]
+        h [github] o/h 7a48e3c, 2024-06-10, 20 days behind
+          follows pkgs -> n [github] NixOS/nixpkgs 5a48e3c, 2024-06-19, 11 days behind
+        [exit 0]
+    "#]],
+    );
+    sandbox.check("graph inputs --now yesterday", expect![[r#"
+        [stderr]
+        error: invalid value 'yesterday' for '--now <DATE>': `yesterday` is no date such as 2026-11-26
+
+        For more information, try '--help'.
+        [exit 2]
+    "#]]);
+    sandbox.write("flake.lock", "{ \"version\": 7, \"root\": \"r\", \"nodes\": { \"r\": { \"inputs\": { \"a\": \"b\" } } } }");
+    sandbox.check(
+        "graph inputs",
+        expect![[r#"
+        [stderr]
+        error: cannot use `flake.lock`: lock file references missing node 'b'
+        [exit 2]
+    "#]],
+    );
+    std::fs::remove_file(sandbox.project().join("flake.lock")).unwrap();
+    sandbox.check(
+        "graph inputs flake.nix",
+        expect![[r#"
+        [stdout]
+        project [flake]
+          input h [github] o/h
+          input n [github] NixOS/nixpkgs
+        [stderr]
+        there is no flake.lock: this is what flake.nix asks for
+        [exit 0]
+    "#]],
+    );
+    sandbox.check(
+        "graph inputs nowhere",
+        expect![[r#"
+        [stderr]
+        error: cannot read `nowhere`: it does not exist
+        [exit 2]
+    "#]],
+    );
+}
+
+const LOCKED: &str = r#"//- flake.nix
+{ inputs = { n.url = "github:NixOS/nixpkgs"; h.url = "github:o/h"; }; outputs = i: { x = [ i.n i.h ]; }; }
+//- flake.lock
+{ "version": 7, "root": "root", "nodes": {
+  "root": { "inputs": { "n": "n", "h": "h" } },
+  "n": {
+    "locked": { "type": "github", "owner": "NixOS", "repo": "nixpkgs", "rev": "5a48e3c2e435e95103d56590188cfed7b70e108c", "narHash": "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "lastModified": 1718835956 },
+    "original": { "type": "github", "owner": "NixOS", "repo": "nixpkgs" }
+  },
+  "m": {
+    "locked": { "type": "github", "owner": "nixos", "repo": "nixpkgs", "rev": "6a48e3c2e435e95103d56590188cfed7b70e108c", "narHash": "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "lastModified": 1710000000 },
+    "original": { "type": "github", "owner": "nixos", "repo": "nixpkgs", "ref": "nixos-23.11" }
+  },
+  "h": {
+    "inputs": { "nixpkgs": "m", "pkgs": ["n"] },
+    "locked": { "type": "github", "owner": "o", "repo": "h", "rev": "7a48e3c2e435e95103d56590188cfed7b70e108c", "narHash": "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "lastModified": 1718000000 },
+    "original": { "type": "github", "owner": "o", "repo": "h" }
+  }
+} }
+"#;
+
+#[test]
 fn what_cannot_be_read_is_told() {
     let sandbox = Sandbox::new(PROJECT);
     sandbox.check(

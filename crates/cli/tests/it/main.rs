@@ -17,6 +17,7 @@ mod fix;
 mod flake_faults;
 mod flake_graphs;
 mod flake_inputs;
+mod flake_rules;
 mod flake_sources;
 mod flake_views;
 mod flakes;

@@ -36,30 +36,29 @@ command = \"nixfmt\"
         &sandbox,
         "migrate-config",
         expect![[r##"
-        # Written by `cim-nix migrate-config` from statix.toml and treefmt.toml.
-        # Rules that those tools do not have stay as they are by default.
+            # Written by `cim-nix migrate-config` from statix.toml and treefmt.toml.
+            # Rules that those tools do not have stay as they are by default.
 
-        [check]
-        extend-select = [
-          "DEAD003", # unused-closed-formal: nixf-diagnose `sema-unused-def-lambda-witharg-formal`
-          "DEAD005", # unused-parameter: deadnix without --no-lambda-arg
-        ]
-        exclude = [
-          ".direnv", # statix `ignore`
-          "generated/*.nix", # statix `ignore`
-          "/vendor", # deadnix --exclude
-        ]
+            [check]
+            extend-select = [
+              "DEAD003", # unused-closed-formal: nixf-diagnose `sema-unused-def-lambda-witharg-formal`
+              "DEAD005", # unused-parameter: deadnix without --no-lambda-arg
+            ]
+            exclude = [
+              ".direnv", # statix `ignore`
+              "generated/*.nix", # statix `ignore`
+              "/vendor", # deadnix --exclude
+            ]
 
-        # What has no counterpart here, or needs a look:
-        # * treefmt.toml excludes `npins/**` for deadnix: `exclude` here is for all rules
-        # * statix `unquoted_splice` finds what no rule here does
-        # * statix `redundant_pattern_bind` finds what no rule here does
-        # * statix `bool_simplification` finds what no rule here does
-        # * statix.toml disables `no_such_lint`, which is no lint of statix
-        # * statix `nix_version = "2.4"`: rules here hold for every version
-        # * deadnix --edit: use `cim-nix check --fix`
-        # * nixf-diagnose `sema-escaping-with` finds what no rule here does
-    "##]],
+            # What has no counterpart here, or needs a look:
+            # * treefmt.toml excludes `npins/**` for deadnix: `exclude` here is for all rules
+            # * statix `unquoted_splice` finds what no rule here does
+            # * statix `bool_simplification` finds what no rule here does
+            # * statix.toml disables `no_such_lint`, which is no lint of statix
+            # * statix `nix_version = "2.4"`: rules here hold for every version
+            # * deadnix --edit: use `cim-nix check --fix`
+            # * nixf-diagnose `sema-escaping-with` finds what no rule here does
+        "##]],
     );
     // What is printed is accepted.
     sandbox.write("cim-nix.toml", stdout(&sandbox.run("migrate-config")));
@@ -90,21 +89,20 @@ repos:
         &sandbox,
         "migrate-config",
         expect![[r##"
-        # Written by `cim-nix migrate-config` from .pre-commit-config.yaml.
-        # Rules that those tools do not have stay as they are by default.
+            # Written by `cim-nix migrate-config` from .pre-commit-config.yaml.
+            # Rules that those tools do not have stay as they are by default.
 
-        [check]
-        extend-select = [
-          "DEAD003", # unused-closed-formal: deadnix without --no-lambda-pattern-names
-        ]
+            [check]
+            extend-select = [
+              "DEAD003", # unused-closed-formal: deadnix without --no-lambda-pattern-names
+            ]
 
-        # What has no counterpart here, or needs a look:
-        # * .pre-commit-config.yaml excludes `^vendor/` for deadnix, a regular expression: write it as a pattern of .gitignore
-        # * statix `unquoted_splice` finds what no rule here does
-        # * statix `redundant_pattern_bind` finds what no rule here does
-        # * statix `bool_simplification` finds what no rule here does
-        # * deadnix --no-underscore: names that begin with `_` are reported here as others are
-    "##]],
+            # What has no counterpart here, or needs a look:
+            # * .pre-commit-config.yaml excludes `^vendor/` for deadnix, a regular expression: write it as a pattern of .gitignore
+            # * statix `unquoted_splice` finds what no rule here does
+            # * statix `bool_simplification` finds what no rule here does
+            # * deadnix --no-underscore: names that begin with `_` are reported here as others are
+        "##]],
     );
 }
 

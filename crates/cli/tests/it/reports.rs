@@ -251,3 +251,18 @@ fn comments_silence_what_is_no_rule_of_ours_too() {
     "#]],
     );
 }
+
+#[test]
+fn a_fixed_text_is_no_report() {
+    let sandbox = Sandbox::new("");
+    sandbox.check_on(
+        "check --fix --format sarif -",
+        "1",
+        expect![[r#"
+        [stderr]
+        error: with `--fix -` standard output is the fixed text, not a report
+          hint: take human, concise, json-lines or github, which go to standard error
+        [exit 2]
+    "#]],
+    );
+}

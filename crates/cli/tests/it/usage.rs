@@ -13,20 +13,21 @@ fn help_of_the_program() {
         Usage: cim-nix [OPTIONS] <COMMAND>
 
         Commands:
-          check        Look for faults in files and folders, and mend them
-          fmt          Format files and folders in the style of their project
-          eval         Evaluate a file, an expression or a flake, without Nix
-          eval-compat  Evaluate with the arguments of nix-instantiate
-          instantiate  Print the store paths of derivations, and write them on request
-          flake        Show what a flake has and where it comes from
-          options      Show the options of NixOS, Home Manager or own modules
-          repl         Evaluate expressions as you type them
-          parse        Print the syntax tree or the tokens of a file
-          symbols      List what files define: bindings, attributes, parameters
-          files        List the files of a project, and what each one is
-          graph        Show which files import which
-          explain      Explain a rule
-          completions  Print the completions for a shell
+          check           Look for faults in files and folders, and mend them
+          fmt             Format files and folders in the style of their project
+          eval            Evaluate a file, an expression or a flake, without Nix
+          eval-compat     Evaluate with the arguments of nix-instantiate
+          instantiate     Print the store paths of derivations, and write them on request
+          flake           Show what a flake has and where it comes from
+          options         Show the options of NixOS, Home Manager or own modules
+          repl            Evaluate expressions as you type them
+          parse           Print the syntax tree or the tokens of a file
+          symbols         List what files define: bindings, attributes, parameters
+          files           List the files of a project, and what each one is
+          graph           Show which files import which, and other graphs
+          migrate-config  Turn settings of statix, deadnix and nixf-diagnose into a cim-nix.toml
+          explain         Explain a rule
+          completions     Print the completions for a shell
 
         Options:
               --color <WHEN>
@@ -97,20 +98,21 @@ fn wrong_arguments_are_refused() {
         Usage: cim-nix [OPTIONS] <COMMAND>
 
         Commands:
-          check        Look for faults in files and folders, and mend them
-          fmt          Format files and folders in the style of their project
-          eval         Evaluate a file, an expression or a flake, without Nix
-          eval-compat  Evaluate with the arguments of nix-instantiate
-          instantiate  Print the store paths of derivations, and write them on request
-          flake        Show what a flake has and where it comes from
-          options      Show the options of NixOS, Home Manager or own modules
-          repl         Evaluate expressions as you type them
-          parse        Print the syntax tree or the tokens of a file
-          symbols      List what files define: bindings, attributes, parameters
-          files        List the files of a project, and what each one is
-          graph        Show which files import which
-          explain      Explain a rule
-          completions  Print the completions for a shell
+          check           Look for faults in files and folders, and mend them
+          fmt             Format files and folders in the style of their project
+          eval            Evaluate a file, an expression or a flake, without Nix
+          eval-compat     Evaluate with the arguments of nix-instantiate
+          instantiate     Print the store paths of derivations, and write them on request
+          flake           Show what a flake has and where it comes from
+          options         Show the options of NixOS, Home Manager or own modules
+          repl            Evaluate expressions as you type them
+          parse           Print the syntax tree or the tokens of a file
+          symbols         List what files define: bindings, attributes, parameters
+          files           List the files of a project, and what each one is
+          graph           Show which files import which, and other graphs
+          migrate-config  Turn settings of statix, deadnix and nixf-diagnose into a cim-nix.toml
+          explain         Explain a rule
+          completions     Print the completions for a shell
 
         Options:
               --color <WHEN>  When to colour [default: auto] [possible values: auto, always, never]

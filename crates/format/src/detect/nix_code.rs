@@ -29,6 +29,9 @@ const STARTS: &[&str] = &["treefmt.nix", "flake.nix", "default.nix", "shell.nix"
 /// Parts of names of files in a folder without `default.nix` that may be about formatting.
 const NAMES: &[&str] = &["fmt", "format", "hook", "commit", "check", "dev", "shell", "lint"];
 
+/// Parts of names of folders in such a folder that are looked into, too.
+const FOLDERS: &[&str] = &["flake", "part", "tool", "nix", "fmt", "format", "dev", "check"];
+
 /// The Nix files of a project that may say something.
 pub(super) struct Sources<'p> {
     folder: &'p Path,
@@ -62,7 +65,7 @@ impl<'p> Sources<'p> {
             seen.push(path.clone());
             let Ok(text) = files.read(&path, MAX_SIZE) else {
                 if hops > 0 && hops <= MAX_HOPS {
-                    todo.extend(inside(files, &path).into_iter().map(|path| (path, hops)));
+                    todo.extend(inside(files, &path).into_iter().map(|path| (path, hops + 1)));
                 }
                 continue;
             };
@@ -362,8 +365,13 @@ fn inside(files: &dyn Files, folder: &Path) -> Vec<PathBuf> {
     // What cannot be listed leads nowhere.
     let _ = files.list(folder, &mut |name, kind| {
         let text = name.to_string_lossy();
-        let is_wanted = text.ends_with(".nix") && NAMES.iter().any(|part| text.contains(part));
-        if kind == EntryKind::File && is_wanted {
+        let has_part = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
+        let is_wanted = match kind {
+            EntryKind::File => text.ends_with(".nix") && has_part(NAMES),
+            EntryKind::Folder => has_part(FOLDERS),
+            _ => false,
+        };
+        if is_wanted {
             found.push(folder.join(name));
         }
     });

@@ -121,6 +121,23 @@ fn treefmt_in_nix() {
 }
 
 #[test]
+fn folders_that_are_imported_whole_are_looked_into() {
+    check(
+        "\
+//- /p/flake.nix
+{ outputs = inputs: inputs.flake-parts.lib.mkFlake { } (inputs.import-tree ./modules); }
+//- /p/modules/flake/treefmt.nix
+{ perSystem.treefmt.programs.nixfmt.enable = true; }
+//- /p/modules/hosts/format.nix
+{ programs.alejandra.enable = true; }
+",
+        expect![[
+            "nixfmt (treefmt-nix): `perSystem.treefmt.programs.nixfmt.enable` is set in `modules/flake/treefmt.nix:1`"
+        ]],
+    );
+}
+
+#[test]
 fn the_formatter_of_a_flake() {
     for (value, want) in [
         ("nixpkgs.legacyPackages.x86_64-linux.nixfmt-tree", "nixfmt"),

@@ -94,6 +94,7 @@ impl ImportGraph {
                 }
             }
         }
+        builder.open_folders(&kind_of);
         let mut graph = builder.graph;
         graph.normalise();
         graph
@@ -131,6 +132,22 @@ impl Builder<'_> {
             }
             (ReferenceKind::Directory, _) => is_inside,
             _ => false,
+        }
+    }
+
+    /// Adds edges from folders to the modules that are picked from them.
+    fn open_folders(&mut self, kind_of: impl Fn(FileId) -> String) {
+        let n_files = self.all.snapshot().files().len() as u32;
+        for (at, folder) in (0..).zip(self.all.folders()) {
+            let to = Destination::Folder(at);
+            let Some(&from) = self.numbers.get(&Key::Destination(to)) else { continue };
+            for file in (0..n_files).map(FileId) {
+                let path = &self.all.snapshot().files()[file.index()].path;
+                if folder.may_open(file, path) && kind_of(file) == "module" {
+                    let to = self.file(file, &kind_of);
+                    self.graph.edges.push(edge(from, to, "directory"));
+                }
+            }
         }
     }
 

@@ -18,6 +18,7 @@ mod rules;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::io::ErrorKind;
 
 use crate::Result;
 use crate::metadata::{self, Package};
@@ -101,10 +102,14 @@ pub(crate) fn run(repo: &Repo) -> Result<()> {
 impl Tree {
     fn read(repo: &Repo) -> Result<Self> {
         let packages = metadata::read(repo)?.packages;
-        // A file that is deleted but still tracked, and one that is no text, has nothing to check.
+        // A file that is deleted but still tracked is none; in one that is no text, there is nothing
+        // to check, but documents may link to it.
         let files = repo.files()?.into_iter().filter_map(|path| {
-            let text = fs::read_to_string(repo.path(&path)).ok()?;
-            Some((path, text))
+            match fs::read_to_string(repo.path(&path)) {
+                Ok(text) => Some((path, text)),
+                Err(error) if error.kind() == ErrorKind::InvalidData => Some((path, String::new())),
+                Err(_) => None,
+            }
         });
         Ok(Self { files: files.collect(), packages })
     }

@@ -30,6 +30,9 @@ pub(super) struct InputsArgs {
 /// Errors: there is no flake, or its lock file cannot be used.
 pub(super) fn run(args: &InputsArgs) -> Result<Exit, Error> {
     let path = real(&args.flake);
+    if !path.exists() {
+        return Err(Error::user(format!("cannot read `{}`: it does not exist", shown(&path))));
+    }
     let folder = match path.is_dir() {
         true => path.as_path(),
         false => path.parent().unwrap_or(Path::new("/")),
