@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use cim_nix_project::{Destination, FileId, ImportGraph, ReferenceKind};
-use cim_nix_syntax::ast::{Apply, IfElse, Select};
+use cim_nix_syntax::ast::{IfElse, Select};
 use cim_nix_syntax::{Node, NodeKind, TokenKind};
 
 /// The files that some flake opens for certain, each with the file that leads to it.
@@ -75,9 +75,12 @@ pub(crate) fn is_avoidable(node: Node<'_>) -> bool {
                     matches!(operator, Some(TokenKind::And | TokenKind::OrOr | TokenKind::Implies));
                 is_lazy && !first
             }
-            NodeKind::Apply => Apply::cast(above)
-                .and_then(Apply::function)
-                .is_some_and(|function| function != below && function.text().ends_with("tryEval")),
+            NodeKind::Apply => above.child(0).is_some_and(|function| {
+                let name = function.text().rsplit('.').next().unwrap_or_default();
+                let is_conditional = name == "mkIf" || name.starts_with("optional");
+                let is_condition = above.child(1) == Some(below);
+                function != below && (name == "tryEval" || is_conditional && !is_condition)
+            }),
             _ => false,
         };
         if avoids {
