@@ -77,7 +77,7 @@ pub(crate) fn is_avoidable(node: Node<'_>) -> bool {
             }
             NodeKind::Apply => Apply::cast(above)
                 .and_then(Apply::function)
-                .is_some_and(|function| function != below && function.text().ends_with("tryEval")),
+                .is_some_and(|function| function != below && is_conditional(function)),
             _ => false,
         };
         if avoids {
@@ -86,4 +86,13 @@ pub(crate) fn is_avoidable(node: Node<'_>) -> bool {
         below = above;
     }
     false
+}
+
+/// Whether a function takes something that it need not evaluate.
+fn is_conditional(function: Node<'_>) -> bool {
+    let name = function.text().rsplit('.').next().unwrap_or_default();
+    matches!(
+        name,
+        "mkIf" | "optional" | "optionalAttrs" | "optionalString" | "optionals" | "tryEval"
+    )
 }
