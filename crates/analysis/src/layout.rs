@@ -196,8 +196,10 @@ pub(crate) fn fits(inner: Node<'_>, paren: Node<'_>, around: Node<'_>) -> bool {
 
 /// Whether there is a comment in `paren` in front of or behind `inner`.
 pub(crate) fn has_own_comment(paren: Node<'_>, inner: Node<'_>) -> bool {
-    let is_outside = |token: &TokenRef<'_>| !inner.range().contains_range(token.range());
-    paren.tokens().filter(is_outside).any(|token| token.kind().is_comment())
+    let from = |token| std::iter::successors(token, |token: &TokenRef<'_>| token.next());
+    let before = from(paren.first_token()).take_while(|t| t.range().end <= inner.range().start);
+    let after = from(Some(inner.token_after())).take_while(|t| t.range().end <= paren.range().end);
+    before.chain(after).any(|token| token.kind().is_comment())
 }
 
 /// Tokens to cut out of a row of entries.

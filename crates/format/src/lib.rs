@@ -17,7 +17,7 @@
 //!
 //! // Only the second line: the edits that an editor applies to a selection.
 //! let edits = gate.edits_within(&formatted, &[1..=1], "nixfmt").expect("they keep the meaning");
-//! assert_eq!(cim_nix_base::apply_edits("{a=1;\nb=2;}", &edits)?, "{a=1;\n  b = 2;\n}");
+//! assert_eq!(cim_nix_base::apply_edits("{a=1;\nb=2;}", &edits)?, "{a=1;\n  b = 2;\n}\n");
 //!
 //! // What would mean something else is refused.
 //! let wrong = gate.format("a - b", "mine", |_| Ok("a + b".to_owned()));

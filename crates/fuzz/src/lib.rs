@@ -7,7 +7,7 @@
 mod properties;
 mod soup;
 
-pub use properties::{check, edit, evaluate, fix, lower, parse};
+pub use properties::{check, edit, evaluate, fix, format, lower, parse};
 pub use soup::{Random, soup};
 
 #[cfg(test)]
@@ -46,6 +46,11 @@ mod tests {
     #[test]
     fn checking_any_text() {
         run(check, 2_000);
+    }
+
+    #[test]
+    fn formatting_any_text() {
+        run(format, 4_000);
     }
 
     #[test]

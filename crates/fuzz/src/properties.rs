@@ -5,6 +5,7 @@ use std::path::Path;
 use cim_nix_analysis::{Checker, FixMode, Lints, fix_text};
 use cim_nix_base::{Severity, TextEdit, apply_edits};
 use cim_nix_eval::{Evaluation, Format, MemoryIo, Settings, with_stack};
+use cim_nix_semantics::print::{Places, print};
 use cim_nix_semantics::{BindingId, Expr, ExprId, Target};
 use cim_nix_syntax::{Node, NodeKind, Tree, edit as edits};
 
@@ -133,6 +134,26 @@ pub fn fix(data: &[u8]) {
     let again = checker.check("default.nix", fixed.text.as_str(), &lints);
     let twice = fix_text(&mut checker, "default.nix", again, &lints, FixMode::Safe);
     assert_eq!(twice.text, fixed.text, "a second run changes more");
+}
+
+/// Formatting fails or gives a text of which Nix prints the same, and whose edits lead there. That is
+/// told by the lowering, which the gate of `format` knows nothing of.
+pub fn format(data: &[u8]) {
+    let text = text_of(data);
+    let nixfmt = |text: &str| cim_nix_format::nixfmt(text, cim_nix_format::Options::default());
+    let formatted = cim_nix_format::Gate::default().format(text.as_str(), "nixfmt", nixfmt);
+    let Ok(formatted) = formatted else { return };
+    let edited = apply_edits(&text, &formatted.edits());
+    let edited = edited.expect("edits are sorted, free of overlap and inside the text");
+    assert_eq!(edited, formatted.text(), "the edits lead elsewhere");
+    assert_eq!(printed(&text), printed(&edited), "{text:?} became {edited:?}");
+}
+
+/// What Nix makes of a text.
+fn printed(text: &str) -> String {
+    let tree = cim_nix_syntax::parse(text).tree;
+    let places = Places { folder: Path::new("/in"), home: "/home" };
+    print(&cim_nix_semantics::lower(&tree), &tree, places)
 }
 
 /// Evaluation of anything ends within its bounds, with a value or an error.

@@ -136,7 +136,7 @@ impl ImportGraph {
         let mut graph = Self { snapshot, summaries, edges, starts, folders, outside, missing };
         let mut missing = std::mem::take(&mut graph.missing);
         if !missing.is_empty() {
-            let elsewhere = Elsewhere::new(&graph, files);
+            let elsewhere = Elsewhere::new(&graph, files, &missing);
             missing.retain(|missing| !elsewhere.holds(missing));
         }
         graph.missing = missing;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use cim_nix_project::{Destination, FileId, ImportGraph, ReferenceKind};
-use cim_nix_syntax::ast::{Apply, IfElse, Select};
+use cim_nix_syntax::ast::{IfElse, Select};
 use cim_nix_syntax::{Node, NodeKind, TokenKind};
 
 /// The files that some flake opens for certain, each with the file that leads to it.

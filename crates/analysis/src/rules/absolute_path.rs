@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use cim_nix_base::{Code, Severity};
-use cim_nix_syntax::{Node, NodeKind, TokenKind};
+use cim_nix_syntax::{Node, NodeKind, TokenKind, ast};
 
 use super::places::{is_prose, is_test_file};
 use crate::context::Context;
@@ -106,10 +106,11 @@ fn is_everywhere(path: &str) -> bool {
 fn is_joined(path: Node<'_>) -> bool {
     let around = path.ancestors().find(|node| node.kind() != NodeKind::Paren);
     let Some(around) = around else { return false };
-    let has = |kind: TokenKind| around.own_token(kind).is_some();
     match around.kind() {
-        NodeKind::Binary if has(TokenKind::Add) => around.child(0) != Some(path),
-        NodeKind::Binary => has(TokenKind::Equal) || has(TokenKind::NotEqual),
+        NodeKind::Binary => match ast::Binary::cast(around).map(ast::Binary::operator) {
+            Some(TokenKind::Add) => around.child(0) != Some(path),
+            operator => matches!(operator, Some(TokenKind::Equal | TokenKind::NotEqual)),
+        },
         // `map (file: ./. + file) [ /a /b ]`.
         NodeKind::List => {
             let call = around.parent().filter(|node| node.kind() == NodeKind::Apply);

@@ -129,12 +129,21 @@ fn check_setting(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
 
 /// Whether the result of the derivation around is checked by a hash.
 fn is_pinned(node: Node<'_>) -> bool {
-    let sets = around(node).filter(|around| around.kind() == NodeKind::AttrSet);
-    sets.take(2).any(|set| {
-        ["outputHash", "outputHashAlgo", "sha256", "hash"]
-            .iter()
-            .any(|name| crate::origin::attribute(set, name).is_some())
-    })
+    let names = ["outputHash", "outputHashAlgo", "sha256", "hash"];
+    let has_hash = |set| names.iter().any(|name| crate::origin::attribute(set, name).is_some());
+    let mut sets = around(node).filter(|around| around.kind() == NodeKind::AttrSet);
+    sets.by_ref().take(2).any(has_hash) || overridden(node).is_some_and(has_hash)
+}
+
+/// The argument of the call whose result `overrideAttrs` changes around `node`.
+fn overridden(node: Node<'_>) -> Option<Node<'_>> {
+    let is_override = |above: &Node<'_>| {
+        let function = above.child(0).filter(|_| above.kind() == NodeKind::Apply);
+        function.is_some_and(|function| function.text().ends_with("overrideAttrs"))
+    };
+    let call = around(node).take(8).find(is_override)?;
+    let base = call.child(0)?.child(0).and_then(ast::without_parens)?;
+    base.children().find(|argument| argument.kind() == NodeKind::AttrSet)
 }
 
 /// The text of a string as a shell sees it; a NUL stands for what is interpolated.
@@ -265,7 +274,8 @@ fn download_fault(line: &str, at: usize, program: &str) -> Option<(usize, usize,
     if is_run(&line[..at]) {
         return Some((at, command.trim_end().len(), PIPED));
     }
-    let is_here = ["localhost", "127.0.0.1", "[::1]", "--unix-socket"]
+    // `"$@"` may be any server, this machine included.
+    let is_here = ["localhost", "127.0.0.1", "[::1]", "--unix-socket", "\"$@\""]
         .iter()
         .any(|host| command.contains(host));
     let is_unchecked = match program {
@@ -364,6 +374,7 @@ mod tests {
     #[test]
     fn downloads_that_trust_anybody() {
         check("curl -k https://a", Some("curl -k https://a"));
+        check("curl -k \"$@\"", None);
         check("curl -sSLk https://a | jq", Some("curl -sSLk https://a"));
         check("curl --insecure https://a", Some("curl --insecure https://a"));
         check(
@@ -389,6 +400,10 @@ mod tests {
         assert_eq!(marked("SEC055", "{ http.sslVerify = false; }"), "http.sslVerify = false;");
         assert_eq!(marked("SEC055", "{ sslVerify = true; }"), "");
         assert_eq!(marked("SEC055", "{ GIT_SSL_NO_VERIFY = true; outputHash = \"a\"; }"), "");
+        let pinned = "f: (f { sha256 = \"a\"; }).overrideAttrs (_: { GIT_SSL_NO_VERIFY = true; })";
+        assert_eq!(marked("SEC055", pinned), "");
+        let free = "f: (f { url = \"a\"; }).overrideAttrs (_: { GIT_SSL_NO_VERIFY = true; })";
+        assert_eq!(marked("SEC055", free), "GIT_SSL_NO_VERIFY = true;");
         assert_eq!(marked("SEC055", "{ description = \"curl https://a | sh\"; }"), "");
         assert_eq!(marked("SEC055", "{ buildPhase = \"curl -k https://a\"; outputHash = 1; }"), "");
     }

@@ -92,9 +92,15 @@ pub(super) fn binding_of(context: &Context<'_>, node: Node<'_>) -> Option<Bindin
     context.ir.definition(context.expr_of(node.id())?)
 }
 
-/// Whether there is a comment inside `node`.
+/// Whether there is a comment inside `node`, as far as a fix has to know: what is too long to be
+/// written anew counts as having one.
 pub(super) fn has_comment(node: Node<'_>) -> bool {
-    node.tokens().any(|token| token.kind().is_comment())
+    !is_short(node) || node.tokens().any(|token| token.kind().is_comment())
+}
+
+/// Whether a fix may write `node` anew.
+fn is_short(node: Node<'_>) -> bool {
+    node.range().end - node.range().start <= MAX_REPLACED
 }
 
 /// Code up to this many bytes is written anew by a fix. Longer pieces may lie within each other, and
@@ -106,11 +112,10 @@ pub(super) type Fix = (Vec<TextEdit>, Vec<Rewrite>);
 
 /// A fix that puts what `text` makes in the place of `node`, unless that is long.
 pub(super) fn replaced(node: Node<'_>, text: impl FnOnce() -> String) -> Option<Fix> {
-    let range = node.range();
-    (range.end - range.start <= MAX_REPLACED).then(|| {
+    is_short(node).then(|| {
         let text = text();
         let rewrite = Rewrite::Substitute { node: node.id(), text: text.clone() };
-        (vec![TextEdit::replace(range, text)], vec![rewrite])
+        (vec![TextEdit::replace(node.range(), text)], vec![rewrite])
     })
 }
 

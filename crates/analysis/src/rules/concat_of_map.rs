@@ -81,11 +81,11 @@ fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
 fn joined(node: Node<'_>, better: &str, function: Node<'_>, list: Node<'_>) -> Option<Fix> {
     let callee = node.child(0)?;
     let name = last_name(callee).filter(|name| *name != callee)?;
-    if has_comment(callee) || n_comments(node) > n_comments(function) + n_comments(list) {
-        return None;
-    }
     let head = &callee.text()[..(name.range().start - callee.range().start) as usize];
-    replaced(node, || format!("{head}{better} {} {}", function.text(), list.text()))
+    let fix = replaced(node, || format!("{head}{better} {} {}", function.text(), list.text()))?;
+    let loses_comment =
+        has_comment(callee) || n_comments(node) > n_comments(function) + n_comments(list);
+    (!loses_comment).then_some(fix)
 }
 
 fn n_comments(node: Node<'_>) -> usize {

@@ -4,7 +4,7 @@ use cim_nix_base::{Code, Severity};
 use cim_nix_syntax::{Node, NodeKind, ast};
 
 use super::fetchers::Fetch;
-use super::places::{around, is_alternative, is_test_file};
+use super::places::{is_alternative, is_test_file, names_around};
 use crate::context::Context;
 use crate::origin::Home;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
@@ -120,9 +120,7 @@ fn is_fake<'a>(context: &Context<'a>, binding: Node<'a>, value: Node<'a>, name: 
 /// Whether the binding stands in a set that says itself that it is no package: `fakeHashes`, or what
 /// `passthru` holds for programs that update the package.
 fn is_set_aside(binding: Node<'_>) -> bool {
-    let bindings = around(binding).filter_map(ast::Binding::cast);
-    let mut names = bindings.filter_map(ast::Binding::attr_path).flat_map(ast::AttrPath::elements);
-    names.any(|name| {
+    names_around(binding).any(|name| {
         let name = name.name().unwrap_or_default();
         name.starts_with("fake") || name == "passthru"
     })

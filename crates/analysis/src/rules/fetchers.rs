@@ -236,6 +236,7 @@ fn handed_on<'a>(context: &Context<'a>, function: Node<'a>) -> Option<(Fetcher, 
         return value.child(1 + n_skipped).is_none().then_some((fetcher, name));
     }
     let lambda = ast::Lambda::cast(value)?;
+    (!lambda.node().child(0).is_some_and(is_long)).then_some(())?;
     let parameter = match (lambda.param(), lambda.pattern()) {
         (Some(param), _) => param.name(),
         (_, Some(pattern)) => pattern.bind_name()?.text(),
@@ -266,7 +267,7 @@ fn argument_of<'a>(context: &Context<'a>, node: Node<'a>) -> Argument<'a> {
         };
         match node.kind() {
             NodeKind::AttrSet => {
-                if node.children().take(MAX_ENTRIES + 1).count() > MAX_ENTRIES {
+                if is_long(node) {
                     argument.is_open = true;
                     break;
                 }
@@ -277,6 +278,7 @@ fn argument_of<'a>(context: &Context<'a>, node: Node<'a>) -> Argument<'a> {
             NodeKind::Literal if node.own_token(TokenKind::Uri).is_some() => {
                 argument.text = Some(node);
             }
+            _ if is_long(node) => argument.is_open = true,
             NodeKind::Binary if node.own_token(TokenKind::Update).is_some() => {
                 let operands: Vec<_> = node.children().collect();
                 open.extend(operands.into_iter().rev());
@@ -291,6 +293,11 @@ fn argument_of<'a>(context: &Context<'a>, node: Node<'a>) -> Argument<'a> {
     // Of a text beside sets, nothing is known.
     argument.is_open |= argument.text.is_some() && !argument.sets.is_empty();
     argument
+}
+
+/// Whether a node has so many children that it is not looked at: many calls may share it.
+fn is_long(node: Node<'_>) -> bool {
+    node.children().nth(MAX_ENTRIES).is_some()
 }
 
 fn has_computed_names(set: Node<'_>) -> bool {

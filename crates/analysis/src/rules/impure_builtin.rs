@@ -13,7 +13,7 @@ pub(crate) const RULE: Rule = Rule {
     code: Code("DEP012"),
     name: "impure-builtin",
     severity: Severity::Warning,
-    is_default: true,
+    is_default: false,
     fix: FixKind::None,
     check: Check::Elsewhere,
     words: &[],
@@ -22,7 +22,8 @@ Flags `builtins.currentSystem` and `currentTime` in a `flake.nix` and in files t
 `getEnv` and `storePath` in a `flake.nix`.
 
 As the default of a parameter, behind `or`, or in a branch of an `if`, they are what the file falls back
-on outside of flakes, and are left alone.
+on outside of flakes, and are left alone. The rule is opt-in: in sixty public configurations, nixpkgs and
+home-manager every place that it finds is meant for use outside of flakes, too.
 
 ## Why it matters
 
@@ -141,6 +142,7 @@ mod tests {
         let project = "//- /p/flake.nix\n{ outputs = x: import ./a.nix; }\n//- /p/a.nix\nbuiltins.getEnv \"HOME\"\n";
         assert_eq!(found("DEP012", project), "");
         check("builtins.currentSystem or \"x\"", "");
+        check("lib.optionalAttrs (builtins ? currentSystem) { a = builtins.currentSystem; }", "");
         check("if builtins ? currentSystem then builtins.currentSystem else \"x\"", "");
         check("({ system ? builtins.currentSystem }: system)", "");
         check("x.currentSystem", "");

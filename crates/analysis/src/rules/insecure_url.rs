@@ -115,15 +115,18 @@ fn check_pinned(context: &Context<'_>, report: &mut Report) {
 }
 
 fn check(context: &Context<'_>, unpinned: bool, report: &mut Report) {
-    for fetch in context.fetches().filter(|fetch| fetch.is_unpinned() == unpinned) {
-        for url in insecure_urls(context, &fetch) {
-            let scheme = if sketch(url).starts_with("http") { "http" } else { "this protocol" };
-            let message = match unpinned {
-                true => format!("anybody on the way can replace what this fetches over {scheme}"),
-                false => format!("this is fetched over {scheme}, without encryption"),
-            };
-            report.add(with_fix(Finding::at(url.range(), message), url));
-        }
+    let fetches = context.fetches().filter(|fetch| fetch.is_unpinned() == unpinned);
+    let mut urls: Vec<_> = fetches.flat_map(|fetch| insecure_urls(context, &fetch)).collect();
+    // Several calls may share one.
+    urls.sort_unstable_by_key(|url| url.id());
+    urls.dedup();
+    for url in urls {
+        let scheme = if sketch(url).starts_with("http") { "http" } else { "this protocol" };
+        let message = match unpinned {
+            true => format!("anybody on the way can replace what this fetches over {scheme}"),
+            false => format!("this is fetched over {scheme}, without encryption"),
+        };
+        report.add(with_fix(Finding::at(url.range(), message), url));
     }
 }
 
@@ -179,6 +182,8 @@ mod tests {
         assert_eq!(marked("SEC006", "fetchTarball \"http://a.org/b\""), "\"http://a.org/b\"");
         assert_eq!(marked("SEC006", "fetchTarball http://a.org/b"), "http://a.org/b");
         assert_eq!(marked("SEC006", "fetchGit { url = \"git://a.org/b\"; }"), "\"git://a.org/b\"");
+        let shared = "let u = \"ftp://a\"; in map fetchGit [ (fetchGit u) (fetchGit u) ]";
+        assert_eq!(marked("SEC006", shared), "\"ftp://a\"");
         assert_eq!(
             marked("SEC006", "let u = \"ftp://a\"; in builtins.fetchurl { url = u; }"),
             "\"ftp://a\""

@@ -1,9 +1,10 @@
 //! PERF002, PERF003 and PERF023: package sets that are put together more often than needed.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use cim_nix_base::{Code, Severity, TextRange};
-use cim_nix_semantics::BindingKind;
+use cim_nix_semantics::{BindingKind, Expr, Target};
 use cim_nix_syntax::{Node, NodeKind, ast};
 
 use super::calls::{arguments, binding_of, is_global, spelled};
@@ -151,13 +152,7 @@ fn check_repeated(context: &Context<'_>, report: &mut Report) {
     let mut seen: HashMap<String, TextRange> = HashMap::new();
     for node in context.tree.nodes().filter(|node| node.kind() == NodeKind::Apply) {
         let Some([source, config]) = instantiation(context, node) else { continue };
-        let mut key = String::new();
-        for token in source.tokens().chain(config.tokens()) {
-            if !token.kind().is_trivia() {
-                key.push_str(token.text());
-                key.push(' ');
-            }
-        }
+        let key = key_of(context, source, config);
         match seen.get(&key) {
             Some(first) => report.add(
                 Finding::at(node.range(), "this package set was put together before")
@@ -169,6 +164,27 @@ fn check_repeated(context: &Context<'_>, report: &mut Report) {
             }
         }
     }
+}
+
+/// Tells package sets with the same arguments from others: the texts, and what the names in them
+/// stand for.
+fn key_of(context: &Context<'_>, source: Node<'_>, config: Node<'_>) -> String {
+    let mut key = String::new();
+    for token in source.tokens().chain(config.tokens()) {
+        if !token.kind().is_trivia() {
+            key.push_str(token.text());
+            key.push(' ');
+        }
+    }
+    // The names of `inherit` are uses, too.
+    let is_name = |node: &Node<'_>| matches!(node.kind(), NodeKind::Ident | NodeKind::Name);
+    for name in source.descendants().chain(config.descendants()).filter(is_name) {
+        let expr = context.expr_of(name.id()).map(|id| context.ir.expr(id));
+        if let Some(Expr::Var { target: Target::Local(binding), .. }) = expr {
+            let _ = write!(key, "{} ", binding.0);
+        }
+    }
+    key
 }
 
 fn check_per_call(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
@@ -232,6 +248,11 @@ mod tests {
     fn different_sets_are_different() {
         let text = "{ a = import <nixpkgs> { }; b = import <nixpkgs> { system = 1; }; }";
         assert_eq!(marked("PERF002", text), "");
+        let systems = "{ nixpkgs, f }: { a = f (s: import nixpkgs { inherit s; }); b = f (s: import nixpkgs { inherit s; }); }";
+        assert_eq!(marked("PERF002", systems), "", "each `s` is another one");
+        let same =
+            "{ nixpkgs, s }: [ (import nixpkgs { inherit s; }) (import nixpkgs { inherit s; }) ]";
+        assert_eq!(marked("PERF002", same), "import nixpkgs { inherit s; }");
         assert_eq!(marked("PERF002", "[ (import <nixpkgs/lib>) (import <nixpkgs/lib>) ]"), "");
         assert_eq!(marked("PERF002", "x: y: [ (import x { }) (import y { }) ]"), "");
         let own = "import: [ (import <nixpkgs> { }) (import <nixpkgs> { }) ]";

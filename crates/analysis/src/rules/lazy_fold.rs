@@ -42,7 +42,8 @@ lib.foldl' (a: b: a + b) 0
 ## When the fix is unsafe
 
 Always: `foldl'` evaluates each intermediate result, so a step that fails but is not needed fails
-then, and `lib` is told by its name alone.
+then, and `lib` is told by its name alone. Where a comment above speaks of `foldl'`, the choice is
+taken for made.
 
 ## Source
 
@@ -54,6 +55,7 @@ fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
     let Some(origin) = called(context, node, &["foldl", "fold"]) else { return };
     let Some(function) = node.child(0).filter(|_| origin.home == Home::Lib) else { return };
     let (message, better) = match origin.name {
+        "foldl" if is_explained(node) => return,
         "foldl" => {
             ("`lib.foldl` goes through the whole list before it computes anything", "foldl'")
         }
@@ -70,6 +72,16 @@ fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
     report.add(with_fix(found, Applicability::Unsafe, format!("use `{better}`"), fix));
 }
 
+/// How far above a fold a comment may stand that is about it.
+const MAX_ABOVE: usize = 24;
+
+/// Whether a comment above says why it is not `foldl'`.
+fn is_explained(node: Node<'_>) -> bool {
+    let before = std::iter::successors(node.token_before(), |token| token.previous());
+    let mut comments = before.take(MAX_ABOVE).filter(|token| token.kind().is_comment());
+    comments.any(|comment| comment.text().contains("foldl'"))
+}
+
 #[cfg(test)]
 mod tests {
     use crate::rules::testing::{fixed_unsafely, marked};
@@ -81,6 +93,9 @@ mod tests {
         assert_eq!(marked("PERF006", "let inherit (lib) foldl; in foldl f 0 [ ]"), "foldl");
         assert_eq!(marked("PERF006", "{ lib }: lib.foldl' f 0 [ ]"), "");
         assert_eq!(marked("PERF006", "let foldl = f: f; in foldl f 0 [ ]"), "");
+        let explained = "{ lib }: # not foldl', which evaluates each step\nlib.foldl f 0 [ ]";
+        assert_eq!(marked("PERF006", explained), "");
+        assert_eq!(marked("PERF006", "{ lib }: # a sum\nlib.foldl f 0 [ ]"), "lib.foldl");
         assert_eq!(marked("PERF006", "{ fold }: fold f 0 [ ]"), "");
     }
 

@@ -82,6 +82,14 @@ fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
     if node.own_token(TokenKind::Update).is_none() {
         return;
     }
+    // Beside an empty set, nothing is lost.
+    let is_empty = |operand: Node<'_>| {
+        let set = ast::without_parens(operand).filter(|set| set.kind() == NodeKind::AttrSet);
+        set.is_some_and(|set| set.child(0).is_none())
+    };
+    if node.children().count() == 2 && node.children().any(is_empty) {
+        return;
+    }
     for operand in node.children() {
         let Some(call) = ast::without_parens(operand) else { continue };
         let called = context.called(call).filter(|called| called.home != Home::Local);
@@ -178,6 +186,7 @@ mod tests {
         check("{ b = lib.mkMerge [ a ] // a; }", "lib.mkMerge [ a ]");
         check("with lib; { b = (mkForce a) // a; }", "(mkForce a)");
         check("{ b = lib.mkIf true (a // { }); }", "");
+        check("{ b = { } // lib.mkMerge [ a ]; }", "");
         check("{ b = lib.mkMerge [ (a // { }) ]; }", "");
         check("{ b = a // lib.optionalAttrs true { }; }", "");
         check("{ b = lib.mkOption { } // { }; }", "");

@@ -72,28 +72,23 @@ const PROSE: &[&str] = &[
 
 /// Whether `node` is part of a text for people, of an example or of the default of an option.
 pub(crate) fn is_prose(node: Node<'_>) -> bool {
-    for above in std::iter::once(node).chain(around(node)) {
-        match above.kind() {
-            NodeKind::Binding => {
-                let path = ast::Binding::cast(above).and_then(ast::Binding::attr_path);
-                let mut names = path.into_iter().flat_map(|path| path.elements());
-                let is_prose =
-                    names.any(|name| name.name().is_some_and(|name| PROSE.contains(&&*name)));
-                if is_prose {
-                    return true;
-                }
-            }
-            NodeKind::Apply => {
-                let function = above.child(0).map_or("", |function| function.text());
-                if function.rsplit('.').next().is_some_and(|name| SHOWING.contains(&name)) {
-                    return true;
-                }
-            }
-            NodeKind::Formal => return true,
-            _ => {}
-        }
-    }
-    false
+    let is_prose = |name: ast::Attr<'_>| name.name().is_some_and(|name| PROSE.contains(&&*name));
+    let is_shown = |call: Node<'_>| {
+        let function = call.child(0).map_or("", |function| function.text());
+        function.rsplit('.').next().is_some_and(|name| SHOWING.contains(&name))
+    };
+    names_around(node).any(is_prose)
+        || around(node).any(|above| match above.kind() {
+            NodeKind::Apply => is_shown(above),
+            kind => kind == NodeKind::Formal,
+        })
+}
+
+/// The names of the attributes that `node` is, or is part of the value of.
+pub(crate) fn names_around(node: Node<'_>) -> impl Iterator<Item = ast::Attr<'_>> {
+    let bindings = std::iter::once(node).chain(around(node)).filter_map(ast::Binding::cast);
+    let paths = bindings.filter_map(ast::Binding::attr_path);
+    paths.flat_map(|path| path.elements().take(MAX_AROUND))
 }
 
 #[cfg(test)]

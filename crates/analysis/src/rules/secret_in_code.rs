@@ -3,7 +3,7 @@
 use cim_nix_base::{Code, Severity};
 use cim_nix_syntax::{Node, NodeKind, ast};
 
-use super::places::{around, is_prose, is_test_file};
+use super::places::{is_prose, is_test_file, names_around};
 use super::secret_names::is_secret;
 use super::secret_values::looks_secret;
 use crate::context::Context;
@@ -84,9 +84,7 @@ fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
 
 /// Whether the binding lies below `users.users`, which rules of its own look at.
 fn is_users_own(node: Node<'_>) -> bool {
-    let bindings = std::iter::once(node).chain(around(node)).filter_map(ast::Binding::cast);
-    let mut paths = bindings.filter_map(ast::Binding::attr_path).flat_map(ast::AttrPath::elements);
-    paths.any(|name| name.name().is_some_and(|name| name == "users"))
+    names_around(node).any(|name| name.name().is_some_and(|name| name == "users"))
 }
 
 #[cfg(test)]

@@ -129,6 +129,9 @@ struct Login {
 }
 
 fn check_root(context: &Context<'_>, report: &mut Report) {
+    if needs_keys(context) {
+        return;
+    }
     let login = Login {
         options: &["services.openssh.settings.PermitRootLogin", "services.openssh.permitRootLogin"],
         keyword: "permitrootlogin",
@@ -136,6 +139,21 @@ fn check_root(context: &Context<'_>, report: &mut Report) {
         better: "prohibit-password",
     };
     check(context, &login, report);
+}
+
+/// Whether the file lets nobody in with a password.
+fn needs_keys(context: &Context<'_>) -> bool {
+    let options = &[
+        "services.openssh.settings.PasswordAuthentication",
+        "services.openssh.passwordAuthentication",
+    ];
+    context.settings().matching(options).any(|setting| {
+        let value = context.value_behind(setting.value);
+        value.is_some_and(|value| {
+            context.bool_value(value) == Some(false)
+                || context.text_value(value).as_deref() == Some("no")
+        })
+    })
 }
 
 fn check_password(context: &Context<'_>, report: &mut Report) {
@@ -244,6 +262,9 @@ mod tests {
             "{ nodes.a.services.openssh.settings.PermitRootLogin = \"yes\"; testScript = \"\"; }",
         );
         silent("{ services.openssh.settings.PermitRootLogin = mkVMOverride \"yes\"; }");
+        silent(
+            "{ services.openssh.settings = { PermitRootLogin = \"yes\"; PasswordAuthentication = false; }; }",
+        );
         silent("{ options.services.openssh.settings.PermitRootLogin = \"yes\"; }");
     }
 }

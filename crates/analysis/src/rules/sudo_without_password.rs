@@ -75,7 +75,8 @@ const ALL: &str = "all commands may be run as root without a password";
 fn check(context: &Context<'_>, report: &mut Report) {
     let settings = context.settings();
     for setting in settings.matching(WHEEL) {
-        if context.bool_value(setting.value) == Some(false) {
+        let is_on = beside(setting, "enable").and_then(|value| context.bool_value(value));
+        if context.bool_value(setting.value) == Some(false) && is_on != Some(false) {
             let message = "members of `wheel` become root without a password";
             report.add(Finding::at(setting.value.range(), message));
         }
@@ -132,7 +133,9 @@ mod tests {
     }
 
     #[test]
-    fn tests_are_silent() {
+    fn tests_and_what_is_off_are_silent() {
+        let off = "{ security.doas = { enable = false; wheelNeedsPassword = false; }; }";
+        assert_eq!(marked("SEC045", off), "");
         let text = "{ nodes.a.security.sudo.wheelNeedsPassword = false; testScript = \"\"; }";
         assert_eq!(marked("SEC045", text), "");
     }

@@ -106,7 +106,9 @@ fn check(context: &Context<'_>, report: &mut Report) {
     }
     for start in settings.matching(&["systemd.services.*.serviceConfig.ExecStart"]) {
         let service = path_of(settings.names(start).skip(2));
-        if decided.contains(&service) || !defined.contains(&service) {
+        // An empty command takes back those of another module.
+        let is_override = context.text_value(start.value).is_some_and(|text| text.is_empty());
+        if is_override || !defined.contains(&service) || !decided.insert(service) {
             continue;
         }
         let finding = Finding::at(start.value.range(), "this service runs as root with all rights");
@@ -157,6 +159,13 @@ mod tests {
             )
         };
         assert_eq!(marked("SEC050", &service("Restart = \"always\";")), "\"x\"");
+        assert_eq!(
+            marked(
+                "SEC050",
+                &service("ExecStart = [ \"\" \"y\" \"z\" ];").replace("ExecStart = \"x\";", "")
+            ),
+            "\"y\""
+        );
         silent("{ systemd.services.a.serviceConfig.ExecStart = \"x\"; }");
         silent(&service("User = \"a\";"));
         silent(&service("DynamicUser = true;"));

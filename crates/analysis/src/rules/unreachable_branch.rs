@@ -1,9 +1,9 @@
 //! DEAD009: code that no evaluation reaches.
 
 use cim_nix_base::{Applicability, Code, Severity, TextEdit};
-use cim_nix_syntax::{Node, NodeKind, TokenKind, ast};
+use cim_nix_syntax::{Node, NodeKind, TokenKind, TokenRef, ast};
 
-use super::calls::{has_comment, is_global};
+use super::calls::is_global;
 use crate::context::Context;
 use crate::layout;
 use crate::rewrite::Rewrite;
@@ -22,8 +22,8 @@ Flags code that no evaluation reaches: a branch of `if true` or `if false`, what
 `false &&`, `true ||` or `false ->`, and a default behind the attribute of a set that is written out
 and has it.
 
-Where a comment stands in or right above the expression, it is switched off on purpose and nothing
-is reported.
+Where a comment stands beside the constant, right above the expression or behind it on its line, the
+code is switched off on purpose and nothing is reported.
 
 ## Why it matters
 
@@ -58,7 +58,7 @@ fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
         NodeKind::Binary => constant_operand(context, node),
         _ => needless_default(node),
     };
-    if let Some(finding) = finding.filter(|_| !has_comment(node) && !is_remarked(node)) {
+    if let Some(finding) = finding.filter(|_| !is_remarked(node)) {
         report.add(finding);
     }
 }
@@ -121,13 +121,23 @@ fn constant(context: &Context<'_>, node: Node<'_>) -> Option<bool> {
     is_global(context, node, node.text()).then_some(value)
 }
 
-/// Whether a comment stands right in front of `node`.
+/// How many tokens behind an expression are looked at for a comment on its line.
+const MAX_BEHIND: usize = 8;
+
+/// Whether a comment stands right in front of `node`, beside its first part, or behind it on its
+/// line.
 fn is_remarked(node: Node<'_>) -> bool {
+    let is_comment = |token: TokenRef<'_>| token.kind().is_comment();
     let before = node.token_before();
-    let before = before
-        .filter(|token| token.kind() == TokenKind::Whitespace)
-        .map_or(before, |b| b.previous());
-    before.is_some_and(|token| token.kind().is_comment())
+    let is_blank = |token: &TokenRef<'_>| token.kind() == TokenKind::Whitespace;
+    let before = before.filter(is_blank).map_or(before, TokenRef::previous);
+    let second = node.children().nth(1).map_or(node.range().end, |second| second.range().start);
+    let from = |token| std::iter::successors(token, |token: &TokenRef<'_>| token.next());
+    let mut beside = from(node.first_token()).take_while(|token| token.range().end <= second);
+    let mut behind = from(Some(node.token_after()))
+        .take(MAX_BEHIND)
+        .take_while(|token| !is_blank(token) || !token.text().contains('\n'));
+    before.is_some_and(is_comment) || beside.any(is_comment) || behind.any(is_comment)
 }
 
 fn kept(found: Finding, node: Node<'_>, inner: Node<'_>, title: &'static str) -> Finding {
@@ -169,6 +179,12 @@ mod tests {
             marked("DEAD009", "{\n  # broken\n  a = 1;\n  b =\n    # flaky\n    false && x; }"),
             ""
         );
+    }
+
+    #[test]
+    fn comments_in_the_code_say_nothing() {
+        assert_eq!(marked("DEAD009", "x: if true then x else (/* y */ 1)"), "(/* y */ 1)");
+        assert_eq!(marked("DEAD009", "{\n  a = false && x; # flaky\n}"), "");
     }
 
     #[test]

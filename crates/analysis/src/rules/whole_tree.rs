@@ -4,8 +4,9 @@ use cim_nix_base::{Applicability, Code, Severity};
 use cim_nix_syntax::{Node, NodeKind, TokenKind, TokenRef, ast};
 
 use super::calls::{called, replaced, spelled, value_of, with_fix};
+use super::places::around;
 use crate::context::Context;
-use crate::origin::Home;
+use crate::origin::{Home, attribute};
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
 
 pub(crate) const AS_SOURCE: Rule = Rule {
@@ -21,6 +22,7 @@ Flags a package whose `src` is the whole project: `./.` in a `flake.nix`, or a f
 code's own.
 
 A folder with nothing but a package and its sources is left alone: `src = ./.` does no harm there.
+So are checks and formatters, which are about the whole project.
 
 ## Why it matters
 
@@ -166,7 +168,7 @@ fn check_source(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
     let Some(value) = node.child(1).filter(|value| is_tree(*value)) else { return };
     let is_src = node.child(0).is_some_and(|path| path.text() == "src");
     let is_project = value.text().contains("..") || context.path.ends_with("flake.nix");
-    if !is_src || !is_project || !is_package(context, node) {
+    if !is_src || !is_project || !is_package(context, node) || is_about_project(node) {
         return;
     }
     let found = Finding::at(value.range(), "this package depends on every file of the project")
@@ -174,6 +176,15 @@ fn check_source(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
     let fix = library_here(node)
         .and_then(|lib| replaced(value, || format!("{lib}.cleanSource {}", value.text())));
     report.add(with_fix(found, Applicability::Unsafe, "use `cleanSource`", fix));
+}
+
+/// Whether the entry `binding` belongs to a check of the project, told by the names around it.
+fn is_about_project(binding: Node<'_>) -> bool {
+    let says_so = |text: &str| ["check", "fmt", "format", "lint"].iter().any(|w| text.contains(w));
+    let names = ["name", "pname"].into_iter();
+    let own = names.filter_map(|name| attribute(binding.parent()?, name)?.value);
+    let above = around(binding).filter(|above| above.kind() == NodeKind::Binding);
+    own.chain(above.filter_map(|above| above.child(0))).any(|name| says_so(name.text()))
 }
 
 /// Whether the entry `binding` belongs to the argument of a function that builds packages.
@@ -261,6 +272,10 @@ mod tests {
         let built = "{ pkgs }: pkgs.buildGoModule (final: { src = ../../.; })";
         assert_eq!(marked("PERF012", built), "../../.");
         assert_eq!(marked("PERF012", "{ stdenv }: stdenv.mkDerivation { src = ../src; }"), "");
+        let check = "{ stdenv }: { checks.a = stdenv.mkDerivation { src = ../.; }; }";
+        assert_eq!(marked("PERF012", check), "");
+        let named = "{ stdenv }: stdenv.mkDerivation { name = \"fmt\"; src = ../.; }";
+        assert_eq!(marked("PERF012", named), "");
         assert_eq!(marked("PERF012", "{ stdenv }: f { src = ../.; }"), "");
         assert_eq!(marked("PERF012", "{ stdenv }: stdenv.mkDerivation { a.src = ../.; }"), "");
         assert_eq!(marked("PERF012", "{ stdenv }: stdenv.mkDerivation { root = ../.; }"), "");

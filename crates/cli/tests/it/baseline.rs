@@ -163,13 +163,29 @@ fn findings_about_other_files_are_compared_with_all_files() {
 fn files_that_are_named_may_be_new() {
     let sandbox = repository(OLD);
     sandbox.write("new.nix", "let x = 1; in 2\n");
-    check(&sandbox, "check --format concise --baseline HEAD new.nix b.nix", expect![[""]]);
+    check(
+        &sandbox,
+        "check --format concise --baseline HEAD new.nix b.nix",
+        expect![[r#"
+        [stdout]
+        new.nix:1:5: warning[DEAD001] `x` is never used
+        [exit 1]
+    "#]],
+    );
     let output = command(&sandbox, "check --format json --baseline HEAD new.nix b.nix").output();
     let json: Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
     assert_eq!(json["summary"]["baseline"], serde_json::json!({"unchanged": 1, "gone": 0}));
     // In a folder of the repository that is new, too.
     sandbox.write("new/a.nix", "let x = 1; in 2\n");
-    check(&sandbox, "check --format concise --baseline HEAD new", expect![[""]]);
+    check(
+        &sandbox,
+        "check --format concise --baseline HEAD new",
+        expect![[r#"
+        [stdout]
+        new/a.nix:1:5: warning[DEAD001] `x` is never used
+        [exit 1]
+    "#]],
+    );
 }
 
 #[test]

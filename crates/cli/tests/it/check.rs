@@ -145,10 +145,11 @@ fn rules_are_chosen_by_code_beginning_and_name() {
     sandbox.check(
         "check --format concise --select DEAD",
         expect![[r#"
-        [stdout]
-        a.nix:2:3: warning[DEAD001] `unused` is never used
-        [exit 1]
-    "#]],
+            [stdout]
+            a.nix:2:3: warning[DEAD001] `unused` is never used
+            b/clean.nix:1:1: info[DEAD011] nothing leads to this file from the top of the project or a flake
+            [exit 1]
+        "#]],
     );
     sandbox.check(
         "check --format concise --ignore unused-binding",
@@ -161,10 +162,11 @@ fn rules_are_chosen_by_code_beginning_and_name() {
     sandbox.check(
         "check --format concise --select COR001,DEAD --ignore DEAD001",
         expect![[r#"
-        [stdout]
-        a.nix:4:1: error[COR001] undefined variable `missing`
-        [exit 1]
-    "#]],
+            [stdout]
+            a.nix:4:1: error[COR001] undefined variable `missing`
+            b/clean.nix:1:1: info[DEAD011] nothing leads to this file from the top of the project or a flake
+            [exit 1]
+        "#]],
     );
 }
 
@@ -395,18 +397,18 @@ fn encrypted_files_are_no_code() {
     sandbox.check(
         "graph --format dot",
         expect![[r#"
-        [stdout]
-        digraph {
-          rankdir=LR;
-          node [shape=box];
-          n0 [label="a.nix" tooltip="[import]"];
-          n1 [label="secrets/age.nix" tooltip="[encrypted]"];
-          n2 [label="secrets/git.nix" tooltip="[encrypted]"];
-          n3 [label="secrets/sops.nix" tooltip="[encrypted]"];
-          n0 -> n2 [label="import"];
-        }
-        [exit 0]
-    "#]],
+            [stdout]
+            digraph {
+              rankdir=LR;
+              node [shape=box];
+              n0 [label="a.nix" tooltip="import"];
+              n1 [label="secrets/age.nix" tooltip="encrypted"];
+              n2 [label="secrets/git.nix" tooltip="encrypted"];
+              n3 [label="secrets/sops.nix" tooltip="encrypted"];
+              n0 -> n2 [label="import"];
+            }
+            [exit 0]
+        "#]],
     );
     sandbox.check(
         "files",

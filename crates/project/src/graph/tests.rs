@@ -229,6 +229,29 @@ fn what_a_submodule_holds_is_not_missing() {
 }
 
 #[test]
+fn folders_side_by_side_that_miss_the_same_are_skeletons() {
+    let skeleton = |name: &str| format!("//- /p/src/{name}/flake.nix\nimport ./module.nix\n");
+    let two = [skeleton("a"), skeleton("b")].concat();
+    check_missing(
+        &two,
+        expect![[r#"
+            src/a/flake.nix: /p/src/a/module.nix Path
+            src/b/flake.nix: /p/src/b/module.nix Path
+        "#]],
+    );
+    check_missing(&[two, skeleton("c")].concat(), expect![[""]]);
+    let host = |name: &str| format!("//- /p/src/{name}/flake.nix\nimport ../all.nix\n");
+    check_missing(
+        &["a", "b", "c"].map(host).concat(),
+        expect![[r#"
+            src/a/flake.nix: /p/src/all.nix Path
+            src/b/flake.nix: /p/src/all.nix Path
+            src/c/flake.nix: /p/src/all.nix Path
+        "#]],
+    );
+}
+
+#[test]
 fn what_ignore_files_name_is_private() {
     check_missing(
         "\
