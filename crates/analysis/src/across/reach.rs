@@ -75,9 +75,12 @@ pub(crate) fn is_avoidable(node: Node<'_>) -> bool {
                     matches!(operator, Some(TokenKind::And | TokenKind::OrOr | TokenKind::Implies));
                 is_lazy && !first
             }
-            NodeKind::Apply => Apply::cast(above)
-                .and_then(Apply::function)
-                .is_some_and(|function| function != below && is_conditional(function)),
+            NodeKind::Apply => above.child(0).is_some_and(|function| {
+                let name = function.text().rsplit('.').next().unwrap_or_default();
+                let is_conditional = name == "mkIf" || name.starts_with("optional");
+                let is_condition = above.child(1) == Some(below);
+                function != below && (name == "tryEval" || is_conditional && !is_condition)
+            }),
             _ => false,
         };
         if avoids {
@@ -86,13 +89,4 @@ pub(crate) fn is_avoidable(node: Node<'_>) -> bool {
         below = above;
     }
     false
-}
-
-/// Whether a function takes something that it need not evaluate.
-fn is_conditional(function: Node<'_>) -> bool {
-    let name = function.text().rsplit('.').next().unwrap_or_default();
-    matches!(
-        name,
-        "mkIf" | "optional" | "optionalAttrs" | "optionalString" | "optionals" | "tryEval"
-    )
 }
