@@ -21,9 +21,10 @@ pub(crate) const RULE: Rule = Rule {
     doc: "\
 Flags an input of an input that is locked on its own although the flake has the same source already.
 
-The same source is the same repository at the same branch or version; of Nixpkgs, any branch counts,
-since that is what makes a flake slow. Inputs that are pinned to a revision, or that the flake itself
-gives a source, are meant to be apart.
+The same source is the same repository at the same branch or version; of an input called `nixpkgs`,
+any branch counts, since that is what makes a flake slow. Inputs that are pinned to a revision or a
+pull request, that have a name of their own (`nixpkgs-stable`) and another branch, or that the flake
+itself gives a source, are meant to be apart.
 
 ## Why it matters
 
@@ -109,7 +110,9 @@ fn target(facts: &FlakeFacts<'_>, sources: &[Source<'_>], source: &Source<'_>) -
     if let Some((name, ..)) = roots.iter().find(|(.., other)| is_same_source(other, original)) {
         return Some((*name).to_owned());
     }
-    if Repository::of(original) != Repository::Nixpkgs {
+    let is_plain = source.path.last().is_some_and(|name| name == "nixpkgs");
+    let is_pull = original.text("ref").is_some_and(|branch| branch.starts_with("pull/"));
+    if Repository::of(original) != Repository::Nixpkgs || !is_plain || is_pull {
         return None;
     }
     // A fork of it is meant to be used by all, too.
@@ -193,6 +196,10 @@ mod tests {
         let pinned = lock()
             .replace("\"ref\":\"nixos-unstable\"", &format!("\"rev\":\"{}\"", "a".repeat(40)));
         assert_eq!(flake_found("DEP001", FLAKE, &pinned), "");
+        let named = lock().replace("\"nixpkgs\":\"nixpkgs_2\"", "\"nixpkgs-old\":\"nixpkgs_2\"");
+        assert_eq!(flake_found("DEP001", FLAKE, &named), "");
+        let pull = lock().replace("nixos-unstable", "pull/1/head");
+        assert_eq!(flake_found("DEP001", FLAKE, &pull), "");
     }
 
     #[test]

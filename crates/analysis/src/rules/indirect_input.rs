@@ -3,6 +3,7 @@
 use cim_nix_base::{Applicability, Code, Severity};
 use cim_nix_model::{Edge, FlakeRef, LockFile};
 
+use super::places::is_test_file;
 use crate::context::Context;
 use crate::flake::{self, FlakeFacts};
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
@@ -78,6 +79,10 @@ const COMMON: &[(&str, &str)] = &[
 ];
 
 fn check(context: &Context<'_>, facts: &FlakeFacts<'_>, report: &mut Report) {
+    // What a test hands to a flake, no registry is asked for.
+    if is_test_file(context.path) {
+        return;
+    }
     for (name, input) in facts.file.declared() {
         let reference = match &input.reference {
             Some(reference) if reference.kind() == "indirect" => reference.clone(),
@@ -151,12 +156,22 @@ fn source(facts: &FlakeFacts<'_>, name: &str, reference: &FlakeRef) -> Option<St
 
 #[cfg(test)]
 mod tests {
-    use crate::rules::testing::{fixed_flake, flake_found, flake_lock};
+    use crate::Lints;
+    use crate::rules::testing::{fixed_flake, flake_checker, flake_found, flake_lock};
 
     #[track_caller]
     fn check(text: &str, lock: &str, found: &str, fixed: &str) {
         assert_eq!(flake_found("DEP009", text, lock), found);
         assert_eq!(fixed_flake("DEP009", text, lock), fixed);
+    }
+
+    #[test]
+    fn flakes_of_tests_get_their_inputs_by_hand() {
+        let text = "{ outputs = { self, nixpkgs }: { }; }";
+        let mut lints = Lints::nothing();
+        lints.select("DEP009").unwrap();
+        let found = |path| flake_checker("").check(path, text, &lints).findings.len();
+        assert_eq!([found("a/flake.nix"), found("tests/a/flake.nix")], [1, 0]);
     }
 
     #[test]

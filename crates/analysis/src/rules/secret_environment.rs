@@ -104,7 +104,11 @@ fn is_given<'a>(context: &Context<'a>, value: Node<'a>) -> bool {
             path.is_some_and(|path| {
                 let is_stand_in = |name: Node<'_>| name.text().starts_with("placeholder");
                 let last = path.node().last_child().map_or("", Node::text);
-                !path.node().children().any(is_stand_in) && secret_names::is_secret(last)
+                // Options of this name take the path of a key.
+                let is_path = last == "privateKey";
+                !path.node().children().any(is_stand_in)
+                    && !is_path
+                    && secret_names::is_secret(last)
             })
         }
         _ => false,
@@ -165,6 +169,8 @@ mod tests {
             let text = format!("{{ environment.variables.A_TOKEN = {value}; }}");
             assert_eq!(marked("SEC029", &text), "", "{value}");
         }
+        let key = "{ systemd.services.a.environment.PRIVATE_KEY = cfg.privateKey; }";
+        assert_eq!(marked("SEC029", key), "");
         assert_eq!(marked("SEC029", "{ environment.variables.TOKEN_FILE = \"x\"; }"), "");
         assert_eq!(marked("SEC029", "{ options.environment.variables.TOKEN = \"x\"; }"), "");
     }

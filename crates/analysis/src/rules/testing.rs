@@ -59,7 +59,8 @@ pub(super) fn fixed_unsafely(code: &str, text: &str) -> String {
     fixed_by(code, text, FixMode::Unsafe)
 }
 
-fn flake_checker(lock: &str) -> Checker {
+/// A checker of a `flake.nix` beside a lock file, if its text is not empty.
+pub(super) fn flake_checker(lock: &str) -> Checker {
     let mut checker = Checker::default();
     let lock = if lock.is_empty() { Lock::Absent } else { Lock::parse(lock) };
     checker.surround(Surroundings { lock, is_template: false });
