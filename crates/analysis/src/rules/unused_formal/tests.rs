@@ -41,6 +41,14 @@ fn an_at_name_reads_parameters() {
 }
 
 #[test]
+fn parameters_that_somebody_may_ask_for_are_left_alone() {
+    let text = "{ lib, f }: lib.functionArgs (f [ ({ a, ... }: 1) ])";
+    assert_eq!(marked("DEAD002", text), "");
+    assert_eq!(marked("DEAD002", &text.replace("functionArgs", "id")), "a");
+    assert_eq!(marked("DEAD002", "let f = { a, ... }: 1; in builtins.functionArgs f"), "");
+}
+
+#[test]
 fn functions_inside_unused_code_are_judged_there() {
     assert_eq!(marked("DEAD002", "let f = { a, b, ... }: a; in 1"), "b");
 }
@@ -58,7 +66,6 @@ fn the_fix_is_safe_where_nobody_sees_the_pattern() {
 #[test]
 fn the_fix_needs_a_look_where_the_pattern_shows() {
     assert!(!is_safe("{ a, ... }: 1"));
-    assert!(!is_safe("let f = { a, ... }: 1; in builtins.functionArgs f"));
     assert!(!is_safe("let f = { a, ... }: 1; in { inherit f; }"));
     assert!(!is_safe("let f = x: { a, ... }: x; in f 1"));
     assert!(!is_safe("let f.g = { a, ... }: 1; in f.g { a = 2; }"));
