@@ -102,6 +102,7 @@ impl LockArgs {
                 is_anew: self.recreate_lock_file,
                 locks_anything: true,
                 uses_registries: !self.no_registries,
+                ..LockOptions::default()
             },
         };
         let inputs_from = self.inputs_from.iter().map(|flake| reference(flake));

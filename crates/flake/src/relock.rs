@@ -7,6 +7,7 @@ use cim_nix_model::{
     LockOptions, Locked, NodeId, Registries, lock_unchecked,
 };
 
+use crate::lock::MAX_NODES;
 use crate::picture::paths;
 
 /// The lock file that Nix would write. What it would have to fetch has no inputs here, unless the old
@@ -47,7 +48,8 @@ impl Relock {
     ///
     /// Errors: the inputs are too many, too deep or contain each other.
     pub fn of(inputs: &FlakeInputs, old: &LockFile) -> Result<Self, String> {
-        let options = LockOptions::default();
+        // A node that many inputs lead to is written out for each way to it.
+        let options = LockOptions { max_nodes: 2 * MAX_NODES, ..LockOptions::default() };
         let known = paths(old).into_iter().filter_map(|(node, path)| {
             let locked = old.input(node)?.locked.clone();
             Some((locked, (node, path)))

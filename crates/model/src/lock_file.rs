@@ -100,6 +100,8 @@ impl PartialEq for LockFile {
 
 /// How deep the inputs of inputs may nest in a lock file; flakes may less.
 const MAX_LOCKED_DEPTH: usize = 1_000;
+/// How many inputs may follow each other in a row; each step looks at those before.
+const MAX_FOLLOWS: usize = 200;
 
 impl LockFile {
     /// The node of the flake itself.
@@ -304,7 +306,7 @@ impl LockFile {
             let circle = circle.chain([show_input_path(path)]).collect::<Vec<_>>();
             return fail(format!("follow cycle detected: [{}]", circle.join(" -> ")));
         }
-        if above.len() > 1_000 {
+        if above.len() > MAX_FOLLOWS {
             return fail(format!(
                 "too many inputs follow each other from '{}'",
                 above[0].join("/")

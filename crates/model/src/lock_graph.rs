@@ -112,6 +112,8 @@ pub struct LockOptions {
     pub locks_anything: bool,
     /// Whether names may be looked up in registries.
     pub uses_registries: bool,
+    /// How many inputs there may be altogether.
+    pub max_nodes: usize,
 }
 
 impl Default for LockOptions {
@@ -122,6 +124,7 @@ impl Default for LockOptions {
             is_anew: false,
             locks_anything: true,
             uses_registries: true,
+            max_nodes: MAX_NODES,
         }
     }
 }
@@ -275,7 +278,7 @@ impl<S: FlakeSources> Locker<'_, S> {
         for (name, input) in inputs {
             let path = below(&visit.path, name);
             let shown = show_input_path(&path);
-            if path.len() > MAX_DEPTH || self.file.len() > MAX_NODES {
+            if path.len() > MAX_DEPTH || self.file.len() > self.options.max_nodes {
                 let message =
                     format!("the inputs of the flake are too many or too deep at '{shown}'");
                 return Err(self.sources.error(message));

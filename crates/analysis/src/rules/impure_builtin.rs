@@ -18,8 +18,8 @@ pub(crate) const RULE: Rule = Rule {
     check: Check::Elsewhere,
     words: &[],
     doc: "\
-Flags `builtins.currentSystem`, `currentTime` and `storePath` in a `flake.nix` and in files that it
-imports, and `getEnv` in a `flake.nix`.
+Flags `builtins.currentSystem` and `currentTime` in a `flake.nix` and in files that it imports, and
+`getEnv` and `storePath` in a `flake.nix`.
 
 As the default of a parameter, behind `or`, or in a branch of an `if`, they are what the file falls back
 on outside of flakes, and are left alone. The rule is opt-in: in sixty public configurations, nixpkgs and
@@ -103,8 +103,9 @@ pub(crate) fn find(project: &Across<'_>, reached: &Reached) -> Vec<(FileId, Find
         let Some(facts) = project.facts(file) else { continue };
         for impure in &facts.impure {
             if let ImpureKind::Builtin(name) = impure.what {
-                // Modules may ask the environment for a default that flakes never get to.
-                if name == "getEnv" && reached.way(file).len() > 1 {
+                // Libraries offer these, and flakes need not get to them.
+                let is_offered = matches!(name, "getEnv" | "storePath");
+                if is_offered && reached.way(file).len() > 1 {
                     continue;
                 }
                 let what = match name {

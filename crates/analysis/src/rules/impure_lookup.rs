@@ -103,6 +103,7 @@ mod tests {
             "x: if x then import <nixpkgs> { } else 1",
             "x: x -> <nixpkgs> == 1",
             "x: builtins.tryEval <nixpkgs>",
+            "x: x.lib.optionalString x.y \"${<nixpkgs>}\"",
             "import <nix/fetchurl.nix>",
         ] {
             let project = format!(
