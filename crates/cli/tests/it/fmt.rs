@@ -566,6 +566,7 @@ fn programs_read_what_was_done() {
           ],
           "summary": {
             "broken": 1,
+            "encrypted": 0,
             "excluded": 0,
             "failed": 0,
             "formatted": 1,
