@@ -26,7 +26,6 @@ mod gate;
 mod layout;
 mod lints;
 mod options;
-#[allow(dead_code, reason = "the rules that ask it come next")]
 mod origin;
 mod rewrite;
 mod rule;

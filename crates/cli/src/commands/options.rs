@@ -302,12 +302,15 @@ fn value<'e>(
 const CONFIGURATIONS: [&str; 3] =
     ["nixosConfigurations", "homeConfigurations", "darwinConfigurations"];
 
+/// A configuration of a flake: its group, its name, its value.
+type Known<'e> = (&'static str, String, Handle<'e>);
+
 /// The configurations of a flake by group and name, and its outputs.
 fn known<'e>(
     installable: &Installable,
     locks: &LockRequest,
     evaluation: &'e Evaluation,
-) -> Res<(Vec<(&'static str, String, Handle<'e>)>, Handle<'e>)> {
+) -> Res<(Vec<Known<'e>>, Handle<'e>)> {
     let flake = evaluation.flake(&evaluation.lock(&installable.flake, &locks.options)?)?;
     let outputs = evaluation.attr(flake, "outputs")?.unwrap_or(flake);
     let mut known = Vec::new();

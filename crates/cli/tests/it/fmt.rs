@@ -677,3 +677,25 @@ fn code_that_takes_long_is_formatted_elsewhere() {
     assert!(said.contains("it took more than 0.3 s and was ended"), "{said}");
     assert_eq!((output.status.code(), stdout(&output)), (Some(2), endless));
 }
+
+#[test]
+fn settings_may_be_those_of_a_file_that_is_extended() {
+    let sandbox = Sandbox::new(
+        "\
+//- base.toml
+format.formatter = \"nixfmt\"
+format.indent = 4
+//- cim-nix.toml
+extend = \"base.toml\"
+format.indent = 3
+//- a.nix
+{
+a = 1;
+}
+",
+    );
+    let output = run(&sandbox, &["--explain", "a.nix"]);
+    assert!(stdout(&output).contains("base.toml"), "{}", stdout(&output));
+    assert_eq!(run(&sandbox, &["a.nix"]).status.code(), Some(0));
+    assert_eq!(sandbox.read("a.nix"), "{\n   a = 1;\n}\n");
+}
