@@ -48,11 +48,6 @@ pub(crate) struct Extend {
 }
 
 impl Config {
-    /// The file that this one extends.
-    pub(crate) fn extended(&self) -> Option<PathBuf> {
-        self.extend.as_ref().map(|extend| self.folder.join(&extend.path))
-    }
-
     /// This file and those that it extends, the weakest first.
     pub(crate) fn layers(&self) -> Vec<&Self> {
         let mut layers: Vec<&Self> =

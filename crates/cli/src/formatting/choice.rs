@@ -38,14 +38,11 @@ pub(crate) struct Choice<'a> {
 /// Errors: there is no such formatter, or it cannot be told the options.
 pub(crate) fn choose(choice: &Choice<'_>, root: PathBuf) -> Result<Project, Error> {
     let mut decision = decide(choice, &root)?;
-    let layers = choice.config.layers();
-    let settings = || layers.iter().rev().map(|layer| &layer.format);
-    let width = settings().find_map(|format| format.width);
-    let indent = settings().find_map(|format| format.indent);
+    let settings = &choice.config.format;
     let known = decision.options;
     decision.options = Options {
-        width: choice.options.width.or(width).or(known.width),
-        indent: choice.options.indent.or(indent).or(known.indent),
+        width: choice.options.width.or(settings.width).or(known.width),
+        indent: choice.options.indent.or(settings.indent).or(known.indent),
     };
     decision.formatter.check(decision.options)?;
     let way = Way::of(&decision.formatter, decision.options).map_err(|error| {
@@ -60,13 +57,9 @@ fn decide(choice: &Choice<'_>, root: &Path) -> Result<Decision, Error> {
         let because = format!("`--formatter {text}` was given");
         return Ok(Decision::new(Formatter::from_words(text)?, Rule::Asked, because, root));
     }
-    let layers = choice.config.layers();
-    for (at, layer) in layers.iter().enumerate().rev() {
-        let Some(text) = &layer.format.formatter else { continue };
-        // A file is named by the one that extends it.
-        let named = layers.get(at + 1).and_then(|user| user.extended());
-        let place = named.unwrap_or_else(|| layer.folder.join(crate::config::FILE_NAME));
-        let because = format!("`{}` says `formatter = \"{text}\"`", shown(&place));
+    if let Some(text) = &choice.config.format.formatter {
+        let place = shown(&choice.config.folder.join(crate::config::FILE_NAME));
+        let because = format!("`{place}` says `formatter = \"{text}\"`");
         return Ok(Decision::new(Formatter::from_words(text)?, Rule::Settings, because, root));
     }
     if let Some(found) = detect::declared(&DiskFiles, root) {

@@ -694,8 +694,6 @@ a = 1;
 }
 ",
     );
-    let output = run(&sandbox, &["--explain", "a.nix"]);
-    assert!(stdout(&output).contains("base.toml"), "{}", stdout(&output));
     assert_eq!(run(&sandbox, &["a.nix"]).status.code(), Some(0));
     assert_eq!(sandbox.read("a.nix"), "{\n   a = 1;\n}\n");
 }
