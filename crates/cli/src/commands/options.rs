@@ -187,20 +187,22 @@ pub(crate) fn run(args: &OptionsArgs, color: ColorWhen) -> Result<Exit, Error> {
 
 /// Puts files as people know them in place of those that evaluation sees.
 fn show_files(evaluation: &Evaluation, row: &mut OptionDoc) {
-    let show = |file: &mut String| {
-        let text = evaluation.shown_path(file);
-        // A source on this machine is its folder.
-        let local = text.strip_prefix('«').and_then(|rest| rest.split_once('»'));
-        let local = local.and_then(|(source, rest)| {
-            let folder =
-                source.strip_prefix("path:").or_else(|| source.strip_prefix("git+file://"))?;
-            Some(format!("{}{rest}", folder.split('?').next().unwrap_or(folder)))
-        });
-        *file = shown(Path::new(&local.unwrap_or(text)));
-    };
+    let show = |file: &mut String| *file = shown(Path::new(&local_path(evaluation, file)));
     row.declarations.iter_mut().for_each(show);
     let definitions = row.current.iter_mut().flat_map(|current| &mut current.definitions);
     definitions.for_each(|definition| show(&mut definition.file));
+}
+
+/// Where a file that evaluation sees lies on this machine, if it does.
+pub(crate) fn local_path(evaluation: &Evaluation, file: &str) -> String {
+    let text = evaluation.shown_path(file);
+    // A source on this machine is its folder.
+    let local = text.strip_prefix('«').and_then(|rest| rest.split_once('»'));
+    let local = local.and_then(|(source, rest)| {
+        let folder = source.strip_prefix("path:").or_else(|| source.strip_prefix("git+file://"))?;
+        Some(format!("{}{rest}", folder.split('?').next().unwrap_or(folder)))
+    });
+    local.unwrap_or(text)
 }
 
 /// Why there is nothing to show.
