@@ -102,6 +102,18 @@ NixOS/nixpkgs pull request 17626 (31.8 s became 0.1 s); no other tool looks for 
 /// Lists written out up to this length cost nothing worth a finding.
 const MAX_FEW: usize = 8;
 
+/// Whether `list` is a short list that is written out, or one that `map` makes of it.
+fn is_short<'a>(context: &Context<'a>, list: Node<'a>) -> bool {
+    let Some(list) = context.value_behind(list) else { return false };
+    let list = match list.kind() {
+        NodeKind::Apply if context.called(list).is_some_and(|made| made.is_builtin("map")) => {
+            list.child(2).and_then(|list| context.value_behind(list))
+        }
+        _ => Some(list),
+    };
+    list.is_some_and(|list| list.kind() == NodeKind::List && list.children().count() <= MAX_FEW)
+}
+
 const FOLDS: &[&str] = &["foldl'", "foldl", "foldr", "fold", "foldlAttrs"];
 
 fn check_sets(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
@@ -168,8 +180,7 @@ impl<'a> Fold<'a> {
 
     /// Where the fold adds to what it has, if every step does nothing else with it.
     fn growth(&self, context: &Context<'a>, operator: TokenKind) -> Option<Node<'a>> {
-        let list = self.rest.and_then(|[_, list]| context.value_behind(list));
-        if list.is_some_and(|l| l.kind() == NodeKind::List && l.children().count() <= MAX_FEW) {
+        if self.rest.is_some_and(|[_, list]| is_short(context, list)) {
             return None;
         }
         let mut n_uses = 0;
@@ -343,5 +354,12 @@ mod tests {
         assert_eq!(fixed(unsure), unsure, "it turns the list around");
         let more = "{ lib }: xs: lib.foldl' (a: x: a ++ [ x ]) [ 1 ] xs";
         assert_eq!(fixed(more), more);
+    }
+
+    #[test]
+    fn a_short_list_that_is_mapped_is_short() {
+        let fold = |list: &str| format!("builtins.foldl' (acc: x: acc // f x) {{ }} ({list})");
+        assert_eq!(marked("PERF004", &fold("map g [ \"a\" \"b\" ]")), "");
+        assert_eq!(marked("PERF004", &fold("map g xs")), "acc // f x");
     }
 }

@@ -65,7 +65,8 @@ fn check(context: &Context<'_>, report: &mut Report) {
         let mut names = settings.names(setting);
         let is_in_container = names.any(|name| matches!(name, Some("containers" | "microvm")));
         let is_off = context.bool_value(setting.value) == Some(false);
-        if is_off && !is_in_container && !*has_other {
+        let is_guest = || context.enables(&["boot.isContainer"]);
+        if is_off && !is_in_container && !*has_other && !is_guest() {
             report.add(
                 Finding::at(setting.value.range(), "this machine has no firewall")
                     .help("open what is needed with `allowedTCPPorts` and `allowedUDPPorts`"),
@@ -91,5 +92,6 @@ mod tests {
         silent("{ containers.a.config = { ... }: { networking.firewall.enable = false; }; }");
         silent("{ networking = { firewall.enable = false; nftables.ruleset = x; }; }");
         silent("{ networking.firewall.enable = cfg.x; }");
+        silent("{ boot.isContainer = true; networking.firewall.enable = false; }");
     }
 }

@@ -3,6 +3,7 @@
 use cim_nix_base::{Code, Severity};
 use cim_nix_syntax::{Node, NodeKind, TokenKind, ast};
 
+use super::callers;
 use super::calls::{called, spelled};
 use crate::context::Context;
 use crate::origin::Home;
@@ -153,7 +154,8 @@ fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
     let Some(origin) = called(context, node, READER_NAMES) else { return };
     let is_reader = origin.is_library(name)
         || (name == "callPackage" && matches!(origin.home, Home::Packages | Home::Unknown));
-    if is_reader && is_derivation(context, argument, MAX_STEPS) {
+    let is_found = is_reader && is_derivation(context, argument, MAX_STEPS);
+    if is_found && !callers::is_unread(context, node) {
         let message = format!("`{name}` makes evaluation wait for this to be built");
         let help = if name == "import" || name == "callPackage" {
             "fetch sources of Nix code with a builtin fetcher or as an input of a flake"
