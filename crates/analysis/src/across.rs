@@ -78,8 +78,11 @@ impl FileFacts {
     /// What is to be known of a checked file.
     #[must_use]
     pub fn of(checked: &CheckedFile, summary: &Summary, wanted: WantedFacts) -> Self {
-        if checked.is_refused || !wanted.any {
+        if !wanted.any {
             return Self::default();
+        }
+        if checked.is_refused {
+            return Self::reading(checked, wanted);
         }
         let tree = &checked.tree;
         let lookups = summary.references.iter().filter_map(|reference| match &reference.target {
@@ -96,12 +99,29 @@ impl FileFacts {
         impure.extend(impure_builtin::uses(checked));
         Self {
             impure: impure.into(),
-            has_state_version: memchr::memmem::find(tree.text().as_bytes(), b"stateVersion")
-                .is_some(),
+            has_state_version: speaks_of_state_version(checked),
             hosts: hosts(tree).into(),
             names: wanted.names.then(|| Box::new(Names::of(checked))),
         }
     }
+
+    /// What is to be known for the sake of other files of one in which nothing is to be found: it is
+    /// generated, or Nix refuses it.
+    #[must_use]
+    pub fn reading(checked: &CheckedFile, wanted: WantedFacts) -> Self {
+        if !wanted.any {
+            return Self::default();
+        }
+        Self {
+            has_state_version: speaks_of_state_version(checked),
+            names: wanted.names.then(|| Box::new(Names::reading(checked))),
+            ..Self::default()
+        }
+    }
+}
+
+fn speaks_of_state_version(checked: &CheckedFile) -> bool {
+    memchr::memmem::find(checked.tree.text().as_bytes(), b"stateVersion").is_some()
 }
 
 /// The findings of the rules about all files, by the files that they are in.

@@ -47,14 +47,14 @@ pub(crate) struct Run<'a> {
     /// Which fixes to apply, if any.
     pub(crate) fix: Option<FixMode>,
     pub(crate) workers: Workers,
-    /// The only files whose findings matter; of others, only what they import does.
+    /// The only files whose findings matter; of others, only what these must know of them does.
     pub(crate) only: Option<&'a HashSet<PathBuf>>,
     /// Whether findings are kept to be compared with those of another revision.
     pub(crate) is_compared: bool,
 }
 
 impl Run<'_> {
-    /// Whether the file at `path` matters only for what it imports.
+    /// Whether the file at `path` matters only for the sake of others.
     fn is_context(&self, path: &Path) -> bool {
         self.only.is_some_and(|only| !only.contains(path))
     }
@@ -305,7 +305,7 @@ impl Outcome {
     }
 }
 
-/// Of a file whose findings do not matter: what it imports.
+/// Of a file whose findings do not matter: what it imports, and what others must know of it.
 fn summary_only(run: Run<'_>, checker: &mut Checker, file: &SourceFile) -> Outcome {
     let source = match run.files.source(&file.path) {
         Ok(source) if run.wanted.any => source,
@@ -315,7 +315,9 @@ fn summary_only(run: Run<'_>, checker: &mut Checker, file: &SourceFile) -> Outco
         return Outcome::default();
     }
     let checked = checker.check("", source.text, &run.settings.generated_lints);
-    Outcome { summary: summarise(&checked.tree, &checked.ir), ..Outcome::default() }
+    let summary = summarise(&checked.tree, &checked.ir);
+    let facts = FileFacts::of(&checked, &summary, run.wanted.facts);
+    Outcome { summary, facts, ..Outcome::default() }
 }
 
 fn check_file(run: Run<'_>, checker: &mut Checker, file: &SourceFile) -> Outcome {
@@ -393,7 +395,7 @@ fn check_text(
         false => Summary::default(),
     };
     let facts = match is_generated {
-        true => FileFacts::default(),
+        true => FileFacts::reading(&checked, run.wanted.facts),
         false => FileFacts::of(&checked, &summary, run.wanted.facts),
     };
     let rendered = render(run, &source, findings, &checked.silenced);

@@ -65,6 +65,13 @@ impl Names {
     }
 }
 
+impl Names {
+    /// Only the names that a file reads.
+    pub(crate) fn reading(checked: &CheckedFile) -> Self {
+        Self { declared: Box::default(), ..Self::of(checked) }
+    }
+}
+
 /// All names that any file reads.
 pub(super) fn read_names(facts: &[FileFacts]) -> HashSet<u32> {
     let names = facts.iter().filter_map(|facts| facts.names.as_ref());
