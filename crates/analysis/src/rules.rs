@@ -81,7 +81,7 @@ pub(crate) mod package_phases;
 pub(crate) mod package_set_path;
 mod packages;
 pub(crate) mod path_as_text;
-mod places;
+pub(crate) mod places;
 pub(crate) mod plain_http_host;
 pub(crate) mod plain_regex;
 pub(crate) mod plain_transport;
