@@ -576,6 +576,6 @@ fn what_lies_above_the_project_says_nothing_about_it() {
     sandbox.check("check --format concise --select SEC040 test/infra", found);
     // Wherever it is run from.
     let mut inside = sandbox.command("check --format concise --select SEC040");
-    inside.current_dir(sandbox.path().join("test/infra/tests"));
+    inside.current_dir(sandbox.project().join("test/infra/tests"));
     assert!(inside.output().unwrap().status.success());
 }
