@@ -7,8 +7,11 @@
 mod names;
 mod reach;
 
+use std::collections::{HashMap, HashSet};
+
 use cim_nix_base::{Code, Diagnostic, Severity, TextRange};
 use cim_nix_project::{FileId, Host, ImportGraph, Summary, Target, hosts};
+use cim_nix_syntax::{NodeId, Tree};
 
 use crate::checker::CheckedFile;
 use crate::rule::Finding;
@@ -92,10 +95,12 @@ impl FileFacts {
             }
             _ => None,
         });
-        let mut impure: Vec<Impure> = lookups
-            .filter(|(range, _)| !is_avoidable(tree.covering(*range)))
-            .map(|(range, what)| Impure { range, what })
-            .collect();
+        let lookups: Vec<Impure> = lookups.map(|(range, what)| Impure { range, what }).collect();
+        let nodes = nodes_at(tree, &lookups);
+        let is_certain = |it: &Impure| {
+            nodes.get(&ends(it.range)).is_some_and(|node| !is_avoidable(tree.node(*node)))
+        };
+        let mut impure: Vec<Impure> = lookups.into_iter().filter(is_certain).collect();
         impure.extend(impure_builtin::uses(checked));
         Self {
             impure: impure.into(),
@@ -118,6 +123,20 @@ impl FileFacts {
             ..Self::default()
         }
     }
+}
+
+fn ends(range: TextRange) -> (u32, u32) {
+    (range.start, range.end)
+}
+
+/// The innermost node at each of the places, found in one go through the tree.
+fn nodes_at(tree: &Tree, places: &[Impure]) -> HashMap<(u32, u32), NodeId> {
+    if places.is_empty() {
+        return HashMap::new();
+    }
+    let wanted: HashSet<(u32, u32)> = places.iter().map(|it| ends(it.range)).collect();
+    let nodes = tree.nodes().map(|node| (ends(node.range()), node.id()));
+    nodes.filter(|(place, _)| wanted.contains(place)).collect()
 }
 
 fn speaks_of_state_version(checked: &CheckedFile) -> bool {

@@ -15,7 +15,7 @@ pub(crate) mod bool_comparison;
 pub(crate) mod broken_indentation;
 pub(crate) mod builtins_prefix;
 mod callers;
-mod calls;
+pub(crate) mod calls;
 pub(crate) mod commented_code;
 pub(crate) mod computed_flake;
 pub(crate) mod concat_of_map;

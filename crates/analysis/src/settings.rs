@@ -397,11 +397,9 @@ pub(crate) fn is_conditional_on(node: Node<'_>, word: &str) -> bool {
     // A condition is short; what is longer is the code.
     let says =
         |condition: Node<'_>| condition.range().len() < 200 && condition.text().contains(word);
-    node.ancestors().any(|around| match around.kind() {
-        NodeKind::Apply => {
-            around.child(1).is_some_and(|first| !first.contains(node) && says(first))
-        }
-        NodeKind::IfElse => around.child(0).is_some_and(says),
+    around(node).any(|above| match above.kind() {
+        NodeKind::Apply => above.child(1).is_some_and(|first| !first.contains(node) && says(first)),
+        NodeKind::IfElse => above.child(0).is_some_and(says),
         _ => false,
     })
 }
