@@ -12,7 +12,7 @@ use crate::rewrite::Rewrite;
 use crate::rule::Finding;
 
 /// The name that `function` ends in: `map` of `lib.map`.
-pub(super) fn spelled(function: Node<'_>) -> Option<&str> {
+pub(crate) fn spelled(function: Node<'_>) -> Option<&str> {
     Some(last_name(function)?.text())
 }
 

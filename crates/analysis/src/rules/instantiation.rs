@@ -149,10 +149,17 @@ fn is_nixpkgs(source: Node<'_>) -> bool {
     }
 }
 
+/// Longer arguments are not compared.
+const MAX_CONFIG: u32 = 4096;
+
 fn check_repeated(context: &Context<'_>, report: &mut Report) {
     let mut seen: HashMap<String, TextRange> = HashMap::new();
     for node in context.tree.nodes().filter(|node| node.kind() == NodeKind::Apply) {
         let Some([source, config]) = instantiation(context, node) else { continue };
+        // What a person writes is short; texts within each other would be kept many times.
+        if config.range().len() > MAX_CONFIG || source.range().len() > MAX_CONFIG {
+            continue;
+        }
         if callers::is_unread(context, node) {
             continue;
         }

@@ -351,6 +351,7 @@ impl CheckArgs {
         };
         let mode = if self.unsafe_fixes { FixMode::Unsafe } else { FixMode::Safe };
         Run {
+            root: Path::new("/"),
             settings,
             wanted: Wanted::of(settings),
             files: &DiskFiles,
@@ -395,6 +396,8 @@ fn check_standard_input(args: &CheckArgs, run: Run<'_>, path: &Path) -> Result<E
     let bytes = read_stdin()?;
     let given = args.fix.then(|| bytes.clone());
     let path = scope::real(path);
+    let root = scope::project_root(std::slice::from_ref(&path));
+    let run = Run { root: &root, ..run };
     let outcome = check_stdin(run, &path, bytes)?;
     args.remark(std::slice::from_ref(&outcome));
     if args.diff {
