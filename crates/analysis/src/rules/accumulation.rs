@@ -141,6 +141,8 @@ fn check_lists(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
 struct Fold<'a> {
     node: Node<'a>,
     is_from_right: bool,
+    /// Whether it goes over the names and values of a set, as `foldlAttrs` does.
+    is_over_set: bool,
     /// What has been built so far.
     acc: BindingId,
     /// The parameter for the element, if it is one name.
@@ -157,13 +159,15 @@ impl<'a> Fold<'a> {
         let outer = ast::Lambda::cast(ast::without_parens(node.child(1)?)?)?;
         let mut inner = ast::Lambda::cast(ast::without_parens(outer.body()?)?)?;
         let (acc, element) = if is_from_right { (inner, outer) } else { (outer, inner) };
-        if origin.name == "foldlAttrs" {
+        let is_over_set = origin.name == "foldlAttrs";
+        if is_over_set {
             inner = ast::Lambda::cast(ast::without_parens(inner.body()?)?)?;
         }
         let acc = parameter(context, acc.node())?;
         let element = element.param().map(ast::Param::node);
         let rest = arguments::<3>(node).map(|[_, initial, list]| [initial, list]);
-        Some(Self { node, is_from_right, acc, element, body: inner.body()?, rest })
+        let body = inner.body()?;
+        Some(Self { node, is_from_right, is_over_set, acc, element, body, rest })
     }
 
     /// Where the fold adds to what it has, if every step does nothing else with it.
@@ -179,6 +183,9 @@ impl<'a> Fold<'a> {
 
     /// Edits that make `foldl' (acc: x: acc ++ e) [ ] xs` a `concatMap (x: e) xs`.
     fn as_concat_map(&self, context: &Context<'a>, step: Node<'a>) -> Option<Fix> {
+        if self.is_over_set {
+            return None;
+        }
         let [initial, list] = self.rest?;
         let is_empty = initial.kind() == NodeKind::List && initial.is_leaf();
         let [left, right] = operands(step)?;
@@ -343,5 +350,7 @@ mod tests {
         assert_eq!(fixed(unsure), unsure, "it turns the list around");
         let more = "{ lib }: xs: lib.foldl' (a: x: a ++ [ x ]) [ 1 ] xs";
         assert_eq!(fixed(more), more);
+        let set = "{ lib }: xs: lib.foldlAttrs (a: n: v: a ++ [ v ]) [ ] xs";
+        assert_eq!(fixed(set), set, "`concatMap` wants a list");
     }
 }
