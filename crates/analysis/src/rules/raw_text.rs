@@ -2,10 +2,12 @@
 //! the very word. Escapes are left alone: what the rules look for needs none.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use cim_nix_base::{Applicability, TextEdit, TextRange};
 use cim_nix_syntax::{Node, NodeKind, TokenKind};
 
+use crate::context::Context;
 use crate::rewrite::Rewrite;
 use crate::rule::Finding;
 
@@ -32,6 +34,17 @@ impl<'a> RawLine<'a> {
         let is_whole = move |word: &&str| !is_cut || word.as_ptr() as usize + word.len() != end;
         part.split_whitespace().filter(is_whole)
     }
+}
+
+/// What the settings that `patterns` tell are set to, each once: several may name one literal.
+pub(super) fn values<'c>(
+    context: &'c Context<'_>,
+    patterns: &'static [&'static str],
+) -> impl Iterator<Item = Node<'c>> {
+    let mut seen = HashSet::new();
+    let values = context.settings().matching(patterns);
+    let values = values.filter_map(|setting| context.value_behind(setting.value));
+    values.filter(move |value| seen.insert(value.id()))
 }
 
 /// The lines of a string literal.
