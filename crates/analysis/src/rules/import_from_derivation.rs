@@ -17,6 +17,7 @@ pub(crate) const RULE: Rule = Rule {
     check: Check::Nodes(&[NodeKind::Apply], check),
     words: &[
         "import",
+        "scopedImport",
         "readFile",
         "readDir",
         "hashFile",
@@ -259,6 +260,8 @@ mod tests {
         let called = "{ pkgs }: pkgs.callPackage (pkgs.fetchFromGitHub { }) { }";
         assert_eq!(marked("PERF001", called), "(pkgs.fetchFromGitHub { })");
         assert_eq!(marked("PERF001", "import (derivation { })"), "(derivation { })");
+        let scoped = "builtins.scopedImport { } (derivation { })";
+        assert_eq!(marked("PERF001", scoped), "(derivation { })");
     }
 
     #[test]
