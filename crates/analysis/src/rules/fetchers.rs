@@ -126,6 +126,10 @@ impl<'a> Fetch<'a> {
             n_skipped = 0;
         }
         let argument = argument_of(context, call.child(1 + n_skipped)?);
+        // An add-on that is there already is only put in its place.
+        if name == "fetchFirefoxAddon" && argument.get("src").is_some() {
+            return None;
+        }
         Some(Self { fetcher, name, function, argument, is_overridden: is_overridden(call) })
     }
 
