@@ -105,7 +105,7 @@ mod tests {
         let text = "{ nix.extraOptions = ''\n  substituters = http://a.org https://b.org\n''; }";
         assert_eq!(marked("SEC007", text), "http://a.org");
         assert_eq!(fixed_unsafely("SEC007", text), text.replace("http:", "https:"));
-        let text = "{ nixConfig.extra-substituters = \"http://a.org http://b.org\"; }";
+        let text = "{ nix.settings.extra-substituters = \"http://a.org http://b.org\"; }";
         assert_eq!(fixed_unsafely("SEC007", text), text.replace("http:", "https:"));
     }
 

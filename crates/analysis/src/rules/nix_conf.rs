@@ -75,7 +75,8 @@ pub(super) fn words_of<'c>(context: &'c Context<'_>) -> Vec<NixWord<'c>> {
         };
         let is_of_flake = section == Some("nixConfig");
         // Elsewhere than in a flake, the name means nothing.
-        if is_of_flake && settings.names(setting).count() != 2 {
+        let is_asked = context.flake().is_some() && settings.names(setting).count() == 2;
+        if is_of_flake && !is_asked {
             continue;
         }
         let name = canonical(name);
@@ -184,9 +185,14 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, want: &[&str]) {
+        check_at("default.nix", text, want);
+    }
+
+    #[track_caller]
+    fn check_at(path: &str, text: &str, want: &[&str]) {
         let tree = parse(text).tree;
         let ir = lower(&tree);
-        let context = Context::new("default.nix", &tree, &ir);
+        let context = Context::new(path, &tree, &ir);
         let line = |word: &NixWord<'_>| format!("{} {}", word.name, word.text.unwrap_or("?"));
         let got: Vec<String> = words_of(&context).iter().map(line).collect();
         assert_eq!(got, want, "{text}");
@@ -234,10 +240,9 @@ mod tests {
 
     #[test]
     fn flakes() {
-        check(
-            "{ nixConfig.extra-substituters = [ \"a\" ]; outputs = _: { }; }",
-            &["substituters a"],
-        );
-        check("{ a.nixConfig.sandbox = false; }", &[]);
+        let text = "{ nixConfig.extra-substituters = [ \"a\" ]; outputs = _: { }; }";
+        check_at("a/flake.nix", text, &["substituters a"]);
+        check_at("a/other.nix", text, &[]);
+        check_at("flake.nix", "{ a.nixConfig.sandbox = false; }", &[]);
     }
 }
