@@ -101,6 +101,13 @@ mod tests {
     use crate::rules::testing::{fixed_unsafely, marked};
 
     #[test]
+    fn many_in_one_text_are_mended_together() {
+        let caches: String = (0..1500).map(|nth| format!("http://a{nth}.org ")).collect();
+        let text = format!("{{ nix.settings.substituters = \"{caches}\"; }}");
+        assert_eq!(fixed_unsafely("SEC007", &text), text.replace("http:", "https:"));
+    }
+
+    #[test]
     fn texts_of_configuration_count() {
         let text = "{ nix.extraOptions = ''\n  substituters = http://a.org https://b.org\n''; }";
         assert_eq!(marked("SEC007", text), "http://a.org");

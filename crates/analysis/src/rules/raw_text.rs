@@ -72,9 +72,6 @@ fn split_lines(text: &str, is_quoted: bool) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Literals whose text is longer get no fix: each fix of one holds its whole text.
-const MAX_FIXED: usize = 16 << 10;
-
 /// Adds the fix that puts `text` in the place of `range`, which lies within `node`.
 pub(super) fn with_fix(
     finding: Finding,
@@ -83,14 +80,8 @@ pub(super) fn with_fix(
     range: TextRange,
     text: &str,
 ) -> Finding {
-    let old = node.text();
-    if old.len() > MAX_FIXED {
-        return finding;
-    }
-    let (before, after) = (range.start - node.range().start, range.end - node.range().start);
-    let new = format!("{}{text}{}", &old[..before as usize], &old[after as usize..]);
-    let rewrite = Rewrite::Substitute { node: node.id(), text: new };
     let edit = TextEdit::replace(range, text);
+    let rewrite = Rewrite::Patch { node: node.id(), edit: edit.clone() };
     finding.fix(Applicability::Unsafe, title, vec![edit], vec![rewrite])
 }
 
