@@ -28,8 +28,8 @@ pub enum Rewrite {
         /// What takes its place.
         text: String,
     },
-    /// The node is replaced by the expression that its text parses to after an edit within it. Those
-    /// of one node go together.
+    /// The node is replaced by the expression that its text parses to after an edit within it.
+    /// Those of one node go together.
     Patch {
         /// What changes.
         node: NodeId,
