@@ -5,7 +5,8 @@ use cim_nix_semantics::{BindingId, BindingKind, Expr};
 use cim_nix_syntax::{Node, NodeKind, TokenKind, ast};
 
 use super::calls::{
-    Fix, arguments, binding_of, called_library, has_comment, last_name, replaced, spelled, with_fix,
+    Fix, arguments, binding_of, called_library, has_comment, last_name, replaced, tail_argument,
+    with_fix,
 };
 use crate::context::Context;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
@@ -258,13 +259,7 @@ fn recursive_growth<'a>(
 ) -> Option<Node<'a>> {
     let function = node.child(0).filter(|function| function.kind() == NodeKind::Ident)?;
     let mut arguments = node.children().skip(1);
-    let is_along = |argument: Node<'a>| {
-        let argument = ast::without_parens(argument);
-        argument.is_some_and(|a| {
-            a.kind() == NodeKind::Apply && a.child(0).and_then(spelled) == Some("tail")
-        })
-    };
-    arguments.clone().any(is_along).then_some(())?;
+    tail_argument(node)?;
     let binding = context.ir.binding_attr(binding_of(context, function)?)?;
     let value = context.node(context.ir.node(binding.value));
     if !value.contains(node) {
