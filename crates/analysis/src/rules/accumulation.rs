@@ -345,7 +345,7 @@ mod tests {
         assert_eq!(fixed(unsure), unsure, "it turns the list around");
         let more = "{ lib }: xs: lib.foldl' (a: x: a ++ [ x ]) [ 1 ] xs";
         assert_eq!(fixed(more), more);
-        let set = "{ lib }: xs: lib.foldlAttrs (a: n: v: a ++ [ v ]) [ ] xs";
+        let set = "{ lib }: xs: lib.foldlAttrs (a: n: _: a ++ [ n ]) [ ] xs";
         assert_eq!(fixed(set), set, "`concatMap` wants a list");
     }
 }
