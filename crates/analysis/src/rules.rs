@@ -34,6 +34,7 @@ pub(crate) mod flake_config;
 pub(crate) mod floating_ref;
 pub(crate) mod foreign_nixpkgs;
 pub(crate) mod hidden_characters;
+mod hosts;
 pub(crate) mod http_substituter;
 pub(crate) mod import_cycle;
 pub(crate) mod import_from_derivation;

@@ -69,14 +69,13 @@ impl Formatter {
 
     /// Reads what a person wrote: the name of a formatter or a command.
     ///
-    /// Errors: nothing is there, or a quote is never closed.
+    /// Errors: nothing is there, a quote is never closed, or nothing follows a `\`.
     pub fn from_words(text: &str) -> Result<Self, Error> {
         if let Some(known) = Self::named(text.trim()) {
             return Ok(known);
         }
-        let words = words(text).ok_or_else(|| {
-            Error::user(format!("the formatter `{text}` has a quote that is never closed"))
-        })?;
+        let words = words(text)
+            .map_err(|fault| Error::user(format!("the formatter `{text}` has {fault}")))?;
         if words.is_empty() {
             return Err(Error::user("the formatter has no name")
                 .hint("give `nixfmt`, `alejandra`, `nixpkgs-fmt` or a command"));
@@ -187,7 +186,9 @@ pub fn settled(
 }
 
 /// The words of a command: parted by blanks, held together by quotes or `\`.
-fn words(text: &str) -> Option<Vec<String>> {
+///
+/// Errors: what the command has and must not have.
+fn words(text: &str) -> Result<Vec<String>, &'static str> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
@@ -195,7 +196,10 @@ fn words(text: &str) -> Option<Vec<String>> {
     while let Some(c) = chars.next() {
         match (c, quote) {
             (c, Some(open)) if c == open => quote = None,
-            ('\\', None | Some('"')) => word.get_or_insert_default().push(chars.next()?),
+            ('\\', None | Some('"')) => {
+                let escaped = chars.next().ok_or("a `\\` with nothing behind it")?;
+                word.get_or_insert_default().push(escaped);
+            }
             (c, Some(_)) => word.get_or_insert_default().push(c),
             ('"' | '\'', None) => {
                 quote = Some(c);
@@ -206,7 +210,10 @@ fn words(text: &str) -> Option<Vec<String>> {
         }
     }
     words.extend(word);
-    quote.is_none().then_some(words)
+    if quote.is_some() {
+        return Err("a quote that is never closed");
+    }
+    Ok(words)
 }
 
 #[cfg(test)]
@@ -220,8 +227,8 @@ mod tests {
         };
         check(" a  b\tc ", &["a", "b", "c"]);
         check("a 'b c' \"d \\\" e\" f\\ g ''", &["a", "b c", "d \" e", "f g", ""]);
-        assert_eq!(words("a 'b"), None);
-        assert_eq!(words("a \\"), None);
+        assert_eq!(words("a 'b"), Err("a quote that is never closed"));
+        assert_eq!(words("a \\"), Err("a `\\` with nothing behind it"));
     }
 
     #[test]
@@ -232,7 +239,9 @@ mod tests {
         assert_eq!(read("/bin/nixfmt -w 80").name(), "nixfmt");
         assert_eq!(read("nixfmt-classic").to_string(), "the command `nixfmt-classic`");
         assert!(Formatter::from_words(" ").is_err());
-        assert!(Formatter::from_words("a \"b").is_err());
+        let fault = |text| Formatter::from_words(text).unwrap_err().to_string();
+        assert_eq!(fault("a \"b"), "the formatter `a \"b` has a quote that is never closed");
+        assert_eq!(fault("a \\"), "the formatter `a \\` has a `\\` with nothing behind it");
     }
 
     #[test]

@@ -66,6 +66,14 @@ pub(super) fn arguments<const N: usize>(apply: Node<'_>) -> Option<[Node<'_>; N]
     arguments.next().is_none().then_some(found)
 }
 
+/// The first argument of an application that is itself one of `tail`, in parentheses or not.
+pub(super) fn tail_argument(apply: Node<'_>) -> Option<Node<'_>> {
+    let mut arguments = apply.children().skip(1).filter_map(ast::without_parens);
+    arguments.find(|argument| {
+        argument.kind() == NodeKind::Apply && argument.child(0).and_then(spelled) == Some("tail")
+    })
+}
+
 /// Whether two pieces of code are the same but for blanks and comments.
 pub(super) fn is_same_code(left: Node<'_>, right: Node<'_>) -> bool {
     fn solid(node: Node<'_>) -> impl Iterator<Item = &str> {

@@ -84,7 +84,9 @@ fn check(context: &Context<'_>, report: &mut Report) {
         let message = format!("members of `{group}` can become root without a password");
         report.add(Finding::at(setting.value.range(), message));
     }
-    let has_tls = LazyCell::new(|| settings.matching(TLS).next().is_some());
+    let has_tls = LazyCell::new(|| {
+        settings.matching(TLS).any(|setting| context.bool_value(setting.value) != Some(false))
+    });
     for setting in settings.matching(LISTENERS) {
         let is_open = context.text_value(setting.value).is_some_and(|text| is_open(&text));
         if is_open && !*has_tls {
@@ -125,6 +127,12 @@ mod tests {
             users.users.a = { extraGroups = [ \"b\" ] ++ lib.optional c \"docker\"; }; \
             users.groups.docker.members = [ \"x\" ]; }";
         assert_eq!(marked("SEC047", text), "\"docker\" \"x\"");
+    }
+
+    #[test]
+    fn tls_that_is_off_is_none() {
+        let text = "{ virtualisation.docker.daemon.settings = { hosts = [ \"tcp://0.0.0.0:1\" ]; tls = false; }; }";
+        assert_eq!(marked("SEC047", text), "\"tcp://0.0.0.0:1\"");
     }
 
     #[test]

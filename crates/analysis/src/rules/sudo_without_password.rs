@@ -96,8 +96,7 @@ fn check(context: &Context<'_>, report: &mut Report) {
             report.add(Finding::at(setting.value.range(), ALL));
         }
     }
-    for setting in settings.matching(TEXTS) {
-        let Some(string) = context.value_behind(setting.value) else { continue };
+    for string in raw_text::values(context, TEXTS) {
         for line in raw_text::lines(string).filter(|line| is_for_all(line.text)) {
             report.add(Finding::at(line.range_of(line.text.trim()), ALL));
         }
@@ -125,6 +124,9 @@ mod tests {
     fn rules_of_any_kind() {
         let text = "{ security.sudo.extraConfig = ''\n  %wheel ALL=(ALL) NOPASSWD: ALL\n  a ALL=NOPASSWD: /bin/x\n''; }";
         assert_eq!(marked("SEC045", text), "%wheel ALL=(ALL) NOPASSWD: ALL");
+        let shared = "let t = \"a ALL=NOPASSWD: ALL\"; in { security.sudo.extraConfig = t; \
+            security.sudo-rs.extraConfig = t; }";
+        assert_eq!(marked("SEC045", shared), "a ALL=NOPASSWD: ALL");
         let text = "{ security.doas.enable = true; \
             security.doas.extraRules = [ { users = [ \"a\" ]; noPass = true; } \
             { noPass = true; cmd = \"x\"; } ]; }";
