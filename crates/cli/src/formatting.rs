@@ -6,6 +6,7 @@
 mod changed_lines;
 mod choice;
 mod runner;
+mod styles;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use cim_nix_project::{
 pub(crate) use changed_lines::{ChangedLines, Lines};
 pub(crate) use choice::{Choice, choose};
 pub(crate) use runner::{Way, become_command, limit_memory};
+pub(crate) use styles::Styles;
 
 use self::runner::Runner;
 use crate::checking::{FixedFile, guard};

@@ -20,7 +20,7 @@ use crate::config::{CheckConfig, Config};
 use crate::exit::Exit;
 use crate::fixing::Target;
 use crate::formatting::{
-    ChangedLines, Choice, ENCRYPTED, Job, Lines, Outcome, Project, become_command, choose,
+    ChangedLines, Choice, ENCRYPTED, Job, Lines, Outcome, Project, Styles, become_command, choose,
     format_all, format_stdin, limit_memory, project_of,
 };
 use crate::output::{Format, Rendered, Source, Style, number};
@@ -195,14 +195,30 @@ fn seconds(text: &str) -> Result<Duration, String> {
     limit.ok_or_else(|| "it should be a number of seconds above zero".to_owned())
 }
 
-/// The projects that `paths` belong to, each with its formatter.
-fn projects(args: &FmtArgs, paths: &[PathBuf], config: &Config) -> Result<Vec<Project>, Error> {
-    let choice = args.choice(config);
+/// The configuration files of the run; `paths` tell where it starts.
+fn styles(args: &FmtArgs, paths: &[PathBuf]) -> Result<Styles, Error> {
+    let own = scope::config(&args.walk, paths)?;
+    Styles::new(own, args.walk.config.is_some() || args.walk.isolated)
+}
+
+/// The folders of the projects that `paths` belong to.
+fn roots(paths: &[PathBuf]) -> Vec<PathBuf> {
     let root = |path: &PathBuf| scope::project_root(std::slice::from_ref(path));
     let mut roots: Vec<PathBuf> = paths.iter().map(root).collect();
     roots.sort();
     roots.dedup();
-    roots.into_iter().map(|root| choose(&choice, root)).collect()
+    roots
+}
+
+/// The projects at `roots`, each with its formatter.
+fn projects(
+    args: &FmtArgs,
+    mut roots: Vec<PathBuf>,
+    styles: &mut Styles,
+) -> Result<Vec<Project>, Error> {
+    roots.sort();
+    let project = |root: PathBuf| choose(&args.choice(styles.of(&root)?), root);
+    roots.into_iter().map(project).collect()
 }
 
 fn explain(args: &FmtArgs, paths: &[PathBuf]) -> Result<Exit, Error> {
@@ -211,8 +227,10 @@ fn explain(args: &FmtArgs, paths: &[PathBuf]) -> Result<Exit, Error> {
         false => path.clone(),
     };
     let paths: Vec<PathBuf> = paths.iter().map(path).collect();
-    let config = scope::config(&args.walk, &paths)?;
-    let projects = projects(args, &paths, &config)?;
+    let mut styles = styles(args, &paths)?;
+    let mut roots = roots(&paths);
+    find(args, &paths, &mut styles, &mut roots)?;
+    let projects = projects(args, roots, &mut styles)?;
     let mut out = Out::new();
     if args.format == ResultFormat::Json {
         out.text(&json::explanation(&projects));
@@ -254,9 +272,9 @@ fn format_standard_input(args: &FmtArgs, color: ColorWhen) -> Result<Exit, Error
             .hint("`--range` formats some lines of it"));
     }
     let path = stdin_path(args);
-    let config = scope::config(&args.walk, std::slice::from_ref(&path))?;
-    let projects = projects(args, std::slice::from_ref(&path), &config)?;
-    let lines = lines(args, &path)?;
+    let paths = std::slice::from_ref(&path);
+    let projects = projects(args, roots(paths), &mut styles(args, paths)?)?;
+    let lines = lines(args, &[])?;
     let bytes = read_stdin()?;
     let source = SourceText::new(bytes.clone());
     let path = scope::real(&path);
@@ -284,10 +302,9 @@ fn format_standard_input(args: &FmtArgs, color: ColorWhen) -> Result<Exit, Error
     Ok(tally.exit(args.is_dry()))
 }
 
-fn lines(args: &FmtArgs, start: &Path) -> Result<Lines, Error> {
+fn lines(args: &FmtArgs, roots: &[PathBuf]) -> Result<Lines, Error> {
     if let Some(rev) = &args.changed_since {
-        let root = scope::project_root(&[start.to_path_buf()]);
-        return Ok(Lines::Changed(ChangedLines::since(rev, &root)?));
+        return Ok(Lines::Changed(ChangedLines::since(rev, roots)?));
     }
     Ok(match args.range.as_slice() {
         [] => Lines::All,
@@ -296,25 +313,24 @@ fn lines(args: &FmtArgs, start: &Path) -> Result<Lines, Error> {
 }
 
 fn format_files(args: &FmtArgs, paths: &[PathBuf], color: ColorWhen) -> Result<Exit, Error> {
-    let config = scope::config(&args.walk, paths)?;
-    let found = find(args, paths, &config)?;
+    let mut styles = styles(args, paths)?;
+    let mut roots = roots(paths);
+    let lines = lines(args, &roots)?;
+    let found = find(args, paths, &mut styles, &mut roots)?;
     if !args.range.is_empty() && found.files.len() != 1 {
         return Err(Error::user("`--range` is for one file, or for standard input"));
     }
-    let root = scope::project_root(paths);
     let target = match args.is_dry() {
         true => None,
-        false => Some(Target::new(root)?),
+        false => Some(Target::new(scope::project_root(paths))?),
     };
     if let Some(target) = &target {
         target.recover()?;
     }
-    let projects = projects(args, paths, &config)?;
+    let projects = projects(args, roots, &mut styles)?;
     if !args.quiet {
         remark(&projects);
     }
-    let first = paths.first().map_or(Path::new("."), |path| path);
-    let lines = lines(args, first)?;
     let progress = Progress::new(!args.quiet);
     progress.start(found.files.len());
     let outcomes = format_all(args.job(&projects, &lines), &found.files, &progress)?;
@@ -339,13 +355,21 @@ fn format_files(args: &FmtArgs, paths: &[PathBuf], color: ColorWhen) -> Result<E
     Ok(tally.exit(args.is_dry()))
 }
 
-/// The Nix files that are meant. What `[check]` leaves out is formatted nevertheless.
-fn find(args: &FmtArgs, paths: &[PathBuf], config: &Config) -> Result<Discovery, Error> {
-    let exclude = config.format.exclude.clone();
+/// The Nix files that are meant. What `[check]` leaves out is formatted nevertheless. Folders with
+/// settings of their own that some of the files lie in are added to `roots`.
+fn find(
+    args: &FmtArgs,
+    paths: &[PathBuf],
+    styles: &mut Styles,
+    roots: &mut Vec<PathBuf>,
+) -> Result<Discovery, Error> {
+    let own = styles.own();
+    let exclude = own.format.exclude.clone();
     let check = CheckConfig { exclude, ..CheckConfig::default() };
-    let config = Config { check, folder: config.folder.clone(), ..Config::default() };
+    let config = Config { check, folder: own.folder.clone(), ..Config::default() };
     let mut found = scope::find_files(&DiskFiles, &args.walk, paths, &config)?;
     found.files.retain(is_nix);
+    styles.apply(&mut found.files, roots)?;
     Ok(found)
 }
 
