@@ -20,7 +20,7 @@ use crate::config::{CheckConfig, Config};
 use crate::exit::Exit;
 use crate::fixing::Target;
 use crate::formatting::{
-    ChangedLines, Choice, ENCRYPTED, Job, Lines, Outcome, Project, Styles, become_command, choose,
+    ChangedLines, Choice, Job, LeftOut, Lines, Outcome, Project, Styles, become_command, choose,
     format_all, format_stdin, limit_memory, project_of,
 };
 use crate::output::{Format, Rendered, Source, Style, number};
@@ -396,7 +396,7 @@ fn show(args: &FmtArgs, found: &Discovery, outcomes: &[Outcome], color: ColorWhe
             _ => {}
         }
         complain(&file.path, outcome, color);
-        if file.is_named && !args.quiet && matches!(outcome, Outcome::LeftOut(ENCRYPTED)) {
+        if file.is_named && !args.quiet && matches!(outcome, Outcome::LeftOut(LeftOut::Encrypted)) {
             note(format_args!("left out: {} is encrypted", shown(&file.path)));
         }
     }
@@ -419,7 +419,9 @@ fn complain(path: &Path, outcome: &Outcome, color: ColorWhen) {
             let rendered = Rendered::new(style, &Source::new(&name, text), findings);
             rendered.findings().for_each(|finding| note(finding.trim_end_matches('\n')));
         }
-        Outcome::Failed(message) => note(format_args!("error: {name}: {message}")),
+        Outcome::Unreadable(message) | Outcome::Failed(message) => {
+            note(format_args!("error: {name}: {message}"))
+        }
         _ => {}
     }
 }
@@ -455,13 +457,13 @@ impl Tally {
         let slot = match outcome {
             Outcome::Unchanged => &mut self.unchanged,
             Outcome::Formatted(_) => &mut self.formatted,
-            Outcome::LeftOut("generated") => &mut self.generated,
-            Outcome::LeftOut(ENCRYPTED) => &mut self.encrypted,
-            Outcome::LeftOut(_) => &mut self.excluded,
+            Outcome::LeftOut(LeftOut::Generated) => &mut self.generated,
+            Outcome::LeftOut(LeftOut::Encrypted) => &mut self.encrypted,
+            Outcome::LeftOut(LeftOut::Excluded) => &mut self.excluded,
             Outcome::Refused { is_broken: true, .. } => &mut self.broken,
             Outcome::Refused { .. } => &mut self.refused,
-            Outcome::Failed(message) if message.starts_with("internal error") => &mut self.failures,
-            Outcome::Failed(_) => &mut self.unreadable,
+            Outcome::Unreadable(_) => &mut self.unreadable,
+            Outcome::Failed(_) => &mut self.failures,
         };
         *slot += 1;
     }
@@ -516,5 +518,25 @@ fn serve(args: &FmtArgs, name: &str) -> Result<Exit, Error> {
     match ended {
         Ok(Ok(Ok(()))) => Ok(Exit::Clean),
         _ => Ok(Exit::Broken),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_does_not_decide_whose_fault_it_is() {
+        let exit = |outcome: Outcome, is_dry| {
+            let mut tally = Tally::default();
+            tally.add(&outcome);
+            tally.exit(is_dry)
+        };
+        let message = || "internal error: so it says".to_owned();
+        assert_eq!(exit(Outcome::Unreadable(message()), false), Exit::Refused);
+        assert_eq!(exit(Outcome::Failed("anything".to_owned()), true), Exit::Broken);
+        for reason in [LeftOut::Generated, LeftOut::Encrypted, LeftOut::Excluded] {
+            assert_eq!(exit(Outcome::LeftOut(reason), true), Exit::Clean);
+        }
     }
 }
