@@ -13,7 +13,6 @@ use cim_nix_project::{Discovery, SourceFile};
 use cim_nix_vfs::DiskFiles;
 use clap::{Args, ValueEnum};
 
-use super::check::colored_diff;
 use crate::args::WalkArgs;
 use crate::checking::{FixedFile, guard, is_nix};
 use crate::config::{CheckConfig, Config};
@@ -27,7 +26,7 @@ use crate::output::{Format, Rendered, Source, Style, number};
 use crate::progress::Progress;
 use crate::reading::{SourceText, is_stdin, read_stdin};
 use crate::scope::{self, here, shown};
-use crate::terminal::{ColorWhen, Out, note};
+use crate::terminal::{ColorWhen, Out, colored_diff, note};
 
 mod json;
 
