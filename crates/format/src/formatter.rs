@@ -69,14 +69,13 @@ impl Formatter {
 
     /// Reads what a person wrote: the name of a formatter or a command.
     ///
-    /// Errors: nothing is there, or a quote is never closed.
+    /// Errors: nothing is there, or what begins is not ended: a quote, or a `\`.
     pub fn from_words(text: &str) -> Result<Self, Error> {
         if let Some(known) = Self::named(text.trim()) {
             return Ok(known);
         }
-        let words = words(text).ok_or_else(|| {
-            Error::user(format!("the formatter `{text}` has a quote that is never closed"))
-        })?;
+        let words = words(text)
+            .map_err(|it| Error::user(format!("the formatter `{text}` {}", it.fault())))?;
         if words.is_empty() {
             return Err(Error::user("the formatter has no name")
                 .hint("give `nixfmt`, `alejandra`, `nixpkgs-fmt` or a command"));
@@ -186,8 +185,26 @@ pub fn settled(
     Ok(now)
 }
 
+/// What a command lacks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Unended {
+    /// The second of two quotes.
+    Quote,
+    /// What a `\` stands before.
+    Backslash,
+}
+
+impl Unended {
+    const fn fault(self) -> &'static str {
+        match self {
+            Self::Quote => "has a quote that is never closed",
+            Self::Backslash => "ends in a `\\` that stands before nothing",
+        }
+    }
+}
+
 /// The words of a command: parted by blanks, held together by quotes or `\`.
-fn words(text: &str) -> Option<Vec<String>> {
+fn words(text: &str) -> Result<Vec<String>, Unended> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
@@ -195,7 +212,10 @@ fn words(text: &str) -> Option<Vec<String>> {
     while let Some(c) = chars.next() {
         match (c, quote) {
             (c, Some(open)) if c == open => quote = None,
-            ('\\', None | Some('"')) => word.get_or_insert_default().push(chars.next()?),
+            ('\\', None | Some('"')) => {
+                let escaped = chars.next().ok_or(Unended::Backslash)?;
+                word.get_or_insert_default().push(escaped);
+            }
             (c, Some(_)) => word.get_or_insert_default().push(c),
             ('"' | '\'', None) => {
                 quote = Some(c);
@@ -206,7 +226,7 @@ fn words(text: &str) -> Option<Vec<String>> {
         }
     }
     words.extend(word);
-    quote.is_none().then_some(words)
+    if quote.is_some() { Err(Unended::Quote) } else { Ok(words) }
 }
 
 #[cfg(test)]
@@ -220,8 +240,8 @@ mod tests {
         };
         check(" a  b\tc ", &["a", "b", "c"]);
         check("a 'b c' \"d \\\" e\" f\\ g ''", &["a", "b c", "d \" e", "f g", ""]);
-        assert_eq!(words("a 'b"), None);
-        assert_eq!(words("a \\"), None);
+        assert_eq!(words("a 'b"), Err(Unended::Quote));
+        assert_eq!(words("a \\"), Err(Unended::Backslash));
     }
 
     #[test]
@@ -232,7 +252,10 @@ mod tests {
         assert_eq!(read("/bin/nixfmt -w 80").name(), "nixfmt");
         assert_eq!(read("nixfmt-classic").to_string(), "the command `nixfmt-classic`");
         assert!(Formatter::from_words(" ").is_err());
-        assert!(Formatter::from_words("a \"b").is_err());
+        let fault = |text| Formatter::from_words(text).unwrap_err().to_string();
+        assert_eq!(fault("a \"b"), "the formatter `a \"b` has a quote that is never closed");
+        let bare = "the formatter `a \\` ends in a `\\` that stands before nothing";
+        assert_eq!(fault("a \\"), bare);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //!
 //! Two trees are walked side by side, in one pass and without building anything. Formatters may
 //! change blanks, parentheses that group what is one expression anyway, commas behind the last
-//! parameter, and how a string is written as long as its value stays, URIs without quotes included. Whatever else differs is a
-//! [`Difference`]. Comments mean nothing to Nix but a lot to people, so none of their characters
-//! may be lost.
+//! parameter, and how a string is written as long as its value stays, URIs without quotes included.
+//! Whatever else differs is a [`Difference`]. Comments mean nothing to Nix but a lot to people, so
+//! none of their characters may be lost.
 
 use cim_nix_base::TextRange;
 use cim_nix_syntax::literal::{StrPart, attr_name, path_parts, static_string, string_parts, uri};

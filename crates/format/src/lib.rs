@@ -1,8 +1,9 @@
 //! Formatting Nix code without a change of meaning.
 //!
-//! nixfmt and nixpkgs-fmt are built in, any other formatter is a program. What it answers goes through the [`Gate`]: the text is parsed before and after, and the two trees must mean the
-//! same and keep all comments, or the answer is refused and says why. [`detect`] tells which
-//! formatter a project uses.
+//! nixfmt and nixpkgs-fmt are built in, any other formatter is a program. What it answers goes
+//! through the [`Gate`]: the text is parsed before and after, and the two trees must mean the same
+//! and keep all comments, or the answer is refused and says why. [`detect`] tells which formatter a
+//! project uses.
 //!
 //! This crate works on texts. Starting programs, and keeping nixpkgs-fmt in a child process with a
 //! limit on time and memory, is left to whoever calls; [`child`] is how they talk.
