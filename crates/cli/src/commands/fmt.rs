@@ -419,7 +419,7 @@ fn complain(path: &Path, outcome: &Outcome, color: ColorWhen) {
             rendered.findings().for_each(|finding| note(finding.trim_end_matches('\n')));
         }
         Outcome::Unreadable(message) | Outcome::Failed(message) => {
-            note(format_args!("error: {name}: {message}"))
+            note(format_args!("error: {name}: {message}"));
         }
         _ => {}
     }
