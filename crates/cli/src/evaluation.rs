@@ -1,6 +1,9 @@
 //! What the commands that evaluate have in common: settings from options, environment and machine,
 //! and how failures are told.
 
+mod configurations;
+mod target;
+
 use std::cell::Cell;
 use std::env;
 use std::path::{Component, Path, PathBuf};
@@ -12,6 +15,9 @@ use cim_nix_eval::{EvalError, Evaluation, Handle, Lint, Lints, Settings, Stop, w
 use cim_nix_fetch::{Building, Fetching, RegistryPlace};
 use cim_nix_vfs::DiskIo;
 use clap::Args;
+
+pub(crate) use configurations::{configuration, configurations};
+pub(crate) use target::{Target, target};
 
 use crate::exit::Exit;
 use crate::nix_conf::{self, NixConf};

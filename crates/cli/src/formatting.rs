@@ -6,6 +6,7 @@
 mod changed_lines;
 mod choice;
 mod runner;
+mod styles;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use cim_nix_project::{
 pub(crate) use changed_lines::{ChangedLines, Lines};
 pub(crate) use choice::{Choice, choose};
 pub(crate) use runner::{Way, become_command, limit_memory};
+pub(crate) use styles::Styles;
 
 use self::runner::Runner;
 use crate::checking::{FixedFile, guard};
@@ -51,8 +53,16 @@ pub(crate) struct Project {
     pub(crate) way: Way,
 }
 
-/// Why a file is left out that is no code without its key.
-pub(crate) const ENCRYPTED: &str = "encrypted";
+/// Why a file is not formatted although nothing is wrong with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LeftOut {
+    /// A tool wrote it.
+    Generated,
+    /// It is no code without its key.
+    Encrypted,
+    /// The settings of the project's formatter leave it out.
+    Excluded,
+}
 
 /// What came of one file.
 #[derive(Debug)]
@@ -61,8 +71,7 @@ pub(crate) enum Outcome {
     Unchanged,
     /// It has another text now.
     Formatted(FixedFile),
-    /// It was left out, for this reason.
-    LeftOut(&'static str),
+    LeftOut(LeftOut),
     /// It stays as it is, since something is wrong with it or with what the formatter made of it.
     Refused {
         /// The text that the findings are about.
@@ -71,7 +80,9 @@ pub(crate) enum Outcome {
         /// Whether the fault is in the file, not in the formatter.
         is_broken: bool,
     },
-    /// It cannot be read, or this program failed on it.
+    /// It cannot be read.
+    Unreadable(String),
+    /// This program failed on it.
     Failed(String),
 }
 
@@ -107,9 +118,6 @@ pub(crate) fn format_all(
             outcome
         },
     )?;
-    let settled = |answer: Result<Outcome, Panicked>| {
-        answer.unwrap_or_else(|Panicked(text)| Outcome::Failed(format!("internal error: {text}")))
-    };
     Ok(answers.into_iter().map(settled).collect())
 }
 
@@ -127,8 +135,13 @@ pub(crate) fn format_stdin(
         || Worker::new(job),
         |worker, _| format_source(job, worker, path, source),
     )?;
-    let outcome = answers.into_iter().next().and_then(Result::ok);
-    Ok(outcome.unwrap_or_else(|| Outcome::Failed("internal error".to_owned())))
+    // One text, one answer.
+    let none = || Outcome::Failed("internal error: there is no answer".to_owned());
+    Ok(answers.into_iter().next().map_or_else(none, settled))
+}
+
+fn settled(answer: Result<Outcome, Panicked>) -> Outcome {
+    answer.unwrap_or_else(|Panicked(text)| Outcome::Failed(format!("internal error: {text}")))
 }
 
 impl<'a> Worker<'a> {
@@ -141,10 +154,10 @@ impl<'a> Worker<'a> {
 fn format_file(job: Job<'_>, worker: &mut Worker<'_>, file: &SourceFile) -> Outcome {
     let source = match read(&file.path) {
         Ok(source) => source,
-        Err(problem) => return Outcome::Failed(format!("cannot read it: {problem}")),
+        Err(problem) => return Outcome::Unreadable(format!("cannot read it: {problem}")),
     };
     if !file.is_named && generated_reason(&file.path, &source.text).is_some() {
-        return Outcome::LeftOut("generated");
+        return Outcome::LeftOut(LeftOut::Generated);
     }
     format_source(job, worker, &file.path, &source)
 }
@@ -155,19 +168,22 @@ fn format_source(
     path: &Path,
     source: &SourceText,
 ) -> Outcome {
-    let Some(at) = project_of(job.projects, path) else { return Outcome::LeftOut("no project") };
+    let Some(at) = project_of(job.projects, path) else {
+        return Outcome::Failed("internal error: it belongs to no project".to_owned());
+    };
     if !job.projects[at].decision.takes(path) {
-        return Outcome::LeftOut("excluded");
+        return Outcome::LeftOut(LeftOut::Excluded);
     }
     if encrypted_reason(&source.text).is_some() {
-        return Outcome::LeftOut(ENCRYPTED);
+        return Outcome::LeftOut(LeftOut::Encrypted);
     }
     let lines = match job.lines.of(path) {
         Some([]) => return Outcome::Unchanged,
         lines => lines,
     };
     if let Some(offset) = source.first_bad {
-        return Outcome::Failed(format!("it is not UTF-8: byte {offset} belongs to no character"));
+        let message = format!("it is not UTF-8: byte {offset} belongs to no character");
+        return Outcome::Unreadable(message);
     }
     let name = job.projects[at].decision.formatter.name();
     let subject = Subject { path, text: &source.text, lines };

@@ -199,6 +199,32 @@ pub(crate) fn report(error: &Error, color: ColorWhen) {
     }
 }
 
+/// A unified diff, as it is or with colours.
+pub(crate) fn colored_diff(diff: &str, color: bool) -> String {
+    if !color {
+        return diff.to_owned();
+    }
+    let mut out = String::with_capacity(diff.len() * 2);
+    for line in diff.split_inclusive('\n') {
+        let (body, end) = match line.strip_suffix('\n') {
+            Some(body) => (body, "\n"),
+            None => (line, ""),
+        };
+        let style = match line.as_bytes() {
+            [b'-', b'-', b'-', ..] | [b'+', b'+', b'+', ..] => "\x1b[1m",
+            [b'-', ..] => "\x1b[31m",
+            [b'+', ..] => "\x1b[32m",
+            [b'@', ..] => "\x1b[36m",
+            _ => "",
+        };
+        out.push_str(style);
+        out.push_str(body);
+        out.push_str(if style.is_empty() { "" } else { "\x1b[0m" });
+        out.push_str(end);
+    }
+    out
+}
+
 /// `text` on one line that somebody may still want to read: printable and cut where it gets long.
 pub(crate) fn one_line(text: &str) -> String {
     let mut line = printable(text).replace('\n', " ");

@@ -32,6 +32,7 @@ pub mod detect;
 mod edits;
 mod formatter;
 pub mod gate;
+pub mod pages;
 
 use std::ops::RangeInclusive;
 

@@ -147,3 +147,29 @@ fn rules_survive_half_typed_code() {
         }
     }
 }
+
+#[test]
+fn which_security_rules_ask_for_the_place_is_documented() {
+    let mut checker = checker();
+    let mut silent_in = |folder: &str| {
+        let is_silent = |rule: &&&Rule| {
+            let lints = lints_for(rule.code.0);
+            let path = format!("{folder}/{}", path_for(rule));
+            let mut examples = RuleDoc::of(rule).examples.into_iter();
+            let first = examples.find(|example| example.section == "Example");
+            first.is_some_and(|it| codes(&mut checker, &path, it.code, &lints).is_empty())
+        };
+        let security = all().iter().filter(|rule| rule.code.0.starts_with("SEC"));
+        security.filter(is_silent).map(|rule| rule.code.0).collect::<Vec<_>>()
+    };
+    let in_machine = silent_in("vm");
+    let mut in_test = silent_in("tests");
+    in_test.retain(|code| !in_machine.contains(code));
+    let page = include_str!("../../../../docs/suppressions.md");
+    let documented = |start: &str| {
+        let line = page.lines().find(|line| line.starts_with(start)).unwrap();
+        line.split('`').filter(|word| word.starts_with("SEC")).collect::<Vec<_>>()
+    };
+    assert_eq!(in_machine, documented("These rules follow an option"));
+    assert_eq!(in_test, documented("Of the other rules about security"));
+}

@@ -23,7 +23,7 @@ use crate::progress::Progress;
 use crate::reading::{is_stdin, read_stdin};
 use crate::scope;
 use crate::settings::{FailOn, RuleChoice, Settings};
-use crate::terminal::{ColorWhen, Out, note, report as report_error};
+use crate::terminal::{ColorWhen, Out, colored_diff, note, report as report_error};
 use crate::watch::{self, Versions};
 
 const EXAMPLES: &str = "\
@@ -445,29 +445,4 @@ fn show_changes(args: &CheckArgs, run: Run<'_>, outcomes: &[Outcome]) -> Result<
         Tally { fixed_files: 1.., .. } => Exit::Findings,
         _ => Exit::Clean,
     })
-}
-
-pub(crate) fn colored_diff(diff: &str, color: bool) -> String {
-    if !color {
-        return diff.to_owned();
-    }
-    let mut out = String::with_capacity(diff.len() * 2);
-    for line in diff.split_inclusive('\n') {
-        let (body, end) = match line.strip_suffix('\n') {
-            Some(body) => (body, "\n"),
-            None => (line, ""),
-        };
-        let style = match line.as_bytes() {
-            [b'-', b'-', b'-', ..] | [b'+', b'+', b'+', ..] => "\x1b[1m",
-            [b'-', ..] => "\x1b[31m",
-            [b'+', ..] => "\x1b[32m",
-            [b'@', ..] => "\x1b[36m",
-            _ => "",
-        };
-        out.push_str(style);
-        out.push_str(body);
-        out.push_str(if style.is_empty() { "" } else { "\x1b[0m" });
-        out.push_str(end);
-    }
-    out
 }

@@ -13,21 +13,20 @@ use cim_nix_project::{Discovery, SourceFile};
 use cim_nix_vfs::DiskFiles;
 use clap::{Args, ValueEnum};
 
-use super::check::colored_diff;
 use crate::args::WalkArgs;
 use crate::checking::{FixedFile, guard, is_nix};
 use crate::config::{CheckConfig, Config};
 use crate::exit::Exit;
 use crate::fixing::Target;
 use crate::formatting::{
-    ChangedLines, Choice, ENCRYPTED, Job, Lines, Outcome, Project, become_command, choose,
+    ChangedLines, Choice, Job, LeftOut, Lines, Outcome, Project, Styles, become_command, choose,
     format_all, format_stdin, limit_memory, project_of,
 };
 use crate::output::{Format, Rendered, Source, Style, number};
 use crate::progress::Progress;
 use crate::reading::{SourceText, is_stdin, read_stdin};
 use crate::scope::{self, here, shown};
-use crate::terminal::{ColorWhen, Out, note};
+use crate::terminal::{ColorWhen, Out, colored_diff, note};
 
 mod json;
 
@@ -195,14 +194,30 @@ fn seconds(text: &str) -> Result<Duration, String> {
     limit.ok_or_else(|| "it should be a number of seconds above zero".to_owned())
 }
 
-/// The projects that `paths` belong to, each with its formatter.
-fn projects(args: &FmtArgs, paths: &[PathBuf], config: &Config) -> Result<Vec<Project>, Error> {
-    let choice = args.choice(config);
+/// The configuration files of the run; `paths` tell where it starts.
+fn styles(args: &FmtArgs, paths: &[PathBuf]) -> Result<Styles, Error> {
+    let own = scope::config(&args.walk, paths)?;
+    Styles::new(own, args.walk.config.is_some() || args.walk.isolated)
+}
+
+/// The folders of the projects that `paths` belong to.
+fn roots(paths: &[PathBuf]) -> Vec<PathBuf> {
     let root = |path: &PathBuf| scope::project_root(std::slice::from_ref(path));
     let mut roots: Vec<PathBuf> = paths.iter().map(root).collect();
     roots.sort();
     roots.dedup();
-    roots.into_iter().map(|root| choose(&choice, root)).collect()
+    roots
+}
+
+/// The projects at `roots`, each with its formatter.
+fn projects(
+    args: &FmtArgs,
+    mut roots: Vec<PathBuf>,
+    styles: &mut Styles,
+) -> Result<Vec<Project>, Error> {
+    roots.sort();
+    let project = |root: PathBuf| choose(&args.choice(styles.of(&root)?), root);
+    roots.into_iter().map(project).collect()
 }
 
 fn explain(args: &FmtArgs, paths: &[PathBuf]) -> Result<Exit, Error> {
@@ -211,8 +226,10 @@ fn explain(args: &FmtArgs, paths: &[PathBuf]) -> Result<Exit, Error> {
         false => path.clone(),
     };
     let paths: Vec<PathBuf> = paths.iter().map(path).collect();
-    let config = scope::config(&args.walk, &paths)?;
-    let projects = projects(args, &paths, &config)?;
+    let mut styles = styles(args, &paths)?;
+    let mut roots = roots(&paths);
+    find(args, &paths, &mut styles, &mut roots)?;
+    let projects = projects(args, roots, &mut styles)?;
     let mut out = Out::new();
     if args.format == ResultFormat::Json {
         out.text(&json::explanation(&projects));
@@ -254,9 +271,9 @@ fn format_standard_input(args: &FmtArgs, color: ColorWhen) -> Result<Exit, Error
             .hint("`--range` formats some lines of it"));
     }
     let path = stdin_path(args);
-    let config = scope::config(&args.walk, std::slice::from_ref(&path))?;
-    let projects = projects(args, std::slice::from_ref(&path), &config)?;
-    let lines = lines(args, &path)?;
+    let paths = std::slice::from_ref(&path);
+    let projects = projects(args, roots(paths), &mut styles(args, paths)?)?;
+    let lines = lines(args, &[])?;
     let bytes = read_stdin()?;
     let source = SourceText::new(bytes.clone());
     let path = scope::real(&path);
@@ -284,10 +301,9 @@ fn format_standard_input(args: &FmtArgs, color: ColorWhen) -> Result<Exit, Error
     Ok(tally.exit(args.is_dry()))
 }
 
-fn lines(args: &FmtArgs, start: &Path) -> Result<Lines, Error> {
+fn lines(args: &FmtArgs, roots: &[PathBuf]) -> Result<Lines, Error> {
     if let Some(rev) = &args.changed_since {
-        let root = scope::project_root(&[start.to_path_buf()]);
-        return Ok(Lines::Changed(ChangedLines::since(rev, &root)?));
+        return Ok(Lines::Changed(ChangedLines::since(rev, roots)?));
     }
     Ok(match args.range.as_slice() {
         [] => Lines::All,
@@ -296,25 +312,24 @@ fn lines(args: &FmtArgs, start: &Path) -> Result<Lines, Error> {
 }
 
 fn format_files(args: &FmtArgs, paths: &[PathBuf], color: ColorWhen) -> Result<Exit, Error> {
-    let config = scope::config(&args.walk, paths)?;
-    let found = find(args, paths, &config)?;
+    let mut styles = styles(args, paths)?;
+    let mut roots = roots(paths);
+    let lines = lines(args, &roots)?;
+    let found = find(args, paths, &mut styles, &mut roots)?;
     if !args.range.is_empty() && found.files.len() != 1 {
         return Err(Error::user("`--range` is for one file, or for standard input"));
     }
-    let root = scope::project_root(paths);
     let target = match args.is_dry() {
         true => None,
-        false => Some(Target::new(root)?),
+        false => Some(Target::new(scope::project_root(paths))?),
     };
     if let Some(target) = &target {
         target.recover()?;
     }
-    let projects = projects(args, paths, &config)?;
+    let projects = projects(args, roots, &mut styles)?;
     if !args.quiet {
         remark(&projects);
     }
-    let first = paths.first().map_or(Path::new("."), |path| path);
-    let lines = lines(args, first)?;
     let progress = Progress::new(!args.quiet);
     progress.start(found.files.len());
     let outcomes = format_all(args.job(&projects, &lines), &found.files, &progress)?;
@@ -339,13 +354,21 @@ fn format_files(args: &FmtArgs, paths: &[PathBuf], color: ColorWhen) -> Result<E
     Ok(tally.exit(args.is_dry()))
 }
 
-/// The Nix files that are meant. What `[check]` leaves out is formatted nevertheless.
-fn find(args: &FmtArgs, paths: &[PathBuf], config: &Config) -> Result<Discovery, Error> {
-    let exclude = config.format.exclude.clone();
+/// The Nix files that are meant. What `[check]` leaves out is formatted nevertheless. Folders with
+/// settings of their own that some of the files lie in are added to `roots`.
+fn find(
+    args: &FmtArgs,
+    paths: &[PathBuf],
+    styles: &mut Styles,
+    roots: &mut Vec<PathBuf>,
+) -> Result<Discovery, Error> {
+    let own = styles.own();
+    let exclude = own.format.exclude.clone();
     let check = CheckConfig { exclude, ..CheckConfig::default() };
-    let config = Config { check, folder: config.folder.clone(), ..Config::default() };
+    let config = Config { check, folder: own.folder.clone(), ..Config::default() };
     let mut found = scope::find_files(&DiskFiles, &args.walk, paths, &config)?;
     found.files.retain(is_nix);
+    styles.apply(&mut found.files, roots)?;
     Ok(found)
 }
 
@@ -372,7 +395,7 @@ fn show(args: &FmtArgs, found: &Discovery, outcomes: &[Outcome], color: ColorWhe
             _ => {}
         }
         complain(&file.path, outcome, color);
-        if file.is_named && !args.quiet && matches!(outcome, Outcome::LeftOut(ENCRYPTED)) {
+        if file.is_named && !args.quiet && matches!(outcome, Outcome::LeftOut(LeftOut::Encrypted)) {
             note(format_args!("left out: {} is encrypted", shown(&file.path)));
         }
     }
@@ -395,7 +418,9 @@ fn complain(path: &Path, outcome: &Outcome, color: ColorWhen) {
             let rendered = Rendered::new(style, &Source::new(&name, text), findings);
             rendered.findings().for_each(|finding| note(finding.trim_end_matches('\n')));
         }
-        Outcome::Failed(message) => note(format_args!("error: {name}: {message}")),
+        Outcome::Unreadable(message) | Outcome::Failed(message) => {
+            note(format_args!("error: {name}: {message}"));
+        }
         _ => {}
     }
 }
@@ -431,13 +456,13 @@ impl Tally {
         let slot = match outcome {
             Outcome::Unchanged => &mut self.unchanged,
             Outcome::Formatted(_) => &mut self.formatted,
-            Outcome::LeftOut("generated") => &mut self.generated,
-            Outcome::LeftOut(ENCRYPTED) => &mut self.encrypted,
-            Outcome::LeftOut(_) => &mut self.excluded,
+            Outcome::LeftOut(LeftOut::Generated) => &mut self.generated,
+            Outcome::LeftOut(LeftOut::Encrypted) => &mut self.encrypted,
+            Outcome::LeftOut(LeftOut::Excluded) => &mut self.excluded,
             Outcome::Refused { is_broken: true, .. } => &mut self.broken,
             Outcome::Refused { .. } => &mut self.refused,
-            Outcome::Failed(message) if message.starts_with("internal error") => &mut self.failures,
-            Outcome::Failed(_) => &mut self.unreadable,
+            Outcome::Unreadable(_) => &mut self.unreadable,
+            Outcome::Failed(_) => &mut self.failures,
         };
         *slot += 1;
     }
@@ -492,5 +517,25 @@ fn serve(args: &FmtArgs, name: &str) -> Result<Exit, Error> {
     match ended {
         Ok(Ok(Ok(()))) => Ok(Exit::Clean),
         _ => Ok(Exit::Broken),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_does_not_decide_whose_fault_it_is() {
+        let exit = |outcome: Outcome, is_dry| {
+            let mut tally = Tally::default();
+            tally.add(&outcome);
+            tally.exit(is_dry)
+        };
+        let message = || "internal error: so it says".to_owned();
+        assert_eq!(exit(Outcome::Unreadable(message()), false), Exit::Refused);
+        assert_eq!(exit(Outcome::Failed("anything".to_owned()), true), Exit::Broken);
+        for reason in [LeftOut::Generated, LeftOut::Encrypted, LeftOut::Excluded] {
+            assert_eq!(exit(Outcome::LeftOut(reason), true), Exit::Clean);
+        }
     }
 }

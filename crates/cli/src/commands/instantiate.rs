@@ -6,8 +6,7 @@ use cim_nix_base::Error;
 use cim_nix_eval::{EvalError, Evaluation, Format, Handle};
 use clap::Args;
 
-use crate::commands::eval::{Target, target};
-use crate::evaluation::EvalArgs;
+use crate::evaluation::{EvalArgs, Target, target};
 use crate::exit::Exit;
 use crate::lock_args::LockArgs;
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use cim_nix_base::Error;
 
 use crate::git::Repository;
+use crate::scope::{here, shown};
 
 /// The lines that are formatted, counted from 0.
 #[derive(Clone, Debug, Default)]
@@ -39,12 +40,12 @@ impl Lines {
 }
 
 impl ChangedLines {
-    /// What changed since `rev` in the repository that holds `folder`, files that Git does not know
-    /// included.
+    /// What changed since `rev` in the repository that holds all of `folders`, files that Git does
+    /// not know included.
     ///
-    /// Errors: there is no repository, no such commit, or no `git`.
-    pub(crate) fn since(rev: &str, folder: &Path) -> Result<Self, Error> {
-        let repository = Repository::around(folder, "--changed-since")?;
+    /// Errors: there is no repository, or there are several; no such commit, or no `git`.
+    pub(crate) fn since(rev: &str, folders: &[PathBuf]) -> Result<Self, Error> {
+        let repository = the_repository(folders)?;
         let commit = repository.commit(rev)?;
         let diff = repository.answer(&[
             "diff",
@@ -88,6 +89,25 @@ impl ChangedLines {
         }
         Self(files)
     }
+}
+
+/// The repository that holds all of `folders`: a revision of one says nothing about another.
+fn the_repository(folders: &[PathBuf]) -> Result<Repository, Error> {
+    const OPTION: &str = "--changed-since";
+    let (first, others) = folders
+        .split_first()
+        .map_or((here(), &[][..]), |(first, others)| (first.as_path(), others));
+    let repository = Repository::around(first, OPTION)?;
+    for other in others {
+        if Repository::around(other, OPTION)?.top != repository.top {
+            let (first, other) = (shown(first), shown(other));
+            let error = format!("`{first}` and `{other}` are in different Git repositories");
+            return Err(Error::user(error).hint(format!(
+                "`{OPTION}` compares with a commit of one: run it once for each repository"
+            )));
+        }
+    }
+    Ok(repository)
 }
 
 /// The number of old lines, and the first and the number of new ones.

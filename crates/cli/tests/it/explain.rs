@@ -37,6 +37,40 @@ fn json_has_every_page() {
 }
 
 #[test]
+fn codes_of_fmt_have_pages() {
+    let sandbox = Sandbox::new("");
+    let page = stdout(&sandbox.run("explain fmt003"));
+    assert!(
+        page.starts_with("FMT003 broken-result\nerror of `cim-nix fmt`\n\nSays that"),
+        "{page}"
+    );
+    assert!(page.contains("\nExample\n") && page.contains("\n    [ 1 2 ] |> f\n"), "{page}");
+    assert_eq!(page, stdout(&sandbox.run("explain broken-result")));
+    let markdown = stdout(&sandbox.run("explain FMT003 --format markdown"));
+    assert!(markdown.starts_with("# FMT003 broken-result\n\nSays that"), "{markdown}");
+    // They are no rules, and nothing can select them.
+    assert!(!stdout(&sandbox.run("explain --all")).contains("FMT0"));
+    sandbox.check(
+        "explain FMT003 --format json",
+        expect![[r#"
+        [stderr]
+        error: `FMT003` is no rule, and JSON is for rules
+          hint: `--format markdown` writes its page
+        [exit 2]
+    "#]],
+    );
+    sandbox.check(
+        "explain FMT009",
+        expect![[r#"
+        [stderr]
+        error: `FMT009` is no code of `cim-nix fmt`
+          hint: its codes are FMT001, FMT002, FMT003, FMT004
+        [exit 2]
+    "#]],
+    );
+}
+
+#[test]
 fn unknown_rules_get_a_suggestion() {
     let sandbox = Sandbox::new("");
     sandbox.check(

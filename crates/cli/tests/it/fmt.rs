@@ -440,11 +440,14 @@ excludes = [\"gen/*\"]
     sandbox.check(
         "fmt --explain",
         expect![[r#"
-        [stdout]
-        .: nixpkgs-fmt, built in, in a child process
-          because the flake's `formatter` in `flake.nix:1` is `nixpkgs-fmt` (rule flake-formatter)
-        [exit 0]
-    "#]],
+            [stdout]
+            .: nixpkgs-fmt, built in, in a child process
+              because the flake's `formatter` in `flake.nix:1` is `nixpkgs-fmt` (rule flake-formatter)
+            other: nixfmt, built in (nixfmt_rs 0.5.3, the style of nixfmt 1.2)
+              because `other/cim-nix.toml` says `formatter = "nixfmt"` (rule settings)
+              width 80
+            [exit 0]
+        "#]],
     );
     sandbox.check(
         "fmt --explain other",
@@ -696,4 +699,99 @@ a = 1;
     );
     assert_eq!(run(&sandbox, &["a.nix"]).status.code(), Some(0));
     assert_eq!(sandbox.read("a.nix"), "{\n   a = 1;\n}\n");
+}
+
+#[test]
+fn folders_may_have_a_style_of_their_own() {
+    let sandbox = Sandbox::new(
+        "\
+//- cim-nix.toml
+format.formatter = \"nixfmt\"
+//- a.nix
+{a=1;b=2;}
+//- old/cim-nix.toml
+[format]
+formatter = \"nixfmt\"
+indent = 4
+exclude = [\"/gen\"]
+//- old/deep/b.nix
+{a=1;b=2;}
+//- old/gen/c.nix
+{a=1;}
+//- vendor/pkgs/cim-nix.toml
+format.formatter = \"nixpkgs-fmt\"
+//- vendor/pkgs/d.nix
+{a=[1 2];
+b=2;}
+",
+    );
+    sandbox.check(
+        "fmt --explain",
+        expect![[r#"
+            [stdout]
+            .: nixfmt, built in (nixfmt_rs 0.5.3, the style of nixfmt 1.2)
+              because `cim-nix.toml` says `formatter = "nixfmt"` (rule settings)
+            old: nixfmt, built in (nixfmt_rs 0.5.3, the style of nixfmt 1.2)
+              because `old/cim-nix.toml` says `formatter = "nixfmt"` (rule settings)
+              indent 4
+            vendor/pkgs: nixpkgs-fmt, built in, in a child process
+              because `vendor/pkgs/cim-nix.toml` says `formatter = "nixpkgs-fmt"` (rule settings)
+            [exit 0]
+        "#]],
+    );
+    // Without any settings, nothing is left out.
+    sandbox.check(
+        "fmt --check --isolated --formatter nixfmt old/gen",
+        expect![[r#"
+            [stdout]
+            old/gen/c.nix
+            [stderr]
+            would format 1 file
+            [exit 1]
+        "#]],
+    );
+    sandbox.check(
+        "fmt vendor .",
+        expect![[r#"
+            [stderr]
+            formatted 3 files
+            [exit 0]
+        "#]],
+    );
+    assert_eq!(sandbox.read("a.nix"), "{\n  a = 1;\n  b = 2;\n}\n");
+    assert_eq!(sandbox.read("old/deep/b.nix"), "{\n    a = 1;\n    b = 2;\n}\n");
+    assert_eq!(sandbox.read("old/gen/c.nix"), "{a=1;}\n");
+    assert_eq!(sandbox.read("vendor/pkgs/d.nix"), "{\n  a = [ 1 2 ];\n  b = 2;\n}\n");
+    // From wherever it starts.
+    sandbox.check(
+        "fmt --check old/deep vendor/pkgs a.nix",
+        expect![[r#"
+            [stderr]
+            would format 0 files, 3 already formatted
+            [exit 0]
+        "#]],
+    );
+    sandbox.write("old/cim-nix.toml", "format.indent = \"x\"");
+    assert_eq!(sandbox.run("fmt --check").status.code(), Some(2));
+    assert_eq!(sandbox.run("fmt --check --config cim-nix.toml").status.code(), Some(1));
+}
+
+#[test]
+fn changes_are_those_of_one_repository() {
+    let sandbox = Sandbox::new("//- one/a.nix\n1\n//- two/a.nix\n1\n");
+    for name in ["one", "two"] {
+        let mut command = Command::new("git");
+        command.args(["init", "-q"]).current_dir(sandbox.project().join(name));
+        assert!(command.status().unwrap().success());
+    }
+    let output = run(&sandbox, &["--changed-since", "HEAD", "one", "two/a.nix"]);
+    sandbox.compare(
+        &output,
+        expect![[r#"
+        [stderr]
+        error: `one` and `two` are in different Git repositories
+          hint: `--changed-since` compares with a commit of one: run it once for each repository
+        [exit 2]
+    "#]],
+    );
 }

@@ -4,7 +4,7 @@ use cim_nix_base::LineIndex;
 use cim_nix_project::SourceFile;
 use serde::Serialize;
 
-use super::{Outcome, Project, Tally, project_of};
+use super::{LeftOut, Outcome, Project, Tally, project_of};
 use crate::output::json_text;
 use crate::scope::shown;
 
@@ -127,7 +127,9 @@ fn json_file<'a>(
         Outcome::Unchanged => ("unchanged", Vec::new()),
         Outcome::Formatted(_) if is_dry => ("would-format", Vec::new()),
         Outcome::Formatted(_) => ("formatted", Vec::new()),
-        Outcome::LeftOut(reason) => (*reason, Vec::new()),
+        Outcome::LeftOut(LeftOut::Generated) => ("generated", Vec::new()),
+        Outcome::LeftOut(LeftOut::Encrypted) => ("encrypted", Vec::new()),
+        Outcome::LeftOut(LeftOut::Excluded) => ("excluded", Vec::new()),
         Outcome::Refused { text, findings, is_broken } => {
             let index = LineIndex::new(text);
             let problem = |finding: &'a cim_nix_base::Diagnostic| {
@@ -142,7 +144,7 @@ fn json_file<'a>(
             let status = if *is_broken { "broken" } else { "refused" };
             (status, findings.iter().map(problem).collect())
         }
-        Outcome::Failed(message) => {
+        Outcome::Unreadable(message) | Outcome::Failed(message) => {
             ("failed", vec![JsonProblem { code: None, message, line: None, column: None }])
         }
     };

@@ -1,0 +1,92 @@
+//! The configurations of a flake: machines of NixOS and of nix-darwin, and homes.
+
+use cim_nix_eval::{EvalError, Evaluation, Handle};
+
+use crate::installable::Installable;
+use crate::lock_args::LockRequest;
+
+type Res<T> = Result<T, Box<EvalError>>;
+
+/// The outputs of a flake that hold configurations.
+const CONFIGURATIONS: [&str; 3] =
+    ["nixosConfigurations", "homeConfigurations", "darwinConfigurations"];
+
+/// A configuration of a flake: its group, its name, its value.
+type Known<'e> = (&'static str, String, Handle<'e>);
+
+/// The configurations of a flake by group and name, and its outputs.
+fn known<'e>(
+    installable: &Installable,
+    locks: &LockRequest,
+    evaluation: &'e Evaluation,
+) -> Res<(Vec<Known<'e>>, Handle<'e>)> {
+    let flake = evaluation.flake(&evaluation.lock(&installable.flake, &locks.options)?)?;
+    let outputs = evaluation.attr(flake, "outputs")?.unwrap_or(flake);
+    let mut known = Vec::new();
+    for group in CONFIGURATIONS {
+        let Some(set) = evaluation.attr(outputs, group)? else { continue };
+        for (name, value) in evaluation.members(set)? {
+            known.push((group, name, value));
+        }
+    }
+    Ok((known, outputs))
+}
+
+/// The configurations of a flake that are meant, each with what it is called: the one that is
+/// named, or all of them.
+pub(crate) fn configurations<'e>(
+    installable: &Installable,
+    locks: &LockRequest,
+    evaluation: &'e Evaluation,
+) -> Res<Vec<(String, Handle<'e>)>> {
+    let typed = installable.attr.trim_start_matches('.');
+    if !typed.is_empty() {
+        let value = configuration(installable, locks, evaluation)?;
+        return Ok(vec![(typed.to_owned(), value)]);
+    }
+    let (known, _) = known(installable, locks, evaluation)?;
+    Ok(known.into_iter().map(|(group, name, value)| (format!("{group}.{name}"), value)).collect())
+}
+
+/// The configuration of a flake that is meant: by its path or by its name, or the only one.
+pub(crate) fn configuration<'e>(
+    installable: &Installable,
+    locks: &LockRequest,
+    evaluation: &'e Evaluation,
+) -> Res<Handle<'e>> {
+    let (known, outputs) = known(installable, locks, evaluation)?;
+    let typed = installable.attr.trim_start_matches('.');
+    let flake = &installable.flake;
+    let shown = || {
+        let shown = known.iter().map(|(group, name, _)| match name.contains('.') {
+            true => format!("{group}.\"{name}\""),
+            false => format!("{group}.{name}"),
+        });
+        shown.collect::<Vec<_>>()
+    };
+    let message = match (typed, &known[..]) {
+        ("", [(_, _, value)]) => return Ok(*value),
+        ("", []) => format!(
+            "flake '{flake}' has no {}; an attribute with options can be named: '.#attr'",
+            CONFIGURATIONS.join(", no ")
+        ),
+        ("", _) => format!(
+            "flake '{flake}' has several configurations, so say which: '.#NAME' with one of {}",
+            shown().join(", ")
+        ),
+        _ => {
+            if let Ok(value) = evaluation.first_of(outputs, &[typed.to_owned()])? {
+                return Ok(value);
+            }
+            if let Some((_, _, value)) = known.iter().find(|(_, name, _)| name == typed) {
+                return Ok(*value);
+            }
+            let message =
+                format!("flake '{flake}' has neither an attribute nor a configuration '{typed}'");
+            let mut names = evaluation.attr_names(outputs)?;
+            names.extend(known.into_iter().map(|(_, name, _)| name));
+            return Err(Box::new(EvalError::unknown_name(message, typed, names)));
+        }
+    };
+    Err(Box::new(EvalError::other(message)))
+}
