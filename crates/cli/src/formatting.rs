@@ -159,7 +159,17 @@ fn format_file(job: Job<'_>, worker: &mut Worker<'_>, file: &SourceFile) -> Outc
     if !file.is_named && generated_reason(&file.path, &source.text).is_some() {
         return Outcome::LeftOut(LeftOut::Generated);
     }
-    format_source(job, worker, &file.path, &source)
+    let outcome = format_source(job, worker, &file.path, &source);
+    // What is written is compared with the disk anyway.
+    let is_kept = matches!(outcome, Outcome::Unchanged | Outcome::Refused { .. });
+    let at = project_of(job.projects, &file.path);
+    let is_command = at.is_some_and(|at| matches!(job.projects[at].way, Way::Command(_)));
+    if is_kept && is_command && !read(&file.path).is_ok_and(|now| now.text == source.text) {
+        let message = "it changed on the disk while the formatter ran, which is to answer with \
+            the new text and to write nothing";
+        return Outcome::Unreadable(message.to_owned());
+    }
+    outcome
 }
 
 fn format_source(

@@ -146,13 +146,14 @@ fn is_idle(operands: &[Node<'_>], at: usize) -> bool {
     operand.is_leaf() && !is_commented
 }
 
-/// Drops the operands number `dropped`, at least one but not all, of the chain `node`.
+/// Drops the operands number `dropped`, at least one but not all and in order, of the chain `node`.
 fn without_operands(
     node: Node<'_>,
     operands: &[Node<'_>],
     dropped: &[usize],
 ) -> (Vec<TextEdit>, Vec<Rewrite>) {
-    let kept: Vec<usize> = (0..operands.len()).filter(|at| !dropped.contains(at)).collect();
+    let kept: Vec<usize> =
+        (0..operands.len()).filter(|at| dropped.binary_search(at).is_err()).collect();
     if let [only] = kept[..] {
         let only = operands[only];
         let (edits, rewrite) = layout::unwrapped(node, only, only.range().start);

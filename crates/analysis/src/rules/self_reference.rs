@@ -48,7 +48,7 @@ nix.dev, \"Best practices\", on recursive attribute sets.
 };
 
 fn check(context: &Context<'_>, report: &mut Report) {
-    let mut values: Option<Vec<ExprId>> = None;
+    let mut circular: Option<Vec<bool>> = None;
     for set in &context.ir.sets {
         let Some(scope) = set.scope else { continue };
         let first = context.ir.scopes[scope.index()].bindings.start;
@@ -57,8 +57,8 @@ fn check(context: &Context<'_>, report: &mut Report) {
             if alias(context, attr.value).is_none() || is_inherited(context, id) {
                 continue;
             }
-            let values = values.get_or_insert_with(|| values_of(context));
-            if comes_back(context, values, id) && !has_overrides(context, set.attrs.range()) {
+            let circular = circular.get_or_insert_with(|| circles(context, &values_of(context)));
+            if circular[id.index()] && !has_overrides(context, set.attrs.range()) {
                 let name = context.name(id);
                 let message = format!("`{name}` is defined as itself: an infinite recursion");
                 report.add(
@@ -95,22 +95,31 @@ fn values_of(context: &Context<'_>) -> Vec<ExprId> {
     values
 }
 
-/// Whether following plain names from `start` leads back to it.
-fn comes_back(context: &Context<'_>, values: &[ExprId], start: BindingId) -> bool {
-    let mut at = start;
-    // A longer chain than there are bindings runs in a circle that `start` is no part of.
-    for _ in 0..values.len() {
+/// For each binding, whether following plain names from it leads back to it. Linear: each binding
+/// is entered once.
+fn circles(context: &Context<'_>, values: &[ExprId]) -> Vec<bool> {
+    let next = |at: BindingId| {
         let value = values[at.index()];
-        if value == Expr::NO_DEFAULT {
-            return false;
+        if value == Expr::NO_DEFAULT { None } else { alias(context, value) }
+    };
+    let mut is_circular = vec![false; values.len()];
+    // In which walk a binding was met first; 0 for never.
+    let mut walks = vec![0u32; values.len()];
+    for start in 0..values.len() as u32 {
+        let walk = start + 1;
+        let mut at = Some(BindingId(start));
+        while let Some(id) = at.filter(|id| walks[id.index()] == 0) {
+            walks[id.index()] = walk;
+            at = next(id);
         }
-        match alias(context, value) {
-            Some(next) if next == start => return true,
-            Some(next) => at = next,
-            None => return false,
+        // Where a walk meets itself, a circle begins.
+        let mut circle = at.filter(|id| walks[id.index()] == walk);
+        while let Some(id) = circle.filter(|id| !is_circular[id.index()]) {
+            is_circular[id.index()] = true;
+            circle = next(id);
         }
     }
-    false
+    is_circular
 }
 
 /// `__overrides` replaces attributes of a recursive set before they are evaluated.

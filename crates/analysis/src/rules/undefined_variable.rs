@@ -2,6 +2,7 @@
 
 use cim_nix_base::{Code, Severity};
 use cim_nix_semantics::builtins;
+use cim_nix_syntax::NodeId;
 
 use crate::context::Context;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
@@ -40,7 +41,11 @@ Nix reports `undefined variable` for the same names.
 ",
 };
 
+/// How many names a file's undefined ones are held against for what may be meant.
+const MAX_LOOKS: usize = 1 << 18;
+
 fn check(context: &Context<'_>, report: &mut Report) {
+    let mut looks_left = MAX_LOOKS;
     for (symbol, variable) in context.ir.free_names() {
         let name = context.ir.symbol(symbol);
         // `unknown-builtin` says more about names of builtins that lack their prefix.
@@ -49,7 +54,7 @@ fn check(context: &Context<'_>, report: &mut Report) {
         }
         let node = context.node(context.ir.node(variable));
         let finding = Finding::at(node.range(), format!("undefined variable `{name}`"));
-        report.add(match nearest(context, node.id(), name) {
+        report.add(match nearest(context, node.id(), name, &mut looks_left) {
             Some(near) => finding.help(format!("a name that is in scope here: `{near}`")),
             None => finding,
         });
@@ -57,8 +62,12 @@ fn check(context: &Context<'_>, report: &mut Report) {
 }
 
 /// The name in scope that differs least from `name`, if little.
-fn nearest(context: &Context<'_>, at: cim_nix_syntax::NodeId, name: &str) -> Option<String> {
+fn nearest(context: &Context<'_>, at: NodeId, name: &str, left: &mut usize) -> Option<String> {
+    if *left == 0 {
+        return None;
+    }
     let visible = context.ir.visible_at(context.tree, at);
+    *left = left.saturating_sub(visible.len() + 1);
     let names = visible.iter().map(|&id| context.name(id));
     let scored = names.map(|known| (crate::lints::distance(known, name), known));
     let (score, known) = scored.min_by_key(|(score, _)| *score)?;

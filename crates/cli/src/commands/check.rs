@@ -23,7 +23,7 @@ use crate::progress::Progress;
 use crate::reading::{is_stdin, read_stdin};
 use crate::scope;
 use crate::settings::{FailOn, RuleChoice, Settings};
-use crate::terminal::{ColorWhen, Out, colored_diff, note, report as report_error};
+use crate::terminal::{ColorWhen, Out, colored_diff, note, printable, report as report_error};
 use crate::watch::{self, Versions};
 
 const EXAMPLES: &str = "\
@@ -184,6 +184,7 @@ struct Checked {
 }
 
 fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
+    args.refuse_output()?;
     let config = scope::config(&args.walk, &args.paths)?;
     let mut settings = Settings::new(&config, &args.rule_choice())?;
     let root = scope::project_root(&args.paths);
@@ -334,6 +335,21 @@ impl CheckArgs {
         if !self.quiet {
             outcomes.iter().filter_map(|outcome| outcome.left_out.as_ref()).for_each(note);
         }
+    }
+
+    /// Errors: the report would take the place of code, as in `-o *.nix`.
+    fn refuse_output(&self) -> Result<(), Error> {
+        let Some(path) = self.output.as_deref().filter(|path| path.is_file()) else {
+            return Ok(());
+        };
+        let is_code = path.extension().is_some_and(|end| end == "nix")
+            || path.file_name().is_some_and(|name| name == "flake.lock" || name == "cim-nix.toml");
+        if !is_code {
+            return Ok(());
+        }
+        let shown = printable(&path.to_string_lossy()).into_owned();
+        Err(Error::user(format!("`{shown}` is part of a project, and a report would replace it"))
+            .hint("name another file behind `--output`"))
     }
 
     /// Where the answer goes.

@@ -579,3 +579,11 @@ fn what_lies_above_the_project_says_nothing_about_it() {
     inside.current_dir(sandbox.project().join("test/infra/tests"));
     assert!(inside.output().unwrap().status.success());
 }
+
+#[test]
+fn a_report_replaces_no_code() {
+    let sandbox = Sandbox::new("//- a.nix\nlet a = 1; in 2\n");
+    let output = sandbox.run("check -o a.nix a.nix");
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(sandbox.read("a.nix"), "let a = 1; in 2\n");
+}

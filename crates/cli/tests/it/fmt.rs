@@ -795,3 +795,16 @@ fn changes_are_those_of_one_repository() {
     "#]],
     );
 }
+
+#[test]
+fn a_formatter_that_writes_the_file_itself_is_told() {
+    let sandbox = Sandbox::new("//- a.nix\n{ a = 1; }\n");
+    let script = sandbox.project().join("f.sh");
+    fs::write(&script, "#!/bin/sh\necho 99 > a.nix\ncat\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let output = run(&sandbox, &["--formatter", "./f.sh", "a.nix"]);
+    let told =
+        String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("it changed on the disk while the formatter ran"), "{told}");
+    assert_eq!(output.status.code(), Some(2));
+}
