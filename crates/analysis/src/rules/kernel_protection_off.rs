@@ -61,8 +61,7 @@ const OFF: &[(&str, &str)] = &[
 ];
 
 fn check(context: &Context<'_>, report: &mut Report) {
-    for setting in context.settings().matching(&["boot.kernelParams"]) {
-        let Some(string) = context.value_behind(setting.value) else { continue };
+    for string in raw_text::values(context, context.settings().matching(&["boot.kernelParams"])) {
         for line in raw_text::lines(string) {
             for word in line.words(line.text) {
                 if let Some((_, what)) = OFF.iter().find(|(parameter, _)| *parameter == word) {
@@ -82,6 +81,9 @@ mod tests {
     fn several_in_one_string() {
         let text = "{ boot = { kernelParams = mkIf c ([ \"a nopti\" ] ++ [ \"nokaslr\" \"mitigations=auto\" ]); }; }";
         assert_eq!(marked("SEC052", text), "nopti nokaslr");
+        let shared =
+            "let p = \"nopti\"; in { a.boot.kernelParams = [ p ]; b.boot.kernelParams = [ p ]; }";
+        assert_eq!(marked("SEC052", shared), "nopti");
         assert_eq!(marked("SEC052", "{ boot.kernelParams = [ \"mitigations=${x}\" ]; }"), "");
     }
 }

@@ -2,13 +2,13 @@
 //! text of `nix.extraOptions` and `nix.conf`, and the `nixConfig` of a flake, word by word.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use cim_nix_base::TextRange;
-use cim_nix_syntax::{Node, NodeKind};
+use cim_nix_syntax::{Node, NodeId, NodeKind};
 
 use super::raw_text;
 use crate::context::Context;
-use crate::settings::Setting;
 
 /// One word of a setting.
 #[derive(Clone, Debug)]
@@ -40,6 +40,7 @@ const TEXTS: &[&str] = &["nix.extraOptions", "*.text"];
 /// Words whose presence says that a file may set something here.
 pub(super) fn words_of<'c>(context: &'c Context<'_>) -> Vec<NixWord<'c>> {
     let mut words = Vec::new();
+    let mut seen = Seen::default();
     let settings = context.settings();
     for setting in settings.matching(SECTIONS) {
         let Some(name) = settings.name(setting, 0) else { continue };
@@ -56,7 +57,11 @@ pub(super) fn words_of<'c>(context: &'c Context<'_>) -> Vec<NixWord<'c>> {
         if is_of_flake && settings.names(setting).count() != 2 {
             continue;
         }
-        add_value(context, setting, canonical(name), is_of_flake, &mut words);
+        let value = context.value_behind(setting.value).unwrap_or(setting.value);
+        let name = canonical(name);
+        if seen.is_new(value, name) {
+            add_value(context, value, name, is_of_flake, &mut words);
+        }
     }
     for setting in settings.matching(TEXTS) {
         let is_nix_conf = settings.name(setting, 0) == Some("extraOptions")
@@ -64,16 +69,34 @@ pub(super) fn words_of<'c>(context: &'c Context<'_>) -> Vec<NixWord<'c>> {
                 let file = file.rsplit('/').next().unwrap_or_default();
                 matches!(file, "nix.conf" | "nix.custom.conf")
             });
-        if is_nix_conf {
-            add_lines(context, setting, &mut words);
+        let literal = context.value_behind(setting.value).filter(|_| is_nix_conf);
+        if let Some(literal) = literal.filter(|literal| seen.is_new(*literal, "")) {
+            add_lines(literal, &mut words);
         }
     }
     words
 }
 
+/// Texts up to this many bytes are read for each setting that shares them; longer ones once.
+const MAX_SHARED: u32 = 4096;
+
+/// Which values were read for which settings.
+#[derive(Default)]
+struct Seen<'c> {
+    values: HashSet<(NodeId, &'c str)>,
+    long: HashSet<NodeId>,
+}
+
+impl<'c> Seen<'c> {
+    fn is_new(&mut self, value: Node<'_>, name: &'c str) -> bool {
+        let is_short = value.range().len() <= MAX_SHARED;
+        (is_short || self.long.insert(value.id())) && self.values.insert((value.id(), name))
+    }
+}
+
 fn add_value<'c>(
     context: &'c Context<'_>,
-    setting: Setting<'c>,
+    value: Node<'c>,
     name: &'c str,
     is_of_flake: bool,
     out: &mut Vec<NixWord<'c>>,
@@ -85,7 +108,6 @@ fn add_value<'c>(
         is_of_flake,
         literal,
     };
-    let value = context.value_behind(setting.value).unwrap_or(setting.value);
     match value.kind() {
         NodeKind::Str | NodeKind::IndStr => {
             if !value.is_leaf() {
@@ -104,8 +126,7 @@ fn add_value<'c>(
     }
 }
 
-fn add_lines<'c>(context: &'c Context<'_>, setting: Setting<'c>, out: &mut Vec<NixWord<'c>>) {
-    let Some(literal) = context.value_behind(setting.value) else { return };
+fn add_lines<'c>(literal: Node<'c>, out: &mut Vec<NixWord<'c>>) {
     for line in raw_text::lines(literal) {
         let text = line.text.split('#').next().unwrap_or_default();
         let Some((name, value)) = text.split_once('=') else { continue };
@@ -188,6 +209,15 @@ mod tests {
         );
         check("{ environment.etc.\"nix/nix.conf\".text = \"a = b\\nc = d\"; }", &["a b", "c d"]);
         check("{ environment.etc.other.text = \"a = b\"; }", &[]);
+    }
+
+    #[test]
+    fn what_several_settings_share_is_read_once() {
+        check(
+            "let t = \"sandbox = false\"; s = [ \"a\" ]; in { nix.extraOptions = t; \
+             x.nix.extraOptions = t; nix.settings.substituters = s; y.nix.settings.substituters = s; }",
+            &["substituters ?", "sandbox false"],
+        );
     }
 
     #[test]

@@ -2,12 +2,15 @@
 //! the very word. Escapes are left alone: what the rules look for needs none.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use cim_nix_base::{Applicability, TextEdit, TextRange};
 use cim_nix_syntax::{Node, NodeKind, TokenKind};
 
+use crate::context::Context;
 use crate::rewrite::Rewrite;
 use crate::rule::Finding;
+use crate::settings::Setting;
 
 /// A line of a string literal, or a piece of one between interpolations.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +35,16 @@ impl<'a> RawLine<'a> {
         let is_whole = move |word: &&str| !is_cut || word.as_ptr() as usize + word.len() != end;
         part.split_whitespace().filter(is_whole)
     }
+}
+
+/// What `settings` are given, each literal once: several may share one that a `let` names.
+pub(super) fn values<'a>(
+    context: &Context<'a>,
+    settings: impl Iterator<Item = Setting<'a>>,
+) -> Vec<Node<'a>> {
+    let mut seen = HashSet::new();
+    let values = settings.filter_map(|setting| context.value_behind(setting.value));
+    values.filter(|value| seen.insert(value.id())).collect()
 }
 
 /// The lines of a string literal.

@@ -94,8 +94,7 @@ fn check(context: &Context<'_>, report: &mut Report) {
             report.add(Finding::at(setting.value.range(), ALL));
         }
     }
-    for setting in settings.matching(TEXTS) {
-        let Some(string) = context.value_behind(setting.value) else { continue };
+    for string in raw_text::values(context, settings.matching(TEXTS)) {
         for line in raw_text::lines(string).filter(|line| is_for_all(line.text)) {
             report.add(Finding::at(line.range_of(line.text.trim()), ALL));
         }
@@ -118,6 +117,13 @@ fn is_for_all(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::rules::testing::marked;
+
+    #[test]
+    fn what_two_settings_share_is_told_once() {
+        let text = "let t = \"a ALL=NOPASSWD: ALL\"; in { \
+            x.security.sudo.extraConfig = t; y.security.sudo.extraConfig = t; }";
+        assert_eq!(marked("SEC045", text), "a ALL=NOPASSWD: ALL");
+    }
 
     #[test]
     fn rules_of_any_kind() {
