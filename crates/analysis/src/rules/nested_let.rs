@@ -100,6 +100,10 @@ fn meet(outer: Node<'_>, inner: Node<'_>) -> bool {
             }
         }
     }
+    // Operators and `<…>` mention functions by such names, which no token shows.
+    if bound.iter().any(|name| name.starts_with("__")) {
+        return true;
+    }
     let mut tokens = ast::entries(outer).flat_map(|entry| entry.node().tokens());
     // A name in quotes binds as well.
     tokens.any(|token| {
@@ -149,6 +153,15 @@ mod tests {
         assert_eq!(marked("STY002", "let inherit (x) b; in let \"b\" = 1; in b"), "");
         assert_eq!(marked("STY002", "let a = { inherit b; }; in let b = 1; in a"), "");
         assert_eq!(marked("STY002", "let \"a\" = 1; in let a = 1; in a"), "");
+    }
+
+    #[test]
+    fn operators_mention_names_without_spelling_them() {
+        for inner in ["__sub = x: y: 0;", "__lessThan = x: y: true;", "inherit (x) __findFile;"] {
+            let text = format!("let a = 3 - 1; in let {inner} in a");
+            assert_eq!(fixed("STY002", &text), text);
+            assert_eq!(marked("STY002", &text), "");
+        }
     }
 
     #[test]
