@@ -145,3 +145,13 @@ fn rules_survive_half_typed_code() {
         }
     }
 }
+
+#[test]
+fn names_longer_than_those_of_any_option_are_not_held() {
+    let count = |n: usize| {
+        let name = vec!["x"; n].join(".");
+        let text = format!("{{ services.web.enable = true; services.web.{name} = 1; }}");
+        checker().check("default.nix", text, &lints_for("COR017")).findings.len()
+    };
+    assert_eq!((count(60), count(100)), (1, 0));
+}
