@@ -12,6 +12,9 @@ use cim_nix_syntax::{Node, NodeKind, ast};
 
 use crate::context::Context;
 
+/// How many bytes a text has at most that is read at each use of its name.
+const MAX_SHARED: u32 = 4096;
+
 /// How many names in a row are followed.
 const MAX_HOPS: u8 = 6;
 
@@ -188,9 +191,13 @@ impl<'a> Context<'a> {
         home
     }
 
-    /// The text of a string without interpolation, or of the one that a `let` gives a name to.
+    /// The text of a string without interpolation, or of the one that a `let` gives a name to, unless
+    /// that is long: it may be used often.
     pub(crate) fn text_value(&self, node: Node<'a>) -> Option<Cow<'a, str>> {
-        ast::Str::cast(self.value_behind(node)?)?.static_value()
+        let value = self.value_behind(node)?;
+        let is_own = node.contains(value);
+        (is_own || value.range().len() <= MAX_SHARED).then_some(())?;
+        ast::Str::cast(value)?.static_value()
     }
 
     /// What `node` stands for: itself, or the value of the `let` that it names.

@@ -26,6 +26,9 @@ pub(crate) struct HeldSetting<'a> {
 const MODULE_PARTS: &[&str] =
     &["_class", "_file", "disabledModules", "imports", "key", "meta", "options", "require"];
 
+/// No option has more names; of hostile code, each setting would keep the names of all around it.
+const MAX_NAMES: usize = 64;
+
 impl<'a> Held<'a> {
     /// `None` if nothing was evaluated, or if the file is no module of what was: unless evaluation
     /// has named it, half of what it sets has to be known there.
@@ -36,7 +39,10 @@ impl<'a> Held<'a> {
         let all = context.settings();
         let hold = |setting: Setting<'a>| {
             let mut names: Vec<Option<Box<str>>> =
-                all.names(setting).map(|name| name.map(Into::into)).collect();
+                all.names(setting).take(MAX_NAMES + 1).map(|name| name.map(Into::into)).collect();
+            if names.len() > MAX_NAMES {
+                return None;
+            }
             names.reverse();
             if names.first().is_some_and(|name| name.as_deref() == Some("config")) {
                 names.remove(0);

@@ -96,6 +96,17 @@ mod tests {
     }
 
     #[test]
+    fn long_and_deep_files_take_no_time() {
+        let flake = |text: &str| format!("//- /p/flake.nix\n{{ outputs = x: {text}; }}\n");
+        let long = flake(&format!("[ {} ]", "<a> ".repeat(20_000)));
+        assert_eq!(found("DEP011", &long).lines().count(), 20_000);
+        for depth in [2_000, 5_000] {
+            let deep = format!("{}<a>{}", "(".repeat(depth), " <b>)".repeat(depth));
+            assert!(found("DEP011", &flake(&deep)).lines().count() < 256);
+        }
+    }
+
+    #[test]
     fn what_evaluation_can_avoid_is_left_alone() {
         for text in [
             "{ pkgs ? import <nixpkgs> { } }: pkgs",

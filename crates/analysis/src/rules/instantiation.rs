@@ -256,6 +256,13 @@ mod tests {
     }
 
     #[test]
+    fn long_arguments_are_not_kept() {
+        let set = |n: usize| format!("import <nixpkgs> {{ a = \"{}\"; }}", "x".repeat(n));
+        let count = |n| found("PERF002", &format!("[ ({}) ({}) ]", set(n), set(n))).lines().count();
+        assert_eq!((count(4_000), count(5_000)), (1, 0));
+    }
+
+    #[test]
     fn different_sets_are_different() {
         let text = "{ a = import <nixpkgs> { }; b = import <nixpkgs> { system = 1; }; }";
         assert_eq!(marked("PERF002", text), "");

@@ -173,3 +173,13 @@ fn which_security_rules_ask_for_the_place_is_documented() {
     assert_eq!(in_machine, documented("These rules follow an option"));
     assert_eq!(in_test, documented("Of the other rules about security"));
 }
+
+#[test]
+fn names_longer_than_those_of_any_option_are_not_held() {
+    let count = |n: usize| {
+        let name = vec!["x"; n].join(".");
+        let text = format!("{{ services.web.enable = true; services.web.{name} = 1; }}");
+        checker().check("default.nix", text, &lints_for("COR017")).findings.len()
+    };
+    assert_eq!((count(60), count(100)), (1, 0));
+}

@@ -378,7 +378,8 @@ fn parameters(function: Node<'_>) -> Vec<&str> {
 /// How many arguments the function was given before: 1 for `(scopedImport { })`.
 fn n_given(function: Node<'_>) -> usize {
     match ast::without_parens(function) {
-        Some(node) if node.kind() == NodeKind::Apply => node.children().count() - 1,
+        // What is nested too deep to be parsed has no function.
+        Some(node) if node.kind() == NodeKind::Apply => node.children().count().saturating_sub(1),
         _ => 0,
     }
 }
