@@ -7,8 +7,11 @@
 mod names;
 mod reach;
 
+use std::collections::{HashMap, HashSet};
+
 use cim_nix_base::{Code, Diagnostic, Severity, TextRange};
 use cim_nix_project::{FileId, Host, ImportGraph, Summary, Target, hosts};
+use cim_nix_syntax::{NodeId, Tree};
 
 use crate::checker::CheckedFile;
 use crate::rule::Finding;
@@ -78,8 +81,11 @@ impl FileFacts {
     /// What is to be known of a checked file.
     #[must_use]
     pub fn of(checked: &CheckedFile, summary: &Summary, wanted: WantedFacts) -> Self {
-        if checked.is_refused || !wanted.any {
+        if !wanted.any {
             return Self::default();
+        }
+        if checked.is_refused {
+            return Self::reading(checked, wanted);
         }
         let tree = &checked.tree;
         let lookups = summary.references.iter().filter_map(|reference| match &reference.target {
@@ -89,19 +95,52 @@ impl FileFacts {
             }
             _ => None,
         });
-        let mut impure: Vec<Impure> = lookups
-            .filter(|(range, _)| !is_avoidable(tree.covering(*range)))
-            .map(|(range, what)| Impure { range, what })
-            .collect();
+        let lookups: Vec<Impure> = lookups.map(|(range, what)| Impure { range, what }).collect();
+        let nodes = nodes_at(tree, &lookups);
+        let is_certain = |it: &Impure| {
+            nodes.get(&ends(it.range)).is_some_and(|node| !is_avoidable(tree.node(*node)))
+        };
+        let mut impure: Vec<Impure> = lookups.into_iter().filter(is_certain).collect();
         impure.extend(impure_builtin::uses(checked));
         Self {
             impure: impure.into(),
-            has_state_version: memchr::memmem::find(tree.text().as_bytes(), b"stateVersion")
-                .is_some(),
+            has_state_version: speaks_of_state_version(checked),
             hosts: hosts(tree).into(),
             names: wanted.names.then(|| Box::new(Names::of(checked))),
         }
     }
+
+    /// What is to be known for the sake of other files of one in which nothing is to be found: it is
+    /// generated, or Nix refuses it.
+    #[must_use]
+    pub fn reading(checked: &CheckedFile, wanted: WantedFacts) -> Self {
+        if !wanted.any {
+            return Self::default();
+        }
+        Self {
+            has_state_version: speaks_of_state_version(checked),
+            names: wanted.names.then(|| Box::new(Names::reading(checked))),
+            ..Self::default()
+        }
+    }
+}
+
+fn ends(range: TextRange) -> (u32, u32) {
+    (range.start, range.end)
+}
+
+/// The innermost node at each of the places, found in one go through the tree.
+fn nodes_at(tree: &Tree, places: &[Impure]) -> HashMap<(u32, u32), NodeId> {
+    if places.is_empty() {
+        return HashMap::new();
+    }
+    let wanted: HashSet<(u32, u32)> = places.iter().map(|it| ends(it.range)).collect();
+    let nodes = tree.nodes().map(|node| (ends(node.range()), node.id()));
+    nodes.filter(|(place, _)| wanted.contains(place)).collect()
+}
+
+fn speaks_of_state_version(checked: &CheckedFile) -> bool {
+    memchr::memmem::find(checked.tree.text().as_bytes(), b"stateVersion").is_some()
 }
 
 /// The findings of the rules about all files, by the files that they are in.

@@ -13,6 +13,7 @@ use crate::options::OptionTable;
 use crate::rewrite::Rewrite;
 use crate::rule::{Check, Finding, Report};
 use crate::rules;
+use crate::rules::unused_suppression::Ran;
 use crate::suppress::{self, Suppression};
 
 /// A finding with what its fix does to the tree.
@@ -114,7 +115,8 @@ impl Checker {
             let range = found.diagnostic.range;
             (range.start, range.end, found.diagnostic.code)
         });
-        let silenced = silence(&tree, lints, &mut findings);
+        let ran = Ran { lints, is_evaluated: !options.is_empty() };
+        let silenced = silence(&tree, ran, &mut findings);
         lead(&tree, &ir, &mut findings);
         CheckedFile { tree, ir, findings, is_refused, silenced }
     }
@@ -189,7 +191,7 @@ fn plain(diagnostic: Diagnostic) -> Found {
 }
 
 /// Takes out what comments silence and reports comments that silence nothing.
-fn silence(tree: &Tree, lints: &Lints, findings: &mut Vec<Found>) -> Vec<Silenced> {
+fn silence(tree: &Tree, ran: Ran<'_>, findings: &mut Vec<Found>) -> Vec<Silenced> {
     if !suppress::may_suppress(tree.text()) {
         return Vec::new();
     }
@@ -202,8 +204,8 @@ fn silence(tree: &Tree, lints: &Lints, findings: &mut Vec<Found>) -> Vec<Silence
         silenced.push(Silenced { diagnostic: diagnostic.clone(), reason });
         false
     });
-    if let Some(severity) = lints.severity(rules::unused_suppression::RULE.code) {
-        let stale = rules::unused_suppression::stale(tree, &suppressions, lints);
+    if let Some(severity) = ran.lints.severity(rules::unused_suppression::RULE.code) {
+        let stale = rules::unused_suppression::stale(tree, &suppressions, ran);
         let code = rules::unused_suppression::RULE.code;
         findings.extend(stale.into_iter().map(|finding| found(code, severity, finding)));
         findings.sort_by_key(|found| found.diagnostic.range.start);

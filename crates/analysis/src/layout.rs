@@ -336,11 +336,19 @@ fn line_start(text: &str, at: u32) -> usize {
 }
 
 /// Whether nothing but blanks stands in front of a token on its line.
-fn starts_line(token: TokenRef<'_>) -> bool {
+pub(crate) fn starts_line(token: TokenRef<'_>) -> bool {
     token.previous().is_none_or(|before| {
         let is_blank = before.kind() == TokenKind::Whitespace;
         is_blank && (before.text().contains('\n') || before.previous().is_none())
     })
+}
+
+/// The comment right behind a node on its line.
+pub(crate) fn remark_behind(node: Node<'_>) -> Option<TokenRef<'_>> {
+    let after = node.token_after();
+    let is_gap = after.kind() == TokenKind::Whitespace && !after.text().contains('\n');
+    let next = if is_gap { after.next() } else { Some(after) };
+    next.filter(|token| token.kind().is_comment())
 }
 
 /// The first of the comments directly above a token, or the token.

@@ -151,6 +151,8 @@ impl<'a> Context<'a> {
                 };
                 match value {
                     Some(value) if hops > 0 => match self.home_of(value, hops - 1) {
+                        // A file may give its own `builtins`.
+                        Home::Unknown if known == Home::Builtins => Home::Unknown,
                         Home::Unknown => known,
                         home => home,
                     },
@@ -274,6 +276,16 @@ mod tests {
         check("with lib; map f x", &["Builtins.map"]);
         check("let map = x: x; in map 1", &["Local.map"]);
         check("builtins: builtins.map f", &["Unknown.map"]);
+        check(
+            "let builtins = import ./b.nix; in builtins.map f",
+            &["Builtins.import", "Unknown.map"],
+        );
+        check(
+            "let inherit (import ./b.nix) builtins; in builtins.map f",
+            &["Builtins.import", "Unknown.map"],
+        );
+        check("let inherit (x) builtins; in with builtins; filter f x", &["Unknown.filter"]);
+        check("let builtins = lib // { a = 1; }; in builtins.map f", &["Unknown.map"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use cim_nix_base::{TextEdit, TextRange, apply_edits};
 use cim_nix_syntax::{Node, NodeId, NodeKind, TokenKind, Tree, parse};
 
 /// One change of a tree.
@@ -26,6 +27,14 @@ pub enum Rewrite {
         node: NodeId,
         /// What takes its place.
         text: String,
+    },
+    /// The node is replaced by the expression that its text parses to after an edit within it.
+    /// Those of one node go together.
+    Patch {
+        /// What changes.
+        node: NodeId,
+        /// How, in places of the file.
+        edit: TextEdit,
     },
     /// The entry of a set or `let` is replaced by the one that `text` parses to.
     Entry {
@@ -64,17 +73,46 @@ impl Shape {
     /// The shape of a whole tree.
     #[must_use]
     pub fn of(tree: &Tree) -> Self {
-        build(tree.root(), &HashMap::new()).unwrap_or_else(|| unreachable!("nothing is removed"))
+        build(tree.root(), &Changes::default())
+            .unwrap_or_else(|| unreachable!("nothing is removed"))
     }
 
     /// The shape of `tree` after `rewrites`, or `None` if they remove the root.
     #[must_use]
     pub fn rewritten(tree: &Tree, rewrites: &[Rewrite]) -> Option<Self> {
-        let mut by_node = HashMap::new();
+        let mut changes = Changes::default();
         for rewrite in rewrites {
-            by_node.insert(target(rewrite), rewrite);
+            let node = target(rewrite);
+            changes.by_node.insert(node, rewrite);
+            if let Rewrite::Patch { edit, .. } = rewrite {
+                changes.patches.entry(node).or_default().push(edit);
+            }
         }
-        build(tree.root(), &by_node)
+        build(tree.root(), &changes)
+    }
+}
+
+/// Rewrites by the nodes that they change.
+#[derive(Default)]
+struct Changes<'r> {
+    by_node: HashMap<NodeId, &'r Rewrite>,
+    patches: HashMap<NodeId, Vec<&'r TextEdit>>,
+}
+
+impl Changes<'_> {
+    /// The text of a node after its patches, `None` where they do not go together.
+    fn patched(&self, node: Node<'_>) -> Option<String> {
+        let start = node.range().start;
+        let moved = |edit: &&TextEdit| {
+            let range = edit.range;
+            let at = range.start.checked_sub(start)?;
+            Some(TextEdit::replace(TextRange::new(at, at + range.len()), edit.text.as_str()))
+        };
+        let edits: Option<Vec<TextEdit>> =
+            self.patches.get(&node.id())?.iter().map(moved).collect();
+        let mut edits = edits?;
+        edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
+        apply_edits(node.text(), &edits).ok()
     }
 }
 
@@ -84,6 +122,7 @@ fn target(rewrite: &Rewrite) -> NodeId {
         | Rewrite::Unfold(node)
         | Rewrite::Replace { node, .. }
         | Rewrite::Substitute { node, .. }
+        | Rewrite::Patch { node, .. }
         | Rewrite::Entry { node, .. }
         | Rewrite::Parameter { lambda: node, .. }
         | Rewrite::SetTokens { node, .. } => *node,
@@ -92,7 +131,7 @@ fn target(rewrite: &Rewrite) -> NodeId {
 
 /// Builds the shape of a subtree without recursion on its depth: nodes come in preorder, so each
 /// finished shape is attached to the one still open above it.
-fn build(root: Node<'_>, rewrites: &HashMap<NodeId, &Rewrite>) -> Option<Shape> {
+fn build(root: Node<'_>, changes: &Changes<'_>) -> Option<Shape> {
     let tree = root.tree();
     let mut open: Vec<(u32, Shape)> = Vec::new();
     let mut done: Option<Shape> = None;
@@ -110,7 +149,7 @@ fn build(root: Node<'_>, rewrites: &HashMap<NodeId, &Rewrite>) -> Option<Shape> 
         }
         close(&mut open, at, &mut done);
         let node = tree.node(NodeId(at));
-        match rewrites.get(&node.id()) {
+        match changes.by_node.get(&node.id()) {
             Some(Rewrite::Remove(_)) => {
                 at = node.subtree_end();
                 continue;
@@ -126,16 +165,17 @@ fn build(root: Node<'_>, rewrites: &HashMap<NodeId, &Rewrite>) -> Option<Shape> 
                 continue;
             }
             Some(Rewrite::Substitute { text, .. }) => {
-                let parsed = parse(text.as_str());
-                let shape = build(parsed.tree.root(), &HashMap::new())?;
-                attach(&mut open, &mut done, shape.children.into_iter().next()?);
+                attach(&mut open, &mut done, parsed_shape(text)?);
+                at = node.subtree_end();
+                continue;
+            }
+            Some(Rewrite::Patch { .. }) => {
+                attach(&mut open, &mut done, parsed_shape(&changes.patched(node)?)?);
                 at = node.subtree_end();
                 continue;
             }
             Some(Rewrite::Entry { text, .. }) => {
-                let parsed = parse(format!("{{ {text} }}"));
-                let set =
-                    build(parsed.tree.root(), &HashMap::new())?.children.into_iter().next()?;
+                let set = parsed_shape(&format!("{{ {text} }}"))?;
                 attach(&mut open, &mut done, set.children.into_iter().next()?);
                 at = node.subtree_end();
                 continue;
@@ -156,13 +196,19 @@ fn build(root: Node<'_>, rewrites: &HashMap<NodeId, &Rewrite>) -> Option<Shape> 
             }
             _ => {}
         }
-        let tokens = match rewrites.get(&node.id()) {
+        let tokens = match changes.by_node.get(&node.id()) {
             Some(Rewrite::SetTokens { tokens, .. }) => tokens.clone(),
             _ => own_tokens(node),
         };
         open.push((node.subtree_end(), Shape { kind: node.kind(), tokens, children: Vec::new() }));
         at += 1;
     }
+}
+
+/// The shape of the expression that `text` is.
+fn parsed_shape(text: &str) -> Option<Shape> {
+    let parsed = parse(text);
+    build(parsed.tree.root(), &Changes::default())?.children.into_iter().next()
 }
 
 /// Closes the open shapes that end at or before `at`.
@@ -234,6 +280,22 @@ mod tests {
             let set = node(tree, NodeKind::AttrSet, "rec { a = 1; }").id();
             vec![Rewrite::SetTokens { node: set, tokens: vec!["{".into(), "}".into()] }]
         });
+    }
+
+    #[test]
+    fn patches_of_one_node_go_together() {
+        let patch = |tree: &Tree, old: &str, new: &str| {
+            let node = tree.nodes().find(|node| node.kind() == NodeKind::Str).unwrap();
+            let at = tree.text().find(old).unwrap() as u32;
+            let range = TextRange::new(at, at + old.len() as u32);
+            Rewrite::Patch { node: node.id(), edit: TextEdit::replace(range, new) }
+        };
+        check("{ a = \"b c d\"; }", "{ a = \"b x ${y}\"; }", |tree| {
+            vec![patch(tree, "d", "${y}"), patch(tree, "c", "x")]
+        });
+        let tree = parse("\"b c d\"").tree;
+        let meeting = [patch(&tree, "b c", ""), patch(&tree, "c d", "")];
+        assert_eq!(Shape::rewritten(&tree, &meeting), None);
     }
 
     #[test]

@@ -53,6 +53,33 @@ pub struct Rule {
     pub doc: &'static str,
 }
 
+impl Rule {
+    /// Whether a file alone cannot tell what the rule finds in it: it looks at other files, too, or
+    /// it is the driver that finds it.
+    #[must_use]
+    pub fn looks_beyond_file(&self) -> bool {
+        match self.check {
+            Check::Flake(_) => true,
+            Check::Elsewhere => !IN_FILE.contains(&self.code.0),
+            Check::Nodes(..) | Check::File(_) => false,
+        }
+    }
+
+    /// Whether the rule is silent unless options were evaluated.
+    pub(crate) fn asks_evaluation(&self) -> bool {
+        EVALUATED.contains(&self.code.0)
+    }
+}
+
+/// Rules without a check of their own whose findings the text of a file decides.
+const IN_FILE: &[&str] = &[
+    "COR002", "COR016", "DEAD016", "SYN001", "SYN002", "SYN003", "SYN004", "SYN005", "SYN006",
+    "SYN009", "SYN011",
+];
+
+/// Rules about what options are, which only evaluation knows.
+const EVALUATED: &[&str] = &["COR017", "COR018", "COR019", "SEC023"];
+
 /// What a rule has found at one place.
 #[derive(Clone, Debug)]
 pub struct Finding {

@@ -13,6 +13,7 @@ use cim_nix_semantics::{Expr, Target};
 use cim_nix_syntax::{Node, NodeId, NodeKind, TokenKind, Tree, ast, literal};
 
 use crate::context::Context;
+use crate::rules::places::around;
 
 /// What a setting is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -206,12 +207,13 @@ impl Paths {
             is_options: false,
         });
         let found = Self { steps: roots.to_vec(), ..Self::default() };
-        let mut collector = Collector { found, paths: vec![None; context.tree.len()] };
-        let file_place = file_place(context.path, context.text());
+        let throwaway = importers(context.tree, THROWAWAY_MODULES);
+        let mut collector = Collector { found, paths: vec![None; context.tree.len()], throwaway };
+        let file_place = file_place(context.path);
         for node in context.tree.nodes() {
             collector.visit(node, file_place);
         }
-        let Collector { mut found, paths } = collector;
+        let Collector { mut found, paths, .. } = collector;
         let place_of = |path: Option<Path>| match path {
             Some(path) => found.steps[path.step as usize].place,
             None => file_place,
@@ -225,6 +227,8 @@ struct Collector {
     found: Paths,
     /// By node: the path whose value it is, set by its parent.
     paths: Vec<Option<Path>>,
+    /// Sets whose `imports` or `modules` list a module for throwaway machines.
+    throwaway: Vec<NodeId>,
 }
 
 impl Collector {
@@ -322,7 +326,8 @@ impl Collector {
 
     fn enter_set(&mut self, set: Node<'_>, path: Path) {
         let mut path = Path { is_element: false, ..path };
-        if ast::entries(set).any(is_test_script) {
+        let is_throwaway = self.throwaway.contains(&set.id());
+        if is_throwaway || ast::entries(set).any(is_test_script) {
             path = self.moved(path, Place::Throwaway);
         }
         for entry in ast::entries(set) {
@@ -392,11 +397,9 @@ pub(crate) fn is_conditional_on(node: Node<'_>, word: &str) -> bool {
     // A condition is short; what is longer is the code.
     let says =
         |condition: Node<'_>| condition.range().len() < 200 && condition.text().contains(word);
-    node.ancestors().any(|around| match around.kind() {
-        NodeKind::Apply => {
-            around.child(1).is_some_and(|first| !first.contains(node) && says(first))
-        }
-        NodeKind::IfElse => around.child(0).is_some_and(says),
+    around(node).any(|above| match above.kind() {
+        NodeKind::Apply => above.child(1).is_some_and(|first| !first.contains(node) && says(first)),
+        NodeKind::IfElse => above.child(0).is_some_and(says),
         _ => false,
     })
 }
@@ -432,19 +435,16 @@ fn is_test_library(apply: Node<'_>) -> bool {
 
 /// Folders and files, without `.nix`, that set up no real machine.
 const THROWAWAY_FILES: &[&str] = &[
-    "container-config",
-    "demo",
-    "docker-image",
-    "installation-device",
     "checks",
+    "container-config",
+    "docker-image",
     "example",
     "examples",
+    "installation-device",
     "installation-media",
     "installer",
     "iso",
-    "live",
     "livecd",
-    "qemu",
     "test",
     "testbed",
     "testing",
@@ -457,28 +457,43 @@ const THROWAWAY_MODULES: &[&str] =
     &["installation-cd", "installation-device.nix", "iso-image.nix", "qemu-vm.nix"];
 
 /// What the settings of a file are for, unless they say otherwise.
-fn file_place(path: &str, text: &str) -> Place {
+fn file_place(path: &str) -> Place {
     let is_throwaway = |part: &str| {
         let part = part.strip_suffix(".nix").unwrap_or(part);
         THROWAWAY_FILES.contains(&part)
-            || ["-test", "-tests", "-vm", "_test"].iter().any(|end| part.ends_with(end))
-            || [
-                "amazon-",
-                "azure-",
-                "google-compute-",
-                "installer-",
-                "lxc-",
-                "openstack-",
-                "test-",
-                "vagrant-",
-                "vm-",
-            ]
-            .iter()
-            .any(|start| part.starts_with(start))
+            || ["-test", "-tests", "_test"].iter().any(|end| part.ends_with(end))
+            || ["installer-", "test-", "vagrant-"].iter().any(|start| part.starts_with(start))
     };
-    let is_throwaway = path.split(['/', '\\']).any(is_throwaway)
-        || THROWAWAY_MODULES.iter().any(|module| text.contains(module));
+    let is_throwaway = path.split(['/', '\\']).any(is_throwaway);
     if is_throwaway { Place::Throwaway } else { Place::Host }
+}
+
+/// How many places are looked at that name a module for throwaway machines: finding one in the tree
+/// takes time.
+const MAX_NAMED: usize = 16;
+
+/// The sets whose `imports` or `modules` name one of `modules`.
+fn importers(tree: &Tree, modules: &[&str]) -> Vec<NodeId> {
+    let text = tree.text();
+    let named = modules.iter().flat_map(|module| {
+        let places = memchr::memmem::find_iter(text.as_bytes(), module).take(MAX_NAMED);
+        places.map(|at| TextRange::new(at as u32, (at + module.len()) as u32))
+    });
+    named.filter_map(|range| importer(tree.covering(range))).collect()
+}
+
+fn importer(module: Node<'_>) -> Option<NodeId> {
+    use NodeKind::{IndStr, List, Path, SearchPath, Str};
+    // Between the elements of a list lie comments.
+    matches!(module.kind(), IndStr | Path | SearchPath | Str).then_some(())?;
+    let binding = around(module).find_map(ast::Binding::cast)?;
+    let mut names = binding.attr_path()?.elements();
+    let name = names.next()?.name()?;
+    let lists = names.next().is_none() && matches!(&*name, "imports" | "modules");
+    let is_element =
+        around(module).take_while(|node| *node != binding.node()).any(|node| node.kind() == List);
+    (lists && is_element).then_some(())?;
+    Some(binding.node().parent()?.id())
 }
 
 impl<'a> Context<'a> {

@@ -160,15 +160,9 @@ impl Revision {
 }
 
 fn has_say_of_others(outcome: &Outcome) -> bool {
-    let compared = outcome.compared.iter().flat_map(|compared| &compared.findings);
-    compared.into_iter().any(|found| is_said_by_others(found.code))
-}
-
-/// Whether a rule looks at more than one file.
-fn is_said_by_others(code: Code) -> bool {
-    let category = cim_nix_analysis::find(code.0).map(|rule| rule.category());
-    let is_graph = matches!(code.0, "DEAD011" | "DEAD012" | "DEAD013" | "DEAD015");
-    is_graph || category == Some(cim_nix_analysis::Category::Dependencies)
+    let mut compared = outcome.compared.iter().flat_map(|compared| &compared.findings);
+    let rule = |code: Code| cim_nix_analysis::find(code.0);
+    compared.any(|found| rule(found.code).is_some_and(|rule| rule.looks_beyond_file()))
 }
 
 fn only(found: Discovery, changed: &HashSet<&Path>) -> Discovery {

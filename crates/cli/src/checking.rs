@@ -39,6 +39,8 @@ const INTERNAL: Code = Code("INT001");
 /// What a run does with every file.
 #[derive(Clone, Copy)]
 pub(crate) struct Run<'a> {
+    /// The folder of the project: what lies above it says nothing about a file.
+    pub(crate) root: &'a Path,
     pub(crate) settings: &'a Settings,
     /// What the rules about files among each other need.
     pub(crate) wanted: Wanted,
@@ -47,14 +49,14 @@ pub(crate) struct Run<'a> {
     /// Which fixes to apply, if any.
     pub(crate) fix: Option<FixMode>,
     pub(crate) workers: Workers,
-    /// The only files whose findings matter; of others, only what they import does.
+    /// The only files whose findings matter; of others, only what these must know of them does.
     pub(crate) only: Option<&'a HashSet<PathBuf>>,
     /// Whether findings are kept to be compared with those of another revision.
     pub(crate) is_compared: bool,
 }
 
 impl Run<'_> {
-    /// Whether the file at `path` matters only for what it imports.
+    /// Whether the file at `path` matters only for the sake of others.
     fn is_context(&self, path: &Path) -> bool {
         self.only.is_some_and(|only| !only.contains(path))
     }
@@ -123,6 +125,7 @@ pub(crate) fn check_all(
     found: &Discovery,
     progress: &Progress,
 ) -> Result<Vec<Outcome>, Error> {
+    let run = Run { root, ..run };
     let snapshot = Snapshot::new(root, found.files.clone());
     let files = snapshot.files();
     let nix_files: Vec<usize> = (0..files.len()).filter(|&at| is_nix(&files[at])).collect();
@@ -305,7 +308,7 @@ impl Outcome {
     }
 }
 
-/// Of a file whose findings do not matter: what it imports.
+/// Of a file whose findings do not matter: what it imports, and what others must know of it.
 fn summary_only(run: Run<'_>, checker: &mut Checker, file: &SourceFile) -> Outcome {
     let source = match run.files.source(&file.path) {
         Ok(source) if run.wanted.any => source,
@@ -315,7 +318,9 @@ fn summary_only(run: Run<'_>, checker: &mut Checker, file: &SourceFile) -> Outco
         return Outcome::default();
     }
     let checked = checker.check("", source.text, &run.settings.generated_lints);
-    Outcome { summary: summarise(&checked.tree, &checked.ir), ..Outcome::default() }
+    let summary = summarise(&checked.tree, &checked.ir);
+    let facts = FileFacts::of(&checked, &summary, run.wanted.facts);
+    Outcome { summary, facts, ..Outcome::default() }
 }
 
 fn check_file(run: Run<'_>, checker: &mut Checker, file: &SourceFile) -> Outcome {
@@ -345,6 +350,8 @@ fn check_text(
     }
     let settings = run.settings.of(path);
     let name = shown(path);
+    // What a path hints at must not depend on the folder that this runs in.
+    let hint = path.strip_prefix(run.root).unwrap_or(path).to_string_lossy();
     let is_generated =
         !is_named && !settings.include_generated && generated_reason(path, &text).is_some();
     let own_lints = run.settings.lints_of(path);
@@ -361,19 +368,19 @@ fn check_text(
     if let Some(around) = flakes::around(run.files, path) {
         checker.surround(around);
     }
-    let mut checked = checker.check_with(&name, text, active, others);
+    let mut checked = checker.check_with(&hint, text, active, others);
     // A fixed file is written anew, and replaced bytes must not be.
     let mode = run.fix.filter(|_| first_bad.is_none());
     let mut mended = Vec::new();
     let mut fixed = None;
     if let Some(mode) = mode.filter(|_| has_fix(&checked)) {
         let before = checked.tree.text().to_owned();
-        let after = fix_text(checker, &name, checked, active, mode);
+        let after = fix_text(checker, &hint, checked, active, mode);
         mended = after.mended;
         checked = match after.text == before {
             true => after.rest,
             false => {
-                let checked = checker.check_with(&name, after.text.as_str(), active, others);
+                let checked = checker.check_with(&hint, after.text.as_str(), active, others);
                 fixed = Some(fixed_file(path, &name, &before, after.text));
                 checked
             }
@@ -393,7 +400,7 @@ fn check_text(
         false => Summary::default(),
     };
     let facts = match is_generated {
-        true => FileFacts::default(),
+        true => FileFacts::reading(&checked, run.wanted.facts),
         false => FileFacts::of(&checked, &summary, run.wanted.facts),
     };
     let rendered = render(run, &source, findings, &checked.silenced);
@@ -519,6 +526,7 @@ mod tests {
         let workers = Workers { threads: NonZeroUsize::MIN, stack_size: 8 << 20 };
         let (files, only, is_compared) = (&DiskFiles, None, false);
         Run {
+            root: Path::new("/x"),
             settings,
             wanted: Wanted::of(settings),
             files,

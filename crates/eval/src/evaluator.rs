@@ -375,7 +375,7 @@ impl Evaluator {
             std::io::ErrorKind::OutOfMemory => {
                 let name = String::from_utf8_lossy(path);
                 let message = format!(
-                    "out of memory: the file '{name}' is larger than `--max-memory` allows"
+                    "out of memory: the limit of `--max-memory` leaves no room for the file '{name}'"
                 );
                 self.fail(ErrorKind::Limit, position, message)
             }

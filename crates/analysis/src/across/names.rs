@@ -9,6 +9,7 @@ use cim_nix_syntax::{Node, NodeKind, literal};
 
 use super::FileFacts;
 use crate::checker::CheckedFile;
+use crate::rules::calls::spelled;
 
 /// A name, hashed: a clash keeps a rule silent.
 type Name = u32;
@@ -65,6 +66,13 @@ impl Names {
     }
 }
 
+impl Names {
+    /// Only the names that a file reads.
+    pub(crate) fn reading(checked: &CheckedFile) -> Self {
+        Self { declared: Box::default(), ..Self::of(checked) }
+    }
+}
+
 /// All names that any file reads.
 pub(super) fn read_names(facts: &[FileFacts]) -> HashSet<u32> {
     let names = facts.iter().filter_map(|facts| facts.names.as_ref());
@@ -99,17 +107,23 @@ fn reads(node: Node<'_>, read: &mut HashSet<Name>) {
     }
 }
 
+/// How deep options are declared at most.
+const MAX_DEPTH: usize = 256;
+
 /// Where the name of an option stands that a binding declares.
 fn option_name(binding: Node<'_>) -> Option<TextRange> {
     let value = Binding::cast(binding)?.value().and_then(ast::without_parens)?;
     let function = Apply::cast(value)?.function()?;
-    let head = function.text().rsplit('.').next()?;
+    let head = spelled(function)?;
     if !matches!(head, "mkOption" | "mkEnableOption" | "mkPackageOption") {
         return None;
     }
     // Those of submodules are mostly read as a whole.
     let mut names = Vec::new();
-    for above in std::iter::once(binding).chain(binding.ancestors()) {
+    for (depth, above) in std::iter::once(binding).chain(binding.ancestors()).enumerate() {
+        if depth > MAX_DEPTH {
+            return None;
+        }
         match above.kind() {
             NodeKind::Binding => names.push(Binding::cast(above)?.attr_path()?),
             NodeKind::AttrSet | NodeKind::Paren | NodeKind::LetIn | NodeKind::With => {}

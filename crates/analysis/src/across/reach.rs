@@ -6,6 +6,8 @@ use cim_nix_project::{Destination, FileId, ImportGraph, ReferenceKind};
 use cim_nix_syntax::ast::{IfElse, Select};
 use cim_nix_syntax::{Node, NodeKind, TokenKind};
 
+use crate::rules::calls::spelled;
+
 /// The files that some flake opens for certain, each with the file that leads to it.
 pub(crate) struct Reached {
     came: HashMap<FileId, Option<FileId>>,
@@ -56,10 +58,17 @@ impl Reached {
     }
 }
 
+/// How far up is looked for what avoids an expression.
+const MAX_DEPTH: usize = 256;
+
 /// Whether evaluation may get around an expression: it is a default, or stands in a branch.
 pub(crate) fn is_avoidable(node: Node<'_>) -> bool {
     let mut below = node;
-    for above in node.ancestors() {
+    for (depth, above) in node.ancestors().enumerate() {
+        // Code is not nested deeper, and of hostile code nothing is said.
+        if depth == MAX_DEPTH {
+            return true;
+        }
         let avoids = match above.kind() {
             NodeKind::Formal | NodeKind::HasAttr => true,
             NodeKind::IfElse => IfElse::cast(above).and_then(IfElse::condition) != Some(below),
@@ -76,10 +85,11 @@ pub(crate) fn is_avoidable(node: Node<'_>) -> bool {
                 is_lazy && !first
             }
             NodeKind::Apply => above.child(0).is_some_and(|function| {
-                let name = function.text().rsplit('.').next().unwrap_or_default();
+                let name = if function == below { None } else { spelled(function) };
+                let name = name.unwrap_or_default();
                 let is_conditional = name == "mkIf" || name.starts_with("optional");
                 let is_condition = above.child(1) == Some(below);
-                function != below && (name == "tryEval" || is_conditional && !is_condition)
+                name == "tryEval" || is_conditional && !is_condition
             }),
             _ => false,
         };

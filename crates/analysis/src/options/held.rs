@@ -10,6 +10,8 @@ use crate::settings::Setting;
 pub(crate) struct Held<'a> {
     /// The tables that the file fits, at least one.
     fits: Vec<(&'a OptionTable, Root)>,
+    /// Whether the file certainly is a module, rather than by what it sets.
+    pub(crate) is_certain: bool,
     pub(crate) settings: Vec<HeldSetting<'a>>,
 }
 
@@ -25,8 +27,8 @@ const MODULE_PARTS: &[&str] =
     &["_class", "_file", "disabledModules", "imports", "key", "meta", "options", "require"];
 
 impl<'a> Held<'a> {
-    /// `None` if nothing was evaluated, or if the file is no module of what was: half of what it
-    /// sets has to be known there.
+    /// `None` if nothing was evaluated, or if the file is no module of what was: unless evaluation
+    /// has named it, half of what it sets has to be known there.
     pub(crate) fn of(context: &Context<'a>, tables: &'a [OptionTable]) -> Option<Self> {
         if tables.is_empty() {
             return None;
@@ -44,7 +46,9 @@ impl<'a> Held<'a> {
             is_option.then(|| HeldSetting { setting, names: names.into() })
         };
         let settings: Vec<_> = all.on_hosts().filter_map(hold).collect();
-        let roots = tables.iter().flat_map(|table| table.roots().map(move |root| (table, root)));
+        let is_certain = tables.iter().any(|table| table.has_module(context.path));
+        let able = tables.iter().filter(|table| !is_certain || table.has_module(context.path));
+        let roots = able.flat_map(|table| table.roots().map(move |root| (table, root)));
         let scored: Vec<_> = roots
             .map(|(table, root)| {
                 let is_known = |it: &&HeldSetting<'_>| {
@@ -54,11 +58,11 @@ impl<'a> Held<'a> {
             })
             .collect();
         let best = scored.iter().map(|(known, _)| *known).max()?;
-        if best == 0 || best * 2 < settings.len() {
+        if !is_certain && (best == 0 || best * 2 < settings.len()) {
             return None;
         }
         let fits = scored.into_iter().filter(|(known, _)| *known == best);
-        Some(Self { fits: fits.map(|(_, fit)| fit).collect(), settings })
+        Some(Self { fits: fits.map(|(_, fit)| fit).collect(), is_certain, settings })
     }
 
     /// What a setting means where the file fits best.

@@ -1,6 +1,7 @@
 //! The options of a configuration, ready to be asked by name.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use super::kinds::OptionType;
 
@@ -36,6 +37,8 @@ struct Node {
 pub struct OptionTable {
     /// What was evaluated: `nixosConfigurations.web`.
     pub label: Box<str>,
+    /// Files that certainly are modules of it: paths as they are on this machine.
+    modules: Vec<PathBuf>,
     nodes: Vec<Node>,
     facts: Vec<OptionFact>,
 }
@@ -60,14 +63,29 @@ impl OptionTable {
         label: impl Into<Box<str>>,
         options: impl IntoIterator<Item = (&'n [String], OptionFact)>,
     ) -> Self {
-        let mut table =
-            Self { label: label.into(), nodes: vec![Node::default()], facts: Vec::new() };
+        let mut table = Self {
+            label: label.into(),
+            modules: Vec::new(),
+            nodes: vec![Node::default()],
+            facts: Vec::new(),
+        };
         for (name, fact) in options {
             let place = name.iter().fold(Root::TOP.0, |at, part| table.enter(at, part));
             table.nodes[place as usize].option = Some(table.facts.len() as u32);
             table.facts.push(fact);
         }
         table
+    }
+
+    /// The same table, which knows that these files are modules of what was evaluated.
+    #[must_use]
+    pub fn with_modules(self, modules: Vec<PathBuf>) -> Self {
+        Self { modules, ..self }
+    }
+
+    /// Whether the file that a user sees as `path` certainly is a module of what was evaluated.
+    pub(crate) fn has_module(&self, path: &str) -> bool {
+        self.modules.iter().any(|module| module.ends_with(path))
     }
 
     fn enter(&mut self, at: u32, part: &str) -> u32 {
@@ -217,6 +235,13 @@ mod tests {
         check(0, "users.users.eve.udi", "unknown after 3");
         check(0, "services.web.settings.port", "signed integer");
         check(0, "services.web.settings.other.deep", "inside");
+    }
+
+    #[test]
+    fn modules_are_known_by_what_users_see() {
+        let table = table().with_modules(vec!["/srv/fleet/hosts/a.nix".into()]);
+        assert!(table.has_module("hosts/a.nix") && table.has_module("/srv/fleet/hosts/a.nix"));
+        assert!(!table.has_module("osts/a.nix") && !table.has_module("a"));
     }
 
     #[test]

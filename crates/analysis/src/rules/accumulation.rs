@@ -5,7 +5,8 @@ use cim_nix_semantics::{BindingId, BindingKind, Expr};
 use cim_nix_syntax::{Node, NodeKind, TokenKind, ast};
 
 use super::calls::{
-    Fix, arguments, binding_of, called_library, has_comment, last_name, replaced, spelled, with_fix,
+    Fix, arguments, binding_of, called_library, has_comment, last_name, replaced, tail_argument,
+    with_fix,
 };
 use crate::context::Context;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
@@ -102,6 +103,18 @@ NixOS/nixpkgs pull request 17626 (31.8 s became 0.1 s); no other tool looks for 
 /// Lists written out up to this length cost nothing worth a finding.
 const MAX_FEW: usize = 8;
 
+/// Whether `list` is a short list that is written out, or one that `map` makes of it.
+fn is_short<'a>(context: &Context<'a>, list: Node<'a>) -> bool {
+    let Some(list) = context.value_behind(list) else { return false };
+    let list = match list.kind() {
+        NodeKind::Apply if context.called(list).is_some_and(|made| made.is_builtin("map")) => {
+            list.child(2).and_then(|list| context.value_behind(list))
+        }
+        _ => Some(list),
+    };
+    list.is_some_and(|list| list.kind() == NodeKind::List && list.children().count() <= MAX_FEW)
+}
+
 const FOLDS: &[&str] = &["foldl'", "foldl", "foldr", "fold", "foldlAttrs"];
 
 fn check_sets(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
@@ -141,6 +154,8 @@ fn check_lists(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
 struct Fold<'a> {
     node: Node<'a>,
     is_from_right: bool,
+    /// Whether it goes over the names and values of a set, as `foldlAttrs` does.
+    is_over_set: bool,
     /// What has been built so far.
     acc: BindingId,
     /// The parameter for the element, if it is one name.
@@ -157,19 +172,20 @@ impl<'a> Fold<'a> {
         let outer = ast::Lambda::cast(ast::without_parens(node.child(1)?)?)?;
         let mut inner = ast::Lambda::cast(ast::without_parens(outer.body()?)?)?;
         let (acc, element) = if is_from_right { (inner, outer) } else { (outer, inner) };
-        if origin.name == "foldlAttrs" {
+        let is_over_set = origin.name == "foldlAttrs";
+        if is_over_set {
             inner = ast::Lambda::cast(ast::without_parens(inner.body()?)?)?;
         }
         let acc = parameter(context, acc.node())?;
         let element = element.param().map(ast::Param::node);
         let rest = arguments::<3>(node).map(|[_, initial, list]| [initial, list]);
-        Some(Self { node, is_from_right, acc, element, body: inner.body()?, rest })
+        let body = inner.body()?;
+        Some(Self { node, is_from_right, is_over_set, acc, element, body, rest })
     }
 
     /// Where the fold adds to what it has, if every step does nothing else with it.
     fn growth(&self, context: &Context<'a>, operator: TokenKind) -> Option<Node<'a>> {
-        let list = self.rest.and_then(|[_, list]| context.value_behind(list));
-        if list.is_some_and(|l| l.kind() == NodeKind::List && l.children().count() <= MAX_FEW) {
+        if self.rest.is_some_and(|[_, list]| is_short(context, list)) {
             return None;
         }
         let mut n_uses = 0;
@@ -179,6 +195,9 @@ impl<'a> Fold<'a> {
 
     /// Edits that make `foldl' (acc: x: acc ++ e) [ ] xs` a `concatMap (x: e) xs`.
     fn as_concat_map(&self, context: &Context<'a>, step: Node<'a>) -> Option<Fix> {
+        if self.is_over_set {
+            return None;
+        }
         let [initial, list] = self.rest?;
         let is_empty = initial.kind() == NodeKind::List && initial.is_leaf();
         let [left, right] = operands(step)?;
@@ -251,13 +270,7 @@ fn recursive_growth<'a>(
 ) -> Option<Node<'a>> {
     let function = node.child(0).filter(|function| function.kind() == NodeKind::Ident)?;
     let mut arguments = node.children().skip(1);
-    let is_along = |argument: Node<'a>| {
-        let argument = ast::without_parens(argument);
-        argument.is_some_and(|a| {
-            a.kind() == NodeKind::Apply && a.child(0).and_then(spelled) == Some("tail")
-        })
-    };
-    arguments.clone().any(is_along).then_some(())?;
+    tail_argument(node)?;
     let binding = context.ir.binding_attr(binding_of(context, function)?)?;
     let value = context.node(context.ir.node(binding.value));
     if !value.contains(node) {
@@ -343,5 +356,14 @@ mod tests {
         assert_eq!(fixed(unsure), unsure, "it turns the list around");
         let more = "{ lib }: xs: lib.foldl' (a: x: a ++ [ x ]) [ 1 ] xs";
         assert_eq!(fixed(more), more);
+        let set = "{ lib }: xs: lib.foldlAttrs (a: n: _: a ++ [ n ]) [ ] xs";
+        assert_eq!(fixed(set), set, "`concatMap` wants a list");
+    }
+
+    #[test]
+    fn a_short_list_that_is_mapped_is_short() {
+        let fold = |list: &str| format!("builtins.foldl' (acc: x: acc // f x) {{ }} ({list})");
+        assert_eq!(marked("PERF004", &fold("map g [ \"a\" \"b\" ]")), "");
+        assert_eq!(marked("PERF004", &fold("map g xs")), "acc // f x");
     }
 }

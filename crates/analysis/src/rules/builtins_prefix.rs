@@ -15,7 +15,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: false,
     fix: FixKind::Safe,
     check: Check::File(check),
-    words: &["builtins."],
+    words: &["builtins"],
     doc: "\
 Flags `builtins.` in front of a builtin that is in scope by its plain name, such as `builtins.map`.
 
@@ -78,6 +78,7 @@ mod tests {
             marked("STY031", "builtins.map f (with x; builtins.toString 1)"),
             "builtins.map builtins.toString"
         );
+        assert_eq!(marked("STY031", "builtins\n  .map"), "builtins\n  .map");
         assert_eq!(marked("STY031", "[ builtins.attrNames builtins.true.a builtins.map.b ]"), "");
         assert_eq!(marked("STY031", "builtins: builtins.map"), "");
         assert_eq!(marked("STY031", "map: [ map builtins.map ]"), "");

@@ -137,6 +137,13 @@ fn called_builtin(context: &Context<'_>, function: Node<'_>) -> Option<usize> {
     }
 }
 
+/// Whether `node` belongs to a `let` binding that nothing reads, so that it is never evaluated.
+pub(super) fn is_unread(context: &Context<'_>, node: Node<'_>) -> bool {
+    let around = std::iter::once(node).chain(node.ancestors());
+    let mut bindings = around.filter_map(|value| let_binding_of(context, value));
+    bindings.any(|id| !context.live().is_live(id))
+}
+
 /// The `let` binding whose whole value is `value`.
 fn let_binding_of(context: &Context<'_>, value: Node<'_>) -> Option<BindingId> {
     let binding = value.parent().and_then(Binding::cast)?;

@@ -12,7 +12,7 @@ use crate::rewrite::Rewrite;
 use crate::rule::Finding;
 
 /// The name that `function` ends in: `map` of `lib.map`.
-pub(super) fn spelled(function: Node<'_>) -> Option<&str> {
+pub(crate) fn spelled(function: Node<'_>) -> Option<&str> {
     Some(last_name(function)?.text())
 }
 
@@ -64,6 +64,14 @@ pub(super) fn arguments<const N: usize>(apply: Node<'_>) -> Option<[Node<'_>; N]
         *slot = arguments.next()?;
     }
     arguments.next().is_none().then_some(found)
+}
+
+/// The first argument of an application that is itself one of `tail`, in parentheses or not.
+pub(super) fn tail_argument(apply: Node<'_>) -> Option<Node<'_>> {
+    let mut arguments = apply.children().skip(1).filter_map(ast::without_parens);
+    arguments.find(|argument| {
+        argument.kind() == NodeKind::Apply && argument.child(0).and_then(spelled) == Some("tail")
+    })
 }
 
 /// Whether two pieces of code are the same but for blanks and comments.

@@ -4,6 +4,7 @@ use cim_nix_base::{Code, Severity, TextRange};
 use cim_nix_syntax::{NodeKind, TokenKind, TokenRef, ast, parse};
 
 use crate::context::Context;
+use crate::layout;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
 
 pub(crate) const RULE: Rule = Rule {
@@ -62,7 +63,7 @@ fn check(context: &Context<'_>, report: &mut Report) {
                 add(context, block, report);
                 None
             }
-            None if is_line_comment && stands_alone(token) => Some((token, token)),
+            None if is_line_comment && layout::starts_line(token) => Some((token, token)),
             None => None,
         };
     }
@@ -72,14 +73,6 @@ fn check(context: &Context<'_>, report: &mut Report) {
 fn goes_on(token: TokenRef<'_>) -> bool {
     token.kind() == TokenKind::Whitespace
         && token.text().bytes().filter(|byte| *byte == b'\n').count() < 2
-}
-
-/// Whether nothing but blanks stands in front of a comment on its line.
-fn stands_alone(comment: TokenRef<'_>) -> bool {
-    comment.previous().is_none_or(|before| {
-        before.kind() == TokenKind::Whitespace
-            && (before.text().contains('\n') || before.previous().is_none())
-    })
 }
 
 fn add(context: &Context<'_>, (first, last): (TokenRef<'_>, TokenRef<'_>), report: &mut Report) {

@@ -17,7 +17,8 @@ pub(crate) const RULE: Rule = Rule {
     words: &["docker", "lxd", "incus-admin"],
     doc: "\
 Flags accounts in the groups `docker`, `lxd` and `incus-admin`, and a Docker daemon that listens on \
-the network without encryption.
+the network without encryption. Groups count in files that enable Docker, LXD or Incus themselves: \
+on other machines they may not exist.
 
 ## Why it matters
 
@@ -27,7 +28,10 @@ of that account can become root without a password. Rootless Docker and Podman n
 ## Example
 
 ```nix
-{ users.users.alice.extraGroups = [ \"wheel\" \"docker\" ]; }
+{
+  virtualisation.docker.enable = true;
+  users.users.alice.extraGroups = [ \"wheel\" \"docker\" ];
+}
 ```
 
 ```nix
@@ -67,23 +71,41 @@ fn check(context: &Context<'_>, report: &mut Report) {
     let settings = context.settings();
     for setting in settings.matching(GROUPS) {
         let Some(group) = context.text_value(setting.value) else { continue };
-        if setting.is_element && matches!(&*group, "docker" | "lxd" | "incus-admin") {
+        if setting.is_element && is_there(context, &group) {
             let message = format!("members of `{group}` can become root without a password");
             report.add(Finding::at(setting.value.range(), message));
         }
     }
     for setting in settings.matching(MEMBERS).filter(|setting| setting.is_element) {
         let group = settings.name(setting, 1).unwrap_or_default();
+        if !is_there(context, group) {
+            continue;
+        }
         let message = format!("members of `{group}` can become root without a password");
         report.add(Finding::at(setting.value.range(), message));
     }
-    let has_tls = LazyCell::new(|| settings.matching(TLS).next().is_some());
+    let has_tls = LazyCell::new(|| {
+        settings.matching(TLS).any(|setting| context.bool_value(setting.value) != Some(false))
+    });
     for setting in settings.matching(LISTENERS) {
         let is_open = context.text_value(setting.value).is_some_and(|text| is_open(&text));
         if is_open && !*has_tls {
             let message = "whoever reaches this port is root on this machine";
             report.add(Finding::at(setting.value.range(), message));
         }
+    }
+}
+
+/// Whether the file sets up what gives the group its power; without it there is no such group.
+fn is_there(context: &Context<'_>, group: &str) -> bool {
+    match group {
+        "docker" => context.enables(&[
+            "virtualisation.docker.enable",
+            "virtualisation.podman.dockerSocket.enable",
+        ]),
+        "lxd" => context.enables(&["virtualisation.lxd.enable"]),
+        "incus-admin" => context.enables(&["virtualisation.incus.enable"]),
+        _ => false,
     }
 }
 
@@ -101,9 +123,16 @@ mod tests {
 
     #[test]
     fn groups_and_members() {
-        let text = "{ users.users.a = { extraGroups = [ \"b\" ] ++ lib.optional c \"docker\"; }; \
+        let text = "{ virtualisation.docker.enable = true; \
+            users.users.a = { extraGroups = [ \"b\" ] ++ lib.optional c \"docker\"; }; \
             users.groups.docker.members = [ \"x\" ]; }";
         assert_eq!(marked("SEC047", text), "\"docker\" \"x\"");
+    }
+
+    #[test]
+    fn tls_that_is_off_is_none() {
+        let text = "{ virtualisation.docker.daemon.settings = { hosts = [ \"tcp://0.0.0.0:1\" ]; tls = false; }; }";
+        assert_eq!(marked("SEC047", text), "\"tcp://0.0.0.0:1\"");
     }
 
     #[test]
@@ -118,6 +147,7 @@ mod tests {
         silent(
             "{ users.users.a.extraGroups = [ \"dockerish\" ]; users.users.a.group = \"docker\"; }",
         );
+        silent("{ users.users.a.extraGroups = [ \"docker\" \"lxd\" ]; }");
         silent("{ nodes.a.users.users.a.extraGroups = [ \"docker\" ]; testScript = \"\"; }");
     }
 }

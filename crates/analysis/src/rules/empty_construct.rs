@@ -141,18 +141,9 @@ fn is_idle(operands: &[Node<'_>], at: usize) -> bool {
         None => operand.first_token(),
     };
     let end = operands.get(at + 1).map_or(operand.range().end, |next| next.range().start);
-    let is_commented = first.is_none_or(|first| has_comment(first, end)) || is_remarked(operand);
+    let is_commented = first.is_none_or(|first| has_comment(first, end))
+        || layout::remark_behind(operand).is_some();
     operand.is_leaf() && !is_commented
-}
-
-/// Whether a comment stands right behind a node on its line.
-fn is_remarked(node: Node<'_>) -> bool {
-    let after = node.token_after();
-    let after = match after.kind() {
-        TokenKind::Whitespace if !after.text().contains('\n') => after.next(),
-        _ => Some(after),
-    };
-    after.is_some_and(|token| token.kind().is_comment())
 }
 
 /// Drops the operands number `dropped`, at least one but not all, of the chain `node`.

@@ -22,9 +22,7 @@ pub(crate) const RULE: Rule = Rule {
         "sha256-AAAAAAAA",
         "sha512-AAAAAAAA",
         "00000000000000000000",
-        "ash = \"\"",
-        "256 = \"\"",
-        "512 = \"\"",
+        "\"\"",
     ],
     doc: "\
 Flags a hash that cannot be right: `lib.fakeHash` and its like, all zeros, or an empty string.
@@ -87,11 +85,12 @@ fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
     let Some(binding) = ast::Binding::cast(node) else { return };
     let name = binding.attr_path().and_then(|path| path.elements().last());
     let Some(name) = name.and_then(|name| name.name()) else { return };
+    if !is_hash(&name) {
+        return;
+    }
     let Some(value) = binding.value().and_then(ast::without_parens) else { return };
     let lower = name.to_ascii_lowercase();
-    let is_hash =
-        ["hash", "sha256", "sha512", "sha1", "md5"].iter().any(|end| lower.ends_with(end));
-    if !is_hash || lower.starts_with("fake") || !is_fake(context, node, value, &lower) {
+    if lower.starts_with("fake") || !is_fake(context, node, value, &lower) {
         return;
     }
     if is_alternative(node) || is_set_aside(node) || is_test_file(context.path) {
@@ -99,6 +98,15 @@ fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
     }
     let found = Finding::at(value.range(), "this hash is a stand-in for the right one");
     report.add(found.help("build it once and put in the hash that Nix reports"));
+}
+
+/// Whether a name says that it is that of a hash.
+fn is_hash(name: &str) -> bool {
+    ["hash", "sha256", "sha512", "sha1", "md5"].iter().any(|end| {
+        let start = name.len().checked_sub(end.len());
+        let tail = start.and_then(|start| name.as_bytes().get(start..));
+        tail.is_some_and(|tail| tail.eq_ignore_ascii_case(end.as_bytes()))
+    })
 }
 
 fn is_fake<'a>(context: &Context<'a>, binding: Node<'a>, value: Node<'a>, name: &str) -> bool {
@@ -169,6 +177,7 @@ mod tests {
         assert_eq!(marked("SEC004", &format!("{{ vendorHash = {sri}; }}")), sri);
         assert_eq!(marked("SEC004", "{ fetchurl }: fetchurl { url = 1; hash = \"\"; }"), "\"\"");
         assert_eq!(marked("SEC004", "f: f { vendorHash = \"\"; }"), "\"\"");
+        assert_eq!(marked("SEC004", "{fetchurl}:fetchurl{url=1;hash=\"\";}"), "\"\"");
     }
 
     #[test]

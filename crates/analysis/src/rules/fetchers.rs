@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use cim_nix_syntax::{Node, NodeKind, TokenKind, ast, literal};
 
+use super::hosts::{host_of, is_this_machine};
 use crate::context::Context;
 use crate::origin::{Attribute, Home, attribute};
 
@@ -126,6 +127,10 @@ impl<'a> Fetch<'a> {
             n_skipped = 0;
         }
         let argument = argument_of(context, call.child(1 + n_skipped)?);
+        // An add-on that is there already is only put in its place.
+        if name == "fetchFirefoxAddon" && argument.get("src").is_some() {
+            return None;
+        }
         Some(Self { fetcher, name, function, argument, is_overridden: is_overridden(call) })
     }
 
@@ -335,13 +340,7 @@ pub(crate) fn is_remote(address: &str) -> bool {
             .is_some_and(|(host, _)| host.contains('@') && !host.contains(['/', '\0']));
     };
     let scheme = scheme.rsplit('+').next().unwrap_or(scheme);
-    let host = rest.split(['/', ':']).next().unwrap_or(rest);
-    matches!(scheme, "http" | "https" | "ftp" | "git" | "ssh") && !is_this_machine(host)
-}
-
-/// Whether a host name is that of the machine itself.
-pub(crate) fn is_this_machine(host: &str) -> bool {
-    host == "localhost" || host.starts_with("127.") || host == "[" || host.starts_with("[::1]")
+    matches!(scheme, "http" | "https" | "ftp" | "git" | "ssh") && !is_this_machine(host_of(rest))
 }
 
 #[cfg(test)]
@@ -362,6 +361,10 @@ mod tests {
             ("git@a.org:b/c", true),
             ("http://localhost:80/a", false),
             ("http://127.0.0.1/a", false),
+            ("http://127.0.0.1.a.org/b", true),
+            ("http://127.0.0.1:b@a.org/c", true),
+            ("http://[::1]:80/a", false),
+            ("http://[2001:db8::1]/a", true),
             ("file:///a", false),
             ("git+file:///a", false),
             ("/a/b", false),

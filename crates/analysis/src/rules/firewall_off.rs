@@ -53,19 +53,20 @@ const OTHER_FIREWALLS: &[&str] = &[
     "services.ferm.enable",
     "services.firewalld.enable",
     "services.shorewall.enable",
-    "networking.nat.enable",
-    "networking.jool.enable",
-    "networking.firewall.package",
 ];
 
 fn check(context: &Context<'_>, report: &mut Report) {
     let settings = context.settings();
-    let has_other = LazyCell::new(|| settings.matching(OTHER_FIREWALLS).next().is_some());
+    let has_other = LazyCell::new(|| {
+        let mut others = settings.matching(OTHER_FIREWALLS);
+        others.any(|other| context.bool_value(other.value) != Some(false))
+    });
     for setting in settings.matching(&["networking.firewall.enable"]) {
         let mut names = settings.names(setting);
         let is_in_container = names.any(|name| matches!(name, Some("containers" | "microvm")));
         let is_off = context.bool_value(setting.value) == Some(false);
-        if is_off && !is_in_container && !*has_other {
+        let is_guest = || context.enables(&["boot.isContainer"]);
+        if is_off && !is_in_container && !*has_other && !is_guest() {
             report.add(
                 Finding::at(setting.value.range(), "this machine has no firewall")
                     .help("open what is needed with `allowedTCPPorts` and `allowedUDPPorts`"),
@@ -76,12 +77,22 @@ fn check(context: &Context<'_>, report: &mut Report) {
 
 #[cfg(test)]
 mod tests {
-    use crate::rules::testing::marked;
+    use crate::rules::testing::{found, marked};
 
     #[test]
     fn machines_without_a_firewall() {
         let text = "{ networking = lib.mkIf c { firewall.enable = lib.mkForce false; }; }";
         assert_eq!(marked("SEC043", text), "false");
+        for no_firewall in [
+            "nftables.enable = false",
+            "nftables.enable = lib.mkForce false",
+            "nat.enable = true",
+            "jool.enable = true",
+            "firewall.package = pkgs.iptables",
+        ] {
+            let text = format!("{{ networking = {{ firewall.enable = false; {no_firewall}; }}; }}");
+            assert_eq!(found("SEC043", &text), "false: this machine has no firewall\n", "{text}");
+        }
     }
 
     #[test]
@@ -90,6 +101,9 @@ mod tests {
         silent("{ nodes.a.networking.firewall.enable = false; testScript = \"\"; }");
         silent("{ containers.a.config = { ... }: { networking.firewall.enable = false; }; }");
         silent("{ networking = { firewall.enable = false; nftables.ruleset = x; }; }");
+        silent("{ networking = { firewall.enable = false; nftables.enable = true; }; }");
+        silent("{ networking = { firewall.enable = false; nftables.enable = cfg.x; }; }");
         silent("{ networking.firewall.enable = cfg.x; }");
+        silent("{ boot.isContainer = true; networking.firewall.enable = false; }");
     }
 }

@@ -118,25 +118,41 @@ fn is_official(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::rules::testing::marked;
+    use crate::rules::testing::{flake_found, marked};
 
     #[test]
     fn what_all_trust_is_silent() {
-        let text =
-            "{ nixConfig = { extra-substituters = [ \"https://cache.nixos.org/\" ]; x = 1; }; }";
+        let text = "{ outputs = _: { }; \
+            nixConfig = { extra-substituters = [ \"https://cache.nixos.org/\" ]; x = 1; }; }";
+        assert_eq!(flake_found("SEC056", text, ""), "");
+    }
+
+    #[test]
+    fn other_files_ask_nobody() {
+        let text = "{ outputs = _: { }; nixConfig.substituters = [ \"https://a.org\" ]; }";
+        let found = "https://a.org: this flake adds caches for its users\n";
+        assert_eq!(flake_found("SEC056", text, ""), found);
         assert_eq!(marked("SEC056", text), "");
     }
 
     #[test]
     fn a_setting_is_reported_once() {
-        let text = "{ nixConfig = { substituters = [ \"https://a.org\" \"https://b.org\" ]; \
+        let text = "{ outputs = _: { }; nixConfig = { substituters = [ \"https://a.org\" \"https://b.org\" ]; \
             trusted-public-keys = \"k:1\"; }; }";
-        assert_eq!(marked("SEC056", text), "https://a.org k:1");
+        assert_eq!(
+            flake_found("SEC056", text, ""),
+            "https://a.org: this flake adds caches for its users\n\
+             k:1: this flake adds trusted keys for its users\n"
+        );
     }
 
     #[test]
     fn flakes_of_any_kind_may_accept() {
-        assert_eq!(marked("SEC012", "{ nixConfig.accept-flake-config = true; }"), "true");
+        let flake = "{ outputs = _: { }; nixConfig.accept-flake-config = true; }";
+        assert_eq!(
+            flake_found("SEC012", flake, ""),
+            "true: every flake may change the configuration of Nix without a question\n"
+        );
         assert_eq!(
             marked("SEC012", "{ nix.extraOptions = \"accept-flake-config = true\"; }"),
             "true"

@@ -70,7 +70,7 @@ fn check(context: &Context<'_>, report: &mut Report) {
 
 /// Whether a byte begins the encoding of a character that this rule may flag.
 fn is_lead(byte: u8) -> bool {
-    matches!(byte, 0xc2 | 0xce..=0xcf | 0xd0..=0xd5 | 0xd8 | 0xe1 | 0xe2 | 0xef | 0xf3)
+    matches!(byte, 0xc2 | 0xce..=0xcf | 0xd0..=0xd5 | 0xd8 | 0xe1..=0xe3 | 0xef | 0xf3)
 }
 
 fn check_token(token: TokenRef<'_>, report: &mut Report) {
@@ -195,8 +195,10 @@ fn look_alike(line: &str) -> Option<Fault> {
 }
 
 /// Cyrillic and Greek letters that look like Latin ones.
+const LOOK_ALIKES: &str = "аеорсухѕіјһԁԛԝѵԍАВЕКМНОРСТХІЈЅԌԚԜοναΑΒΕΖΗΙΚΜΝΟΡΤΥΧ";
+
 fn is_confusable(c: char) -> bool {
-    "аеорсухѕіјһԁԛԝѵԍАВЕКМНОРСТХІЈЅԌԚԜοναΑΒΕΖΗΙΚΜΝΟΡΤΥΧ".contains(c)
+    LOOK_ALIKES.contains(c)
 }
 
 fn is_right_to_left(c: char) -> bool {
@@ -218,6 +220,7 @@ fn is_tag(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::LOOK_ALIKES;
     use crate::rules::testing::marked;
 
     #[test]
@@ -231,6 +234,32 @@ mod tests {
         assert_eq!(marked("SEC057", "\"\u{1f600}\u{fe0f}\u{fe00}\u{fe01}\""), "\u{fe00}\u{fe01}");
         assert_eq!(marked("SEC057", "{ \"p\u{430}th\" = 1; }"), "\u{430}");
         assert_eq!(marked("SEC057", "\"\u{5d0}\u{2067}b\""), "\u{2067}");
+    }
+
+    #[test]
+    fn each_is_found_by_itself() {
+        let ranges = [
+            ('\u{ad}', '\u{ad}'),
+            ('\u{61c}', '\u{61c}'),
+            ('\u{115f}', '\u{1160}'),
+            ('\u{180e}', '\u{180e}'),
+            ('\u{200b}', '\u{200f}'),
+            ('\u{2028}', '\u{202e}'),
+            ('\u{2060}', '\u{2064}'),
+            ('\u{2066}', '\u{2069}'),
+            ('\u{3164}', '\u{3164}'),
+            ('\u{fe00}', '\u{fe0f}'),
+            ('\u{feff}', '\u{feff}'),
+            ('\u{ffa0}', '\u{ffa0}'),
+            ('\u{e0000}', '\u{e007f}'),
+            ('\u{e0100}', '\u{e01ef}'),
+        ];
+        for c in ranges.into_iter().flat_map(|(first, last)| first..=last) {
+            assert_eq!(marked("SEC057", &format!("\"a{c}b\"")), c.to_string(), "{c:?}");
+        }
+        for c in LOOK_ALIKES.chars() {
+            assert_eq!(marked("SEC057", &format!("\"a{c}b\"")), c.to_string(), "{c:?}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use cim_nix_base::{Code, Severity, TextRange};
 
+use super::hosts::{host_of, is_private_name};
 use super::{nix_conf, raw_text};
 use crate::context::Context;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
@@ -66,12 +67,10 @@ fn check(context: &Context<'_>, report: &mut Report) {
 
 /// Whether an address without its scheme stays within one's own network.
 fn is_private(address: &str) -> bool {
-    let authority = address.split(['/', '?']).next().unwrap_or_default();
-    let authority = authority.rsplit('@').next().unwrap_or_default();
-    if authority.starts_with('[') {
-        return ["[::1]", "[fc", "[fd", "[fe80"].iter().any(|net| authority.starts_with(net));
+    let host = host_of(address);
+    if host.starts_with('[') {
+        return ["[::1]", "[fc", "[fd", "[fe80"].iter().any(|net| host.starts_with(net));
     }
-    let host = authority.split(':').next().unwrap_or_default();
     let mut numbers = host.split('.').map(str::parse::<u8>);
     if let (Some(Ok(first)), Some(Ok(second))) = (numbers.next(), numbers.next()) {
         return matches!(
@@ -79,21 +78,10 @@ fn is_private(address: &str) -> bool {
             (10 | 127, _) | (192, 168) | (172, 16..=31) | (169, 254) | (100, 64..=127)
         );
     }
-    let ends = [
-        ".local",
-        ".localdomain",
-        ".lan",
-        ".internal",
-        ".home",
-        ".home.arpa",
-        ".onion",
-        ".i2p",
-        ".ts.net",
-    ];
     // No domain of the internet has a dash in its last name.
     let last = host.rsplit('.').next().unwrap_or_default();
     let is_inner = last.contains('-') && !last.starts_with("xn--");
-    is_inner || !host.contains('.') || ends.iter().any(|end| host.ends_with(end))
+    is_inner || is_private_name(host)
 }
 
 #[cfg(test)]
@@ -101,11 +89,18 @@ mod tests {
     use crate::rules::testing::{fixed_unsafely, marked};
 
     #[test]
+    fn many_in_one_text_are_mended_together() {
+        let caches: String = (0..1500).map(|nth| format!("http://a{nth}.org ")).collect();
+        let text = format!("{{ nix.settings.substituters = \"{caches}\"; }}");
+        assert_eq!(fixed_unsafely("SEC007", &text), text.replace("http:", "https:"));
+    }
+
+    #[test]
     fn texts_of_configuration_count() {
         let text = "{ nix.extraOptions = ''\n  substituters = http://a.org https://b.org\n''; }";
         assert_eq!(marked("SEC007", text), "http://a.org");
         assert_eq!(fixed_unsafely("SEC007", text), text.replace("http:", "https:"));
-        let text = "{ nixConfig.extra-substituters = \"http://a.org http://b.org\"; }";
+        let text = "{ nix.settings.extra-substituters = \"http://a.org http://b.org\"; }";
         assert_eq!(fixed_unsafely("SEC007", text), text.replace("http:", "https:"));
     }
 

@@ -3,6 +3,7 @@
 use cim_nix_base::{Code, Severity};
 use cim_nix_syntax::{Node, NodeKind, TokenKind, ast};
 
+use super::callers;
 use super::calls::{called, spelled};
 use crate::context::Context;
 use crate::origin::Home;
@@ -17,6 +18,7 @@ pub(crate) const RULE: Rule = Rule {
     check: Check::Nodes(&[NodeKind::Apply], check),
     words: &[
         "import",
+        "scopedImport",
         "readFile",
         "readDir",
         "hashFile",
@@ -85,20 +87,6 @@ const READERS: &[(&str, usize)] = &[
     ("callPackage", 0),
 ];
 
-const READER_NAMES: &[&str] = &[
-    "import",
-    "scopedImport",
-    "readFile",
-    "readDir",
-    "readFileType",
-    "pathExists",
-    "hashFile",
-    "fileContents",
-    "importJSON",
-    "importTOML",
-    "callPackage",
-];
-
 /// Functions of a package set whose results are derivations.
 const BUILDERS: &[&str] = &[
     "applyPatches",
@@ -150,10 +138,11 @@ fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
     let Some(argument) = node.children().nth(at + 1).filter(|node| may_build(*node)) else {
         return;
     };
-    let Some(origin) = called(context, node, READER_NAMES) else { return };
+    let Some(origin) = context.called(node) else { return };
     let is_reader = origin.is_library(name)
         || (name == "callPackage" && matches!(origin.home, Home::Packages | Home::Unknown));
-    if is_reader && is_derivation(context, argument, MAX_STEPS) {
+    let is_found = is_reader && is_derivation(context, argument, MAX_STEPS);
+    if is_found && !callers::is_unread(context, node) {
         let message = format!("`{name}` makes evaluation wait for this to be built");
         let help = if name == "import" || name == "callPackage" {
             "fetch sources of Nix code with a builtin fetcher or as an input of a flake"
@@ -259,6 +248,8 @@ mod tests {
         let called = "{ pkgs }: pkgs.callPackage (pkgs.fetchFromGitHub { }) { }";
         assert_eq!(marked("PERF001", called), "(pkgs.fetchFromGitHub { })");
         assert_eq!(marked("PERF001", "import (derivation { })"), "(derivation { })");
+        let scoped = "builtins.scopedImport { } (derivation { })";
+        assert_eq!(marked("PERF001", scoped), "(derivation { })");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use cim_nix_base::{Applicability, Code, Severity, TextEdit, TextRange};
 use cim_nix_syntax::{Node, NodeKind};
 
-use super::fetchers::{Fetch, is_this_machine, sketch};
+use super::fetchers::{Fetch, sketch};
+use super::hosts::{host_of, is_this_machine};
 use crate::context::Context;
 use crate::rewrite::Rewrite;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
@@ -139,8 +140,7 @@ fn insecure_urls<'a>(context: &Context<'a>, fetch: &Fetch<'a>) -> Vec<Node<'a>> 
 fn is_insecure(address: &str) -> bool {
     let address = address.strip_prefix("git+").unwrap_or(address);
     let Some((scheme, rest)) = address.split_once("://") else { return false };
-    let host = rest.split(['/', ':']).next().unwrap_or(rest);
-    matches!(scheme, "http" | "ftp" | "git") && !is_this_machine(host)
+    matches!(scheme, "http" | "ftp" | "git") && !is_this_machine(host_of(rest))
 }
 
 /// Offers `https` where it can stand in for `http`.

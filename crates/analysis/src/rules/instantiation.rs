@@ -7,6 +7,7 @@ use cim_nix_base::{Code, Severity, TextRange};
 use cim_nix_semantics::{BindingKind, Expr, Target};
 use cim_nix_syntax::{Node, NodeKind, ast};
 
+use super::callers;
 use super::calls::{arguments, binding_of, is_global, spelled};
 use crate::context::Context;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
@@ -148,10 +149,20 @@ fn is_nixpkgs(source: Node<'_>) -> bool {
     }
 }
 
+/// Longer arguments are not compared.
+const MAX_CONFIG: u32 = 4096;
+
 fn check_repeated(context: &Context<'_>, report: &mut Report) {
     let mut seen: HashMap<String, TextRange> = HashMap::new();
     for node in context.tree.nodes().filter(|node| node.kind() == NodeKind::Apply) {
         let Some([source, config]) = instantiation(context, node) else { continue };
+        // What a person writes is short; texts within each other would be kept many times.
+        if config.range().len() > MAX_CONFIG || source.range().len() > MAX_CONFIG {
+            continue;
+        }
+        if callers::is_unread(context, node) {
+            continue;
+        }
         let key = key_of(context, source, config);
         match seen.get(&key) {
             Some(first) => report.add(
@@ -276,5 +287,14 @@ mod tests {
         assert_eq!(marked("PERF023", "{ pkgs }: import pkgs.path { }"), "");
         assert_eq!(marked("PERF023", "{ self }: import self.path { }"), "");
         assert_eq!(marked("PERF023", "final: prev: import prev.src { }"), "");
+    }
+
+    #[test]
+    fn what_nothing_reads_is_put_together_never() {
+        let twice = "import nixpkgs { }";
+        let read = format!("{{ nixpkgs }}: let a = {twice}; in [ a ({twice}) ]");
+        assert_eq!(marked("PERF002", &read), twice);
+        let unread = format!("{{ nixpkgs }}: let a = {twice}; in [ ({twice}) ]");
+        assert_eq!(marked("PERF002", &unread), "");
     }
 }

@@ -61,8 +61,7 @@ const OFF: &[(&str, &str)] = &[
 ];
 
 fn check(context: &Context<'_>, report: &mut Report) {
-    for setting in context.settings().matching(&["boot.kernelParams"]) {
-        let Some(string) = context.value_behind(setting.value) else { continue };
+    for string in raw_text::values(context, &["boot.kernelParams"]) {
         for line in raw_text::lines(string) {
             for word in line.words(line.text) {
                 if let Some((_, what)) = OFF.iter().find(|(parameter, _)| *parameter == word) {
@@ -83,5 +82,7 @@ mod tests {
         let text = "{ boot = { kernelParams = mkIf c ([ \"a nopti\" ] ++ [ \"nokaslr\" \"mitigations=auto\" ]); }; }";
         assert_eq!(marked("SEC052", text), "nopti nokaslr");
         assert_eq!(marked("SEC052", "{ boot.kernelParams = [ \"mitigations=${x}\" ]; }"), "");
+        let shared = "let p = \"nopti\"; in { boot.kernelParams = [ p p ]; }";
+        assert_eq!(marked("SEC052", shared), "nopti");
     }
 }

@@ -15,7 +15,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: true,
     fix: FixKind::Unsafe,
     check: Check::Nodes(&[NodeKind::Apply], check),
-    words: &["foldl", "fold "],
+    words: &["fold"],
     doc: "\
 Flags `lib.foldl`, which `lib.foldl'` does better, and `lib.fold`, the old name of `lib.foldr`.
 
@@ -91,6 +91,8 @@ mod tests {
         assert_eq!(marked("PERF006", "{ lib }: lib.foldl f 0 [ ]"), "lib.foldl");
         assert_eq!(marked("PERF006", "{ lib }: lib.lists.fold f 0 [ ]"), "lib.lists.fold");
         assert_eq!(marked("PERF006", "let inherit (lib) foldl; in foldl f 0 [ ]"), "foldl");
+        assert_eq!(marked("PERF006", "{ lib }: lib.fold\n  f 0 [ ]"), "lib.fold");
+        assert_eq!(marked("PERF006", "{ lib }: lib.fold(x: y: x) 0 [ ]"), "lib.fold");
         assert_eq!(marked("PERF006", "{ lib }: lib.foldl' f 0 [ ]"), "");
         assert_eq!(marked("PERF006", "let foldl = f: f; in foldl f 0 [ ]"), "");
         let explained = "{ lib }: # not foldl', which evaluates each step\nlib.foldl f 0 [ ]";

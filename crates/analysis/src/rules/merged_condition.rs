@@ -4,6 +4,7 @@ use cim_nix_base::{Code, Severity};
 use cim_nix_semantics::{BindingKind, Expr, Target};
 use cim_nix_syntax::{Node, NodeKind, TokenKind, ast};
 
+use super::calls::spelled;
 use super::places::around;
 use crate::context::Context;
 use crate::origin::Home;
@@ -158,8 +159,7 @@ fn decides(imports: Node<'_>, variable: Node<'_>) -> bool {
             }
             NodeKind::IfElse => is_condition |= node.child(0) == Some(below),
             NodeKind::Apply => {
-                let function = node.child(0).map_or("", |function| function.text());
-                let function = function.rsplit('.').next().unwrap_or("");
+                let function = node.child(0).and_then(spelled).unwrap_or("");
                 let is_conditional = matches!(function, "optional" | "optionals" | "mkIf");
                 is_condition |= is_conditional && node.child(1) == Some(below);
             }

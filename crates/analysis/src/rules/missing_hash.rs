@@ -77,6 +77,14 @@ mod tests {
     #[test]
     fn calls_without_a_hash_are_found() {
         assert_eq!(marked("SEC002", "{ fetchurl }: fetchurl { url = \"a\"; }"), "fetchurl");
+        let addon = "{ fetchFirefoxAddon, x }: fetchFirefoxAddon { name = \"a\"; url = x; }";
+        assert_eq!(marked("SEC002", addon), "fetchFirefoxAddon");
+        let source = addon.replace("url", "src");
+        assert_eq!(marked("SEC002", &source), "", "its source has the hash");
+        assert_eq!(
+            marked("SEC002", "{ fetchNpmDeps, src }: fetchNpmDeps { inherit src; }"),
+            "fetchNpmDeps"
+        );
         assert_eq!(marked("SEC002", "p: p.pkgs.fetchzip { url = \"a\"; }"), "p.pkgs.fetchzip");
         assert_eq!(
             marked("SEC002", "{ pkgs }: with pkgs; fetchgit (let u = 1; in { url = u; })"),

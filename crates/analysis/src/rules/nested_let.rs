@@ -20,8 +20,8 @@ pub(crate) const RULE: Rule = Rule {
     doc: "\
 Flags a `let` whose body is another `let`, where one can hold the bindings of both.
 
-Two are needed where the inner one binds a name that the outer one binds or mentions; nothing is
-reported there.
+Two are needed where the inner one binds a name that the outer one binds or mentions, or one such as
+`__sub`, which operators look up; nothing is reported there.
 
 ## Why it matters
 
@@ -83,7 +83,8 @@ fn joinable(outer: Node<'_>) -> Option<Node<'_>> {
     (has_entries(outer) && has_entries(inner) && !meet(outer, inner)).then_some(inner)
 }
 
-/// Whether the outer `let` mentions a name that the inner one binds.
+/// Whether the outer `let` mentions a name that the inner one binds, be it by an operator: `-` and
+/// some others look names up that begin with `__`.
 fn meet(outer: Node<'_>, inner: Node<'_>) -> bool {
     let mut bound = HashSet::new();
     for entry in ast::entries(inner) {
@@ -99,6 +100,9 @@ fn meet(outer: Node<'_>, inner: Node<'_>) -> bool {
                 bound.extend(inherit.names().filter_map(ast::Attr::name));
             }
         }
+    }
+    if bound.iter().any(|name| name.starts_with("__")) {
+        return true;
     }
     let mut tokens = ast::entries(outer).flat_map(|entry| entry.node().tokens());
     // A name in quotes binds as well.
@@ -149,6 +153,14 @@ mod tests {
         assert_eq!(marked("STY002", "let inherit (x) b; in let \"b\" = 1; in b"), "");
         assert_eq!(marked("STY002", "let a = { inherit b; }; in let b = 1; in a"), "");
         assert_eq!(marked("STY002", "let \"a\" = 1; in let a = 1; in a"), "");
+    }
+
+    #[test]
+    fn operators_look_names_up() {
+        assert_eq!(marked("STY002", "let a = 3 - 1; in let __sub = x: y: 0; in a"), "");
+        assert_eq!(marked("STY002", "x: let a = <a>; in let inherit (x) __nixPath; in a"), "");
+        assert_eq!(marked("STY002", "let a = 3 - 1; in let \"__sub\" = x: y: 0; in a"), "");
+        assert_eq!(marked("STY002", "let __sub = x: y: 0; in let a = 3 - 1; in a"), "let");
     }
 
     #[test]

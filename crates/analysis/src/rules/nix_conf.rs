@@ -2,13 +2,13 @@
 //! text of `nix.extraOptions` and `nix.conf`, and the `nixConfig` of a flake, word by word.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use cim_nix_base::TextRange;
-use cim_nix_syntax::{Node, NodeKind};
+use cim_nix_syntax::{Node, NodeId, NodeKind};
 
 use super::raw_text;
 use crate::context::Context;
-use crate::settings::Setting;
 
 /// One word of a setting.
 #[derive(Clone, Debug)]
@@ -37,9 +37,31 @@ const SECTIONS: &[&str] = &["nix.settings.*", "nix.*", "customSettings.*", "nixC
 /// Options that hold lines of `nix.conf`.
 const TEXTS: &[&str] = &["nix.extraOptions", "*.text"];
 
-/// Words whose presence says that a file may set something here.
+/// One literal is read for so many settings: a `let` may give it to any number of them.
+const MAX_SHARED: usize = 16;
+
+/// What each literal was read for.
+#[derive(Default)]
+struct Read<'c>(HashMap<NodeId, Vec<(&'c str, bool)>>);
+
+impl<'c> Read<'c> {
+    /// Whether `literal` has not been read for the setting yet, and may be.
+    fn is_new(&mut self, literal: Node<'_>, name: &'c str, is_of_flake: bool) -> bool {
+        // No rule tells these two apart.
+        let name = if name == "trusted-substituters" { "substituters" } else { name };
+        let known = self.0.entry(literal.id()).or_default();
+        let is_new = known.len() < MAX_SHARED && !known.contains(&(name, is_of_flake));
+        if is_new {
+            known.push((name, is_of_flake));
+        }
+        is_new
+    }
+}
+
+/// All words that a file sets, each literal once for a setting.
 pub(super) fn words_of<'c>(context: &'c Context<'_>) -> Vec<NixWord<'c>> {
     let mut words = Vec::new();
+    let mut read = Read::default();
     let settings = context.settings();
     for setting in settings.matching(SECTIONS) {
         let Some(name) = settings.name(setting, 0) else { continue };
@@ -53,10 +75,15 @@ pub(super) fn words_of<'c>(context: &'c Context<'_>) -> Vec<NixWord<'c>> {
         };
         let is_of_flake = section == Some("nixConfig");
         // Elsewhere than in a flake, the name means nothing.
-        if is_of_flake && settings.names(setting).count() != 2 {
+        let is_asked = context.flake().is_some() && settings.names(setting).count() == 2;
+        if is_of_flake && !is_asked {
             continue;
         }
-        add_value(context, setting, canonical(name), is_of_flake, &mut words);
+        let name = canonical(name);
+        let value = context.value_behind(setting.value).unwrap_or(setting.value);
+        if read.is_new(value, name, is_of_flake) {
+            add_value(context, value, name, is_of_flake, &mut words);
+        }
     }
     for setting in settings.matching(TEXTS) {
         let is_nix_conf = settings.name(setting, 0) == Some("extraOptions")
@@ -64,8 +91,9 @@ pub(super) fn words_of<'c>(context: &'c Context<'_>) -> Vec<NixWord<'c>> {
                 let file = file.rsplit('/').next().unwrap_or_default();
                 matches!(file, "nix.conf" | "nix.custom.conf")
             });
-        if is_nix_conf {
-            add_lines(context, setting, &mut words);
+        let literal = context.value_behind(setting.value).filter(|_| is_nix_conf);
+        if let Some(literal) = literal.filter(|literal| read.is_new(*literal, "nix.conf", false)) {
+            add_lines(literal, &mut words);
         }
     }
     words
@@ -73,7 +101,7 @@ pub(super) fn words_of<'c>(context: &'c Context<'_>) -> Vec<NixWord<'c>> {
 
 fn add_value<'c>(
     context: &'c Context<'_>,
-    setting: Setting<'c>,
+    value: Node<'c>,
     name: &'c str,
     is_of_flake: bool,
     out: &mut Vec<NixWord<'c>>,
@@ -85,7 +113,6 @@ fn add_value<'c>(
         is_of_flake,
         literal,
     };
-    let value = context.value_behind(setting.value).unwrap_or(setting.value);
     match value.kind() {
         NodeKind::Str | NodeKind::IndStr => {
             if !value.is_leaf() {
@@ -104,8 +131,7 @@ fn add_value<'c>(
     }
 }
 
-fn add_lines<'c>(context: &'c Context<'_>, setting: Setting<'c>, out: &mut Vec<NixWord<'c>>) {
-    let Some(literal) = context.value_behind(setting.value) else { return };
+fn add_lines<'c>(literal: Node<'c>, out: &mut Vec<NixWord<'c>>) {
     for line in raw_text::lines(literal) {
         let text = line.text.split('#').next().unwrap_or_default();
         let Some((name, value)) = text.split_once('=') else { continue };
@@ -159,9 +185,14 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, want: &[&str]) {
+        check_at("default.nix", text, want);
+    }
+
+    #[track_caller]
+    fn check_at(path: &str, text: &str, want: &[&str]) {
         let tree = parse(text).tree;
         let ir = lower(&tree);
-        let context = Context::new("default.nix", &tree, &ir);
+        let context = Context::new(path, &tree, &ir);
         let line = |word: &NixWord<'_>| format!("{} {}", word.name, word.text.unwrap_or("?"));
         let got: Vec<String> = words_of(&context).iter().map(line).collect();
         assert_eq!(got, want, "{text}");
@@ -181,6 +212,23 @@ mod tests {
     }
 
     #[test]
+    fn what_settings_share_is_read_once() {
+        check(
+            "let c = \"http://a\"; t = \"a = b\"; in { \
+                nix.settings = { substituters = [ c c ]; trusted-substituters = [ c ]; b = c; }; \
+                a.nix.extraOptions = t; b.nix.extraOptions = t; }",
+            &["substituters http://a", "b http://a", "a b"],
+        );
+        let settings: String = (0..100).map(|nth| format!("a{nth} = w; ")).collect();
+        let words = vec!["w"; 100].join(" ");
+        let text = format!("let w = \"{words}\"; in {{ nix.settings = {{ {settings} }}; }}");
+        let tree = parse(text.as_str()).tree;
+        let ir = lower(&tree);
+        let context = Context::new("default.nix", &tree, &ir);
+        assert_eq!(words_of(&context).len(), 100 * MAX_SHARED);
+    }
+
+    #[test]
     fn texts() {
         check(
             "{ nix.extraOptions = ''\n  sandbox = false # x\n  # sandbox = relaxed\n  a = b ${c}\n''; }",
@@ -192,10 +240,9 @@ mod tests {
 
     #[test]
     fn flakes() {
-        check(
-            "{ nixConfig.extra-substituters = [ \"a\" ]; outputs = _: { }; }",
-            &["substituters a"],
-        );
-        check("{ a.nixConfig.sandbox = false; }", &[]);
+        let text = "{ nixConfig.extra-substituters = [ \"a\" ]; outputs = _: { }; }";
+        check_at("a/flake.nix", text, &["substituters a"]);
+        check_at("a/other.nix", text, &[]);
+        check_at("flake.nix", "{ a.nixConfig.sandbox = false; }", &[]);
     }
 }

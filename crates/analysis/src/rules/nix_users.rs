@@ -79,7 +79,8 @@ fn check_trusted(context: &Context<'_>, report: &mut Report) {
     for word in nix_conf::words_of(context) {
         let Some(user) = word.text.filter(|_| word.name == "trusted-users") else { continue };
         let message = match user {
-            "root" => continue,
+            // The group of that name has root alone in it.
+            "root" | "@root" => continue,
             "*" => "every user can become root through Nix".to_owned(),
             _ if user.starts_with('@') => {
                 format!("every member of `{}` can become root through Nix", &user[1..])
@@ -118,5 +119,11 @@ mod tests {
     fn letting_all_in_needs_a_trusted_group() {
         let text = "{ nix.settings.allowed-users = [ \"*\" ]; }";
         assert_eq!(marked("SEC011", text), "");
+    }
+
+    #[test]
+    fn the_group_of_root_has_root_alone() {
+        let text = "{ nix.settings.trusted-users = [ \"@root\" \"root\" \"@wheel\" ]; }";
+        assert_eq!(marked("SEC010", text), "@wheel");
     }
 }

@@ -6,6 +6,7 @@ use cim_nix_syntax::{Node, NodeKind, TokenKind, TokenRef};
 use super::calls::{has_comment, spelled};
 use super::packages::{attributes, definition};
 use crate::context::Context;
+use crate::layout;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
 
 pub(crate) const BUILD_TOOLS: Rule = Rule {
@@ -151,10 +152,7 @@ fn is_remarked(node: Node<'_>) -> bool {
             blank.kind() != TokenKind::Whitespace || blank.text().contains('\n')
         })
     });
-    let after = node.token_after();
-    let is_near = after.kind() == TokenKind::Whitespace && !after.text().contains('\n');
-    let after = if is_near { after.next() } else { Some(after) };
-    is_above || after.is_some_and(|token| is_comment(&token))
+    is_above || layout::remark_behind(node).is_some()
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use cim_nix_syntax::{Node, NodeKind, ast};
 
+use super::calls::spelled;
+
 /// Whether a path is that of a test: what is weak there harms nobody.
 pub(crate) fn is_test_file(path: &str) -> bool {
     let mut parts = path.split(['/', '\\']).rev();
@@ -74,8 +76,7 @@ const PROSE: &[&str] = &[
 pub(crate) fn is_prose(node: Node<'_>) -> bool {
     let is_prose = |name: ast::Attr<'_>| name.name().is_some_and(|name| PROSE.contains(&&*name));
     let is_shown = |call: Node<'_>| {
-        let function = call.child(0).map_or("", |function| function.text());
-        function.rsplit('.').next().is_some_and(|name| SHOWING.contains(&name))
+        call.child(0).and_then(spelled).is_some_and(|name| SHOWING.contains(&name))
     };
     names_around(node).any(is_prose)
         || around(node).any(|above| match above.kind() {

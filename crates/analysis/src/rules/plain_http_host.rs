@@ -3,6 +3,7 @@
 use cim_nix_base::{Code, Severity};
 use cim_nix_syntax::{Node, NodeKind, ast};
 
+use super::hosts::is_private_name;
 use crate::context::Context;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
 
@@ -92,20 +93,8 @@ fn is_of_nginx(binding: Node<'_>) -> bool {
 
 /// Whether others on the internet may know a host by that name.
 fn is_public(host: &str) -> bool {
-    let private = [
-        ".local",
-        ".lan",
-        ".localhost",
-        ".internal",
-        ".home",
-        ".home.arpa",
-        ".test",
-        ".onion",
-        ".ts.net",
-        ".localdomain",
-    ];
     let is_address = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b':');
-    host.contains('.') && !is_address && !private.iter().any(|end| host.ends_with(end))
+    !is_address && !is_private_name(host)
 }
 
 fn is_decided(set: Node<'_>) -> bool {

@@ -3,6 +3,7 @@
 use cim_nix_base::{Applicability, Code, Severity, TextEdit};
 use cim_nix_syntax::{NodeKind, ast};
 
+use super::hosts::{host_of, is_this_machine};
 use crate::context::Context;
 use crate::flake::FlakeFacts;
 use crate::rewrite::Rewrite;
@@ -71,7 +72,7 @@ fn check(context: &Context<'_>, facts: &FlakeFacts<'_>, report: &mut Report) {
             let Some(url) = &input.url else { continue };
             let plain = PLAIN.iter().find(|(plain, _)| url.value.starts_with(plain));
             let Some((plain, secure)) = plain else { continue };
-            if is_here(&url.value[plain.len()..]) {
+            if is_this_machine(host_of(&url.value[plain.len()..])) {
                 continue;
             }
             let message = format!("`{}` is fetched without encryption", input.name);
@@ -97,17 +98,6 @@ fn is_plain_string(node: cim_nix_syntax::Node<'_>) -> bool {
         && ast::Str::cast(node).is_some_and(|text| text.static_value().is_some())
 }
 
-/// Whether an address is the machine itself.
-fn is_here(rest: &str) -> bool {
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    let host = authority.rsplit('@').next().unwrap_or(authority);
-    if host.starts_with("[::1]") {
-        return true;
-    }
-    let host = host.split(':').next().unwrap_or(host);
-    host == "localhost" || host.starts_with("127.") || host.ends_with(".localhost")
-}
-
 #[cfg(test)]
 mod tests {
     use crate::rules::testing::{fixed_flake, flake_found};
@@ -128,7 +118,7 @@ mod tests {
         check("\"git+ssh://git@example.org/x\"", false);
         check("\"http://localhost:8080/x.tar.gz\"", false);
         check("\"http://u@127.0.0.1/x.tar.gz\"", false);
-        check("\"http://127.0.0.1.example.org.evil/x.tar.gz\"", false);
+        check("\"http://127.0.0.1.example.org.evil/x.tar.gz\"", true);
     }
 
     #[test]

@@ -80,8 +80,7 @@ fn check(context: &Context<'_>, report: &mut Report) {
             report.add(Finding::at(setting.value.range(), format!("this switches `{what}` off")));
         }
     }
-    for setting in settings.matching(TEXTS) {
-        let Some(string) = context.value_behind(setting.value) else { continue };
+    for string in raw_text::values(context, TEXTS) {
         for line in raw_text::lines(string).filter(|line| lets_all_in(line.text)) {
             let message = "packets from outside are let in unless a rule says otherwise";
             report.add(Finding::at(line.range_of(line.text.trim()), message));
@@ -117,6 +116,9 @@ mod tests {
     fn filters_that_let_all_in() {
         let text = "{ networking.firewall.extraCommands = ''\n  iptables -P INPUT ACCEPT\n  iptables -P INPUT DROP\n''; }";
         assert_eq!(marked("SEC053", text), "iptables -P INPUT ACCEPT");
+        let shared = "let c = \"iptables -P INPUT ACCEPT\"; in { \
+            a.networking.firewall.extraCommands = c; b.networking.firewall.extraCommands = c; }";
+        assert_eq!(marked("SEC053", shared), "iptables -P INPUT ACCEPT");
         let text = "{ networking.firewall.trustedInterfaces = [ \"eth0\" \"wg0\" ]; }";
         assert_eq!(marked("SEC053", text), "\"eth0\"");
         assert_eq!(marked("SEC053", "{ security.auditd.enable = mkDefault false; }"), "false");

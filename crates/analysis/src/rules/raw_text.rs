@@ -2,10 +2,12 @@
 //! the very word. Escapes are left alone: what the rules look for needs none.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use cim_nix_base::{Applicability, TextEdit, TextRange};
 use cim_nix_syntax::{Node, NodeKind, TokenKind};
 
+use crate::context::Context;
 use crate::rewrite::Rewrite;
 use crate::rule::Finding;
 
@@ -34,6 +36,17 @@ impl<'a> RawLine<'a> {
     }
 }
 
+/// What the settings that `patterns` tell are set to, each once: several may name one literal.
+pub(super) fn values<'c>(
+    context: &'c Context<'_>,
+    patterns: &'static [&'static str],
+) -> impl Iterator<Item = Node<'c>> {
+    let mut seen = HashSet::new();
+    let values = context.settings().matching(patterns);
+    let values = values.filter_map(|setting| context.value_behind(setting.value));
+    values.filter(move |value| seen.insert(value.id()))
+}
+
 /// The lines of a string literal.
 pub(super) fn lines(string: Node<'_>) -> impl Iterator<Item = RawLine<'_>> {
     let is_string = matches!(string.kind(), NodeKind::Str | NodeKind::IndStr);
@@ -59,9 +72,6 @@ fn split_lines(text: &str, is_quoted: bool) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Literals whose text is longer get no fix: each fix of one holds its whole text.
-const MAX_FIXED: usize = 16 << 10;
-
 /// Adds the fix that puts `text` in the place of `range`, which lies within `node`.
 pub(super) fn with_fix(
     finding: Finding,
@@ -70,14 +80,8 @@ pub(super) fn with_fix(
     range: TextRange,
     text: &str,
 ) -> Finding {
-    let old = node.text();
-    if old.len() > MAX_FIXED {
-        return finding;
-    }
-    let (before, after) = (range.start - node.range().start, range.end - node.range().start);
-    let new = format!("{}{text}{}", &old[..before as usize], &old[after as usize..]);
-    let rewrite = Rewrite::Substitute { node: node.id(), text: new };
     let edit = TextEdit::replace(range, text);
+    let rewrite = Rewrite::Patch { node: node.id(), edit: edit.clone() };
     finding.fix(Applicability::Unsafe, title, vec![edit], vec![rewrite])
 }
 

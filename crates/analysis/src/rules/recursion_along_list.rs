@@ -1,9 +1,9 @@
 //! PERF018: a function that takes a list apart by calling itself.
 
 use cim_nix_base::{Code, Severity};
-use cim_nix_syntax::{Node, NodeKind, ast};
+use cim_nix_syntax::{Node, NodeKind};
 
-use super::calls::{binding_of, called_library, spelled};
+use super::calls::{binding_of, called_library, tail_argument};
 use crate::context::Context;
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
 
@@ -47,15 +47,8 @@ No other tool looks for it.
 
 fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
     let Some(function) = node.child(0).filter(|f| f.kind() == NodeKind::Ident) else { return };
-    let is_tail = |argument: Node<'_>| {
-        ast::without_parens(argument).is_some_and(|argument| {
-            argument.kind() == NodeKind::Apply
-                && argument.child(0).and_then(spelled) == Some("tail")
-        })
-    };
-    let Some(tail) = node.children().skip(1).find(|argument| is_tail(*argument)) else { return };
-    let is_known = ast::without_parens(tail)
-        .is_some_and(|tail| called_library(context, tail, &["tail"]).is_some());
+    let Some(tail) = tail_argument(node) else { return };
+    let is_known = called_library(context, tail, &["tail"]).is_some();
     let definition = binding_of(context, function).and_then(|id| context.ir.binding_attr(id));
     let Some(definition) = definition.filter(|_| is_known) else { return };
     let value = context.node(context.ir.node(definition.value));

@@ -183,8 +183,7 @@ fn check_empty(context: &Context<'_>, report: &mut Report) {
 }
 
 fn check(context: &Context<'_>, login: &Login, report: &mut Report) {
-    for setting in context.settings().matching(login.options) {
-        let Some(value) = context.value_behind(setting.value) else { continue };
+    for value in raw_text::values(context, login.options) {
         if context.bool_value(value) == Some(true) {
             report.add(finding(value, value.range(), login.message, "false"));
         } else if context.text_value(value).as_deref() == Some("yes") {
@@ -192,8 +191,7 @@ fn check(context: &Context<'_>, login: &Login, report: &mut Report) {
             report.add(finding(value, range, login.message, &format!("\"{}\"", login.better)));
         }
     }
-    for setting in context.settings().matching(&["services.openssh.extraConfig"]) {
-        let Some(string) = context.value_behind(setting.value) else { continue };
+    for string in raw_text::values(context, &["services.openssh.extraConfig"]) {
         for line in raw_text::lines(string) {
             let mut words = line.words(line.text.split('#').next().unwrap_or_default());
             let is_it = words.next().is_some_and(|word| word.eq_ignore_ascii_case(login.keyword));
@@ -246,6 +244,14 @@ mod tests {
             ),
             "{ services.openssh.settings.PermitEmptyPasswords = \"no\"; }"
         );
+    }
+
+    #[test]
+    fn what_two_machines_share_is_found_once() {
+        let shared = "let yes = true; text = \"PasswordAuthentication yes\"; in { \
+            a.services.openssh = { extraConfig = text; settings.PasswordAuthentication = yes; }; \
+            b.services.openssh = { extraConfig = text; settings.PasswordAuthentication = yes; }; }";
+        assert_eq!(marked("SEC041", shared), "true yes");
     }
 
     #[test]

@@ -90,12 +90,13 @@ fn check(context: &Context<'_>, report: &mut Report) {
     }
     for setting in settings.matching(&["security.doas.extraRules.noPass"]) {
         let is_free = context.bool_value(setting.value) == Some(true);
-        if is_free && beside(setting, "cmd").is_none() {
+        // It is off unless somebody switches it on.
+        let is_on = || context.enables(&["security.doas.enable"]);
+        if is_free && beside(setting, "cmd").is_none() && is_on() {
             report.add(Finding::at(setting.value.range(), ALL));
         }
     }
-    for setting in settings.matching(TEXTS) {
-        let Some(string) = context.value_behind(setting.value) else { continue };
+    for string in raw_text::values(context, TEXTS) {
         for line in raw_text::lines(string).filter(|line| is_for_all(line.text)) {
             report.add(Finding::at(line.range_of(line.text.trim()), ALL));
         }
@@ -123,7 +124,11 @@ mod tests {
     fn rules_of_any_kind() {
         let text = "{ security.sudo.extraConfig = ''\n  %wheel ALL=(ALL) NOPASSWD: ALL\n  a ALL=NOPASSWD: /bin/x\n''; }";
         assert_eq!(marked("SEC045", text), "%wheel ALL=(ALL) NOPASSWD: ALL");
-        let text = "{ security.doas.extraRules = [ { users = [ \"a\" ]; noPass = true; } \
+        let shared = "let t = \"a ALL=NOPASSWD: ALL\"; in { security.sudo.extraConfig = t; \
+            security.sudo-rs.extraConfig = t; }";
+        assert_eq!(marked("SEC045", shared), "a ALL=NOPASSWD: ALL");
+        let text = "{ security.doas.enable = true; \
+            security.doas.extraRules = [ { users = [ \"a\" ]; noPass = true; } \
             { noPass = true; cmd = \"x\"; } ]; }";
         assert_eq!(marked("SEC045", text), "true");
         assert_eq!(

@@ -64,7 +64,9 @@ const BESIDE: &[&str] = &[
 
 /// The name of the file that examples of a rule are taken for.
 fn path_for(rule: &Rule) -> &'static str {
-    if matches!(rule.check, Check::Flake(_)) { "flake.nix" } else { "default.nix" }
+    // What a flake asks its users for means nothing elsewhere.
+    let is_of_flakes = matches!(rule.check, Check::Flake(_)) || rule.code.0 == "SEC056";
+    if is_of_flakes { "flake.nix" } else { "default.nix" }
 }
 
 fn codes(checker: &mut Checker, path: &str, text: &str, lints: &Lints) -> Vec<&'static str> {

@@ -14,7 +14,15 @@ pub(crate) const RULE: Rule = Rule {
     is_default: false,
     fix: FixKind::Unsafe,
     check: Check::File(check),
-    words: &["script =", "preStart", "postStart", "preStop", "postStop", "activationScripts"],
+    words: &[
+        "script",
+        "preStart",
+        "postStart",
+        "preStop",
+        "postStop",
+        "reload",
+        "activationScripts",
+    ],
     doc: "\
 Flags the value of an option that is put into a shell script without being escaped.
 
@@ -194,6 +202,19 @@ mod tests {
         fixed("X=${cfg.title};", "X=${lib.escapeShellArg cfg.title};");
         fixed("a \"${cfg.title}/b\"", "a \"${cfg.title}/b\"");
         assert_eq!(marked("SEC054", &script("a \"${cfg.title}/b\"")), "cfg.title");
+    }
+
+    #[test]
+    fn scripts_of_any_name_and_spelling() {
+        let found = |setting: &str| {
+            let text =
+                format!("{{ cfg, ... }}: {{ systemd.services.a.{setting}\"x ${{cfg.title}}\"; }}");
+            assert_eq!(marked("SEC054", &text), "cfg.title", "{text}");
+        };
+        found("reload = ");
+        found("script= ");
+        found("script\n= ");
+        found("postStop = ");
     }
 
     #[test]

@@ -19,8 +19,9 @@ pub(crate) const RULE: Rule = Rule {
 Flags an option that no module declares (with `--eval`).
 
 What `cim-nix check --eval` evaluates tells which options there are. A file is held against them if
-half of what it sets is known there; a name is reported when at least two names before it lead to a
-set of options, or when a known name is close.
+the module system complains about it, or if half of what it sets is known there; in the latter case
+a name is reported when at least two names before it lead to a set of options, or when a known name
+is close.
 
 ## Why it matters
 
@@ -57,7 +58,7 @@ fn check(context: &Context<'_>, report: &mut Report) {
         let Some(path) = it.first_names(known) else { continue };
         let Some(name) = it.names().nth(known).flatten() else { continue };
         let near = nearest(name, table.names_at(root, &path));
-        if known < 2 && near.is_none() {
+        if !held.is_certain && known < 2 && near.is_none() {
             continue;
         }
         let Some(node) = it.name_node(known) else { continue };

@@ -16,7 +16,7 @@ pub(crate) const RULE: Rule = Rule {
     is_default: true,
     fix: FixKind::Unsafe,
     check: Check::Nodes(&[NodeKind::IfElse, NodeKind::Binary, NodeKind::Select], check),
-    words: &["true", "false", " or"],
+    words: &["true", "false", "or"],
     doc: "\
 Flags code that no evaluation reaches: a branch of `if true` or `if false`, what stands behind
 `false &&`, `true ||` or `false ->`, and a default behind the attribute of a set that is written out
@@ -158,6 +158,7 @@ mod tests {
         assert_eq!(marked("DEAD009", "a: a.b or (true || a)"), "a");
         assert_eq!(marked("DEAD009", "a: false -> a"), "a");
         assert_eq!(marked("DEAD009", "{ a = 1; }.a or 2"), "2");
+        assert_eq!(marked("DEAD009", "{ a = 1; }.a\nor 2"), "2");
     }
 
     #[test]

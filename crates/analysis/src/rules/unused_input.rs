@@ -6,7 +6,7 @@ use cim_nix_base::{Applicability, Code, Severity, TextRange};
 use cim_nix_flake::{FlakeFile, Outputs};
 use cim_nix_semantics::{BindingId, BindingKind};
 use cim_nix_syntax::ast::{self, Attr, Inherit, Lambda};
-use cim_nix_syntax::{Node, NodeKind};
+use cim_nix_syntax::{Node, NodeKind, TokenKind};
 
 use super::callers::bare_top;
 use crate::context::Context;
@@ -187,8 +187,7 @@ impl Used {
     fn own_path(&mut self, node: Node<'_>, path: &[Option<String>]) -> Option<()> {
         let around = node.parent()?;
         match path {
-            // As a part of a string or path it is the folder.
-            [] => matches!(around.kind(), NodeKind::Interpol | NodeKind::Binary).then_some(()),
+            [] => stays_folder(around).then_some(()),
             [first, rest @ ..] => match (first.as_deref()?, rest) {
                 ("inputs", [name, ..]) => {
                     self.names.insert(name.clone()?);
@@ -199,6 +198,14 @@ impl Used {
             },
         }
     }
+}
+
+/// Whether the flake itself means its folder in `around`: as a part of a string or path, or when it
+/// is compared. `self // { }` has all of its attributes.
+fn stays_folder(around: Node<'_>) -> bool {
+    let operator = ast::Binary::cast(around).map(ast::Binary::operator);
+    around.kind() == NodeKind::Interpol
+        || matches!(operator, Some(TokenKind::Add | TokenKind::Equal | TokenKind::NotEqual))
 }
 
 /// The places that use a binding, with the parentheses around them.
@@ -264,6 +271,10 @@ mod tests {
             ("{ self, ... }: { x = self.inputs; }", ""),
             ("{ self, ... }: { x = { inherit self; }; }", ""),
             ("{ self, ... }: { x = \"${self}/y\"; z = self + \"/w\"; v = self.lib.x; }", "a b"),
+            ("{ self, ... }: { x = self != null; }", "a b"),
+            ("{ self, ... }: { x = f (self // { y = 1; }); f = x: x; }", ""),
+            ("{ self, ... }: { x = { y = 1; } // self; }", ""),
+            ("inputs: { x = inputs.self // { }; }", ""),
             ("inputs: { x = inputs.self.packages; y = inputs.self.inputs.b; }", "a"),
             ("inputs: { x = f inputs.self; f = x: x; }", ""),
             ("import ./o.nix", ""),

@@ -19,7 +19,7 @@ pub(crate) const PACKAGES: Rule = Rule {
     is_default: false,
     fix: FixKind::Unsafe,
     check: Check::File(check_packages),
-    words: &["with "],
+    words: &["with"],
     doc: "\
 Flags `with pkgs;` around a whole file or around more than fifty lines.
 
@@ -66,7 +66,7 @@ pub(crate) const NESTED: Rule = Rule {
     is_default: false,
     fix: FixKind::None,
     check: Check::File(check_nested),
-    words: &["with "],
+    words: &["with"],
     doc: "\
 Flags a `with` inside another, where both supply names.
 
@@ -101,7 +101,7 @@ pub(crate) const LIBRARY: Rule = Rule {
     is_default: false,
     fix: FixKind::Unsafe,
     check: Check::File(check_library),
-    words: &["with "],
+    words: &["with"],
     doc: "\
 Flags `with lib;` around a whole file.
 
@@ -276,16 +276,19 @@ mod tests {
     #[test]
     fn withs_that_reach_far() {
         assert_eq!(marked("PERF016", "{ pkgs }: with pkgs; [ hello ]"), "with pkgs");
+        assert_eq!(marked("PERF016", "{ pkgs }: with\n  pkgs; [ hello ]"), "with\n  pkgs");
         assert_eq!(marked("PERF016", "{ pkgs }: { a = with pkgs; [ hello ]; }"), "");
         let long = format!("{{ pkgs }}: {{ a = with pkgs; [{}]; }}", " hello\n".repeat(60));
         assert_eq!(marked("PERF016", &long), "with pkgs");
         assert_eq!(marked("STY032", "{ lib }: let a = 1; in with lib; id a"), "with lib");
+        assert_eq!(marked("STY032", "{ lib }: with\n  lib; id a"), "with\n  lib");
         assert_eq!(marked("STY032", "{ lib }: { a = with lib; id 1; }"), "");
     }
 
     #[test]
     fn withs_inside_each_other() {
         assert_eq!(marked("PERF017", "a: b: with a; with b; c"), "with b");
+        assert_eq!(marked("PERF017", "a: b: with(a); with(b); c"), "with(b)");
         assert_eq!(marked("PERF017", "a: b: [ (with a; c) (with b; d) ]"), "");
         assert_eq!(marked("PERF017", "a: b: with a; [ c (with b; 1) ]"), "");
     }

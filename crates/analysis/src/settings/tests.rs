@@ -84,6 +84,23 @@ fn tests_and_machines_for_trying_are_left_out() {
     check("{ virtualisation.vmVariant = { a = 1; }; b = 2; }", &["b = 2"]);
     check("{ a = mkVMOverride 1; b.c = mkImageMediaOverride 2; }", &[]);
     check("{ imports = [ (modulesPath + \"/virtualisation/qemu-vm.nix\") ]; a = 1; }", &[]);
+    // Only for the machine that imports it.
+    check(
+        "{ x = f { modules = [ \"${y}/installer/cd-dvd/installation-cd-minimal.nix\" { a = 1; } ]; }; \
+           y = f { modules = [ { b = 2; } ]; }; }",
+        &[
+            "x = f { modules = [ \"${y}/installer/cd-dvd/installation-cd-minimal.nix\" { a = 1; } ]; }",
+            "y = f { modules = [ { b = 2; } ]; }",
+            "modules.b = 2",
+        ],
+    );
+    check("{ imports = [ /* ./qemu-vm.nix */ ]; a = 1; }", &["a = 1"]);
+    check("{ a = \"./qemu-vm.nix\"; }", &["a = \"./qemu-vm.nix\""]);
+    for path in
+        ["lxc-web.nix", "vm-mail.nix", "amazon-db/a.nix", "mail-vm.nix", "live/a.nix", "demo.nix"]
+    {
+        check_in(path, "{ a = 1; }", &["a = 1"]);
+    }
     check_in("nixos/tests/a.nix", "{ a = 1; }", &[]);
     check_in("hosts/vm.nix", "{ a = 1; }", &[]);
 }

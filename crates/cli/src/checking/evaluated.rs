@@ -7,9 +7,9 @@ use std::time::Duration;
 use cim_nix_analysis::{OptionFact, OptionTable, OptionType};
 use cim_nix_base::Error;
 use cim_nix_eval::{EvalError, Evaluation, Handle, with_stack};
-use cim_nix_options::{OptionDoc, Request, document, unchecked_tree_of};
+use cim_nix_options::{OptionDoc, Request, document, tree_of, unchecked_tree_of};
 
-use crate::evaluation::{EvalArgs, Target, configurations, target};
+use crate::evaluation::{EvalArgs, Target, configurations, local_path, target};
 use crate::lock_args::LockArgs;
 
 /// What is to be evaluated, and how much it may take.
@@ -21,6 +21,8 @@ pub(crate) struct EvalRequest {
     pub(crate) timeout: Duration,
     pub(crate) max_memory: usize,
     pub(crate) offline: bool,
+    /// Whether evaluation keeps its warnings to itself.
+    pub(crate) quiet: bool,
 }
 
 /// What came of it.
@@ -29,6 +31,8 @@ pub(crate) struct Evaluated {
     pub(crate) tables: Arc<[OptionTable]>,
     /// What could not be evaluated, and why.
     pub(crate) failures: Vec<String>,
+    /// What the module system says against a configuration as a whole.
+    pub(crate) complaints: Vec<String>,
 }
 
 type Res<T> = Result<T, Box<EvalError>>;
@@ -57,9 +61,11 @@ pub(crate) fn evaluate(request: &EvalRequest, root: &Path) -> Result<Evaluated, 
     let locks = LockArgs::default().request()?;
     let show_trace = surroundings.show_trace;
     let run = || {
-        let (evaluation, around) = surroundings.start();
+        let (evaluation, around, is_quiet) = surroundings.start_quietly();
+        is_quiet.set(request.quiet);
         let mut tables = Vec::new();
         let mut failures = Vec::new();
+        let mut complaints = Vec::new();
         for (what, target) in whats.iter().zip(&targets) {
             let found = match target {
                 Target::Flake(installable) => configurations(installable, &locks, &evaluation),
@@ -74,7 +80,10 @@ pub(crate) fn evaluate(request: &EvalRequest, root: &Path) -> Result<Evaluated, 
                 Ok(found) => {
                     for (label, value) in found {
                         match table(&evaluation, &label, value) {
-                            Ok(table) => tables.push(table),
+                            Ok((table, complaint)) => {
+                                tables.push(table);
+                                complaints.extend(complaint);
+                            }
                             Err(error) => failures.push(failure(&label, &error, show_trace)),
                         }
                     }
@@ -82,7 +91,7 @@ pub(crate) fn evaluate(request: &EvalRequest, root: &Path) -> Result<Evaluated, 
                 Err(error) => failures.push(failure(what, &error, show_trace)),
             }
         }
-        Evaluated { tables: tables.into(), failures }
+        Evaluated { tables: tables.into(), failures, complaints }
     };
     with_stack(run)
         .map_err(|error| Error::outside("cannot start a thread to evaluate on").because(error))
@@ -92,14 +101,33 @@ fn failure(what: &str, error: &EvalError, show_trace: bool) -> String {
     // The options of `check` have names of their own.
     let text = error.render(show_trace).replace("`--timeout`", "`--eval-timeout`");
     let text = text.replace("`--max-memory`", "`--eval-max-memory`");
+    let text = text.replace("'--offline'", "'--eval-offline'");
+    let text = text.replace("; use '--show-trace' to show the full, detailed trace", "");
     format!("cannot evaluate the options of `{what}`, so they are not checked:\n{text}")
 }
 
-fn table(evaluation: &Evaluation, label: &str, value: Handle<'_>) -> Res<OptionTable> {
+/// The options of a configuration, and what the module system says against it.
+fn table(
+    evaluation: &Evaluation,
+    label: &str,
+    value: Handle<'_>,
+) -> Res<(OptionTable, Option<String>)> {
     let tree = unchecked_tree_of(evaluation, value)?;
     let request = Request { hidden: true, ..Request::default() };
     let rows = document(evaluation, tree, &request)?;
-    Ok(OptionTable::new(label, rows.iter().map(|row| (&row.loc[..], fact(row)))))
+    let table = OptionTable::new(label, rows.iter().map(|row| (&row.loc[..], fact(row))));
+    let checked = tree_of(evaluation, value).and_then(|tree| evaluation.force(tree, false));
+    let Err(error) = checked else { return Ok((table, None)) };
+    let message = &error.message;
+    let modules = named_files(message).map(|file| local_path(evaluation, file).into()).collect();
+    let first = message.lines().next().unwrap_or(message);
+    let complaint = format!("`{label}` cannot be evaluated: {}", first.trim_end_matches(':'));
+    Ok((table.with_modules(modules), Some(complaint)))
+}
+
+/// The files that the module system names: "- In `FILE'" for each definition.
+fn named_files(message: &str) -> impl Iterator<Item = &str> {
+    message.split("- In `").skip(1).filter_map(|rest| Some(rest.split_once('\'')?.0))
 }
 
 fn fact(row: &OptionDoc) -> OptionFact {

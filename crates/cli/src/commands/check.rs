@@ -187,7 +187,7 @@ fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
     let config = scope::config(&args.walk, &args.paths)?;
     let mut settings = Settings::new(&config, &args.rule_choice())?;
     let root = scope::project_root(&args.paths);
-    let is_evaluated = args.evaluate(&mut settings, &root)?;
+    let evaluation = args.evaluate(&mut settings, &root)?;
     let target = match args.fix {
         true => Some(Target::new(root.clone())?),
         false => None,
@@ -233,8 +233,7 @@ fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
     let has_reader = !out.is_closed();
     out.finish()?;
     let exit = outcomes.iter().map(Outcome::exit).max().unwrap_or(Exit::Clean);
-    let exit = if is_evaluated { exit } else { exit.max(Exit::Refused) };
-    Ok(Checked { exit, has_reader })
+    Ok(Checked { exit: exit.max(evaluation), has_reader })
 }
 
 /// Checks again whenever a file changes, until somebody ends it or nobody reads.
@@ -302,21 +301,32 @@ impl CheckArgs {
         }
     }
 
-    /// Evaluates what was asked for; whether all of that could be evaluated.
-    fn evaluate(&self, settings: &mut Settings, root: &Path) -> Result<bool, Error> {
+    /// Evaluates what was asked for. Whatever the rules find, a run does not end better than this.
+    fn evaluate(&self, settings: &mut Settings, root: &Path) -> Result<Exit, Error> {
         if self.eval.is_empty() {
-            return Ok(true);
+            return Ok(Exit::Clean);
+        }
+        if let Some(path) = self.paths.iter().find(|path| path.to_string_lossy().contains('#')) {
+            let shown = path.display();
+            return Err(Error::user(format!("`{shown}` is no file to check")).hint(format!(
+                "a configuration to evaluate is joined to the option: --eval={shown}"
+            )));
         }
         let request = EvalRequest {
             what: self.eval.clone(),
             timeout: self.eval_timeout,
             max_memory: self.eval_max_memory,
             offline: self.eval_offline,
+            quiet: self.quiet,
         };
         let evaluated = evaluate(&request, root)?;
-        evaluated.failures.iter().for_each(note);
+        evaluated.failures.iter().chain(&evaluated.complaints).for_each(note);
         settings.options = evaluated.tables;
-        Ok(evaluated.failures.is_empty())
+        Ok(match (evaluated.failures.is_empty(), evaluated.complaints.is_empty()) {
+            (false, _) => Exit::Refused,
+            (true, false) => Exit::Findings,
+            (true, true) => Exit::Clean,
+        })
     }
 
     /// Says which files that were asked for were not looked at.
@@ -341,6 +351,7 @@ impl CheckArgs {
         };
         let mode = if self.unsafe_fixes { FixMode::Unsafe } else { FixMode::Safe };
         Run {
+            root: Path::new("/"),
             settings,
             wanted: Wanted::of(settings),
             files: &DiskFiles,
@@ -385,6 +396,8 @@ fn check_standard_input(args: &CheckArgs, run: Run<'_>, path: &Path) -> Result<E
     let bytes = read_stdin()?;
     let given = args.fix.then(|| bytes.clone());
     let path = scope::real(path);
+    let root = scope::project_root(std::slice::from_ref(&path));
+    let run = Run { root: &root, ..run };
     let outcome = check_stdin(run, &path, bytes)?;
     args.remark(std::slice::from_ref(&outcome));
     if args.diff {

@@ -560,3 +560,22 @@ fn imports_are_followed_and_their_findings_can_be_silenced() {
     "#]],
     );
 }
+
+#[test]
+fn what_lies_above_the_project_says_nothing_about_it() {
+    let sandbox = Sandbox::new("");
+    let host = "{ services.openssh.settings.PermitRootLogin = \"yes\"; }\n";
+    sandbox.write("test/infra/flake.nix", "{ outputs = _: { }; }\n");
+    sandbox.write("test/infra/hosts/a.nix", host);
+    sandbox.write("test/infra/tests/b.nix", host);
+    let found = expect![[r#"
+        [stdout]
+        test/infra/hosts/a.nix:1:47: error[SEC040] root may log in by SSH with a password
+        [exit 1]
+    "#]];
+    sandbox.check("check --format concise --select SEC040 test/infra", found);
+    // Wherever it is run from.
+    let mut inside = sandbox.command("check --format concise --select SEC040");
+    inside.current_dir(sandbox.project().join("test/infra/tests"));
+    assert!(inside.output().unwrap().status.success());
+}

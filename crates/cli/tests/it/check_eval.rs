@@ -101,3 +101,36 @@ fn configurations_of_flakes_are_found() {
     "#]],
     );
 }
+
+#[test]
+fn files_that_the_module_system_names_are_modules_whatever_they_set() {
+    let sandbox = sandbox();
+    sandbox.write(
+        "default.nix",
+        "let base = (import ./lib).evalModules { modules = [ ./service.nix ]; }; in
+base // {
+  options = throw \"The option `nothing' does not exist. Definition values:\\n- In `${toString ./host.nix}': 1\";
+  extendModules = _: base;
+}",
+    );
+    sandbox.write("host.nix", "{ nothing = 1; }");
+    sandbox.check(
+        "check --eval=. --format concise host.nix",
+        expect![[r#"
+        [stdout]
+        host.nix:1:3: error[COR017] there is no option `nothing`
+        [stderr]
+        `.` cannot be evaluated: The option `nothing' does not exist. Definition values
+        [exit 1]
+    "#]],
+    );
+    sandbox.check(
+        "check --eval .#web host.nix",
+        expect![[r#"
+        [stderr]
+        error: `.#web` is no file to check
+          hint: a configuration to evaluate is joined to the option: --eval=.#web
+        [exit 2]
+    "#]],
+    );
+}
