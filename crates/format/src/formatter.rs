@@ -69,13 +69,13 @@ impl Formatter {
 
     /// Reads what a person wrote: the name of a formatter or a command.
     ///
-    /// Errors: nothing is there, a quote is never closed, or nothing follows a `\`.
+    /// Errors: nothing is there, or what begins is not ended: a quote, or a `\`.
     pub fn from_words(text: &str) -> Result<Self, Error> {
         if let Some(known) = Self::named(text.trim()) {
             return Ok(known);
         }
         let words = words(text)
-            .map_err(|fault| Error::user(format!("the formatter `{text}` has {fault}")))?;
+            .map_err(|it| Error::user(format!("the formatter `{text}` {}", it.fault())))?;
         if words.is_empty() {
             return Err(Error::user("the formatter has no name")
                 .hint("give `nixfmt`, `alejandra`, `nixpkgs-fmt` or a command"));
@@ -185,10 +185,26 @@ pub fn settled(
     Ok(now)
 }
 
+/// What a command lacks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Unended {
+    /// The second of two quotes.
+    Quote,
+    /// What a `\` stands before.
+    Backslash,
+}
+
+impl Unended {
+    const fn fault(self) -> &'static str {
+        match self {
+            Self::Quote => "has a quote that is never closed",
+            Self::Backslash => "ends in a `\\` that stands before nothing",
+        }
+    }
+}
+
 /// The words of a command: parted by blanks, held together by quotes or `\`.
-///
-/// Errors: what the command has and must not have.
-fn words(text: &str) -> Result<Vec<String>, &'static str> {
+fn words(text: &str) -> Result<Vec<String>, Unended> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
@@ -197,7 +213,7 @@ fn words(text: &str) -> Result<Vec<String>, &'static str> {
         match (c, quote) {
             (c, Some(open)) if c == open => quote = None,
             ('\\', None | Some('"')) => {
-                let escaped = chars.next().ok_or("a `\\` with nothing behind it")?;
+                let escaped = chars.next().ok_or(Unended::Backslash)?;
                 word.get_or_insert_default().push(escaped);
             }
             (c, Some(_)) => word.get_or_insert_default().push(c),
@@ -210,10 +226,7 @@ fn words(text: &str) -> Result<Vec<String>, &'static str> {
         }
     }
     words.extend(word);
-    if quote.is_some() {
-        return Err("a quote that is never closed");
-    }
-    Ok(words)
+    if quote.is_some() { Err(Unended::Quote) } else { Ok(words) }
 }
 
 #[cfg(test)]
@@ -227,8 +240,8 @@ mod tests {
         };
         check(" a  b\tc ", &["a", "b", "c"]);
         check("a 'b c' \"d \\\" e\" f\\ g ''", &["a", "b c", "d \" e", "f g", ""]);
-        assert_eq!(words("a 'b"), Err("a quote that is never closed"));
-        assert_eq!(words("a \\"), Err("a `\\` with nothing behind it"));
+        assert_eq!(words("a 'b"), Err(Unended::Quote));
+        assert_eq!(words("a \\"), Err(Unended::Backslash));
     }
 
     #[test]
@@ -241,7 +254,8 @@ mod tests {
         assert!(Formatter::from_words(" ").is_err());
         let fault = |text| Formatter::from_words(text).unwrap_err().to_string();
         assert_eq!(fault("a \"b"), "the formatter `a \"b` has a quote that is never closed");
-        assert_eq!(fault("a \\"), "the formatter `a \\` has a `\\` with nothing behind it");
+        let bare = "the formatter `a \\` ends in a `\\` that stands before nothing";
+        assert_eq!(fault("a \\"), bare);
     }
 
     #[test]
