@@ -364,6 +364,18 @@ impl Around {
     }
 }
 
+/// Where a file that evaluation sees lies on this machine, if it does.
+pub(crate) fn local_path(evaluation: &Evaluation, file: &str) -> String {
+    let text = evaluation.shown_path(file);
+    // A source on this machine is its folder.
+    let local = text.strip_prefix('«').and_then(|rest| rest.split_once('»'));
+    let local = local.and_then(|(source, rest)| {
+        let folder = source.strip_prefix("path:").or_else(|| source.strip_prefix("git+file://"))?;
+        Some(format!("{}{rest}", folder.split('?').next().unwrap_or(folder)))
+    });
+    local.unwrap_or(text)
+}
+
 /// Bytes that may be taken without harm to others: nine tenths of what is free.
 fn free_memory() -> usize {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();

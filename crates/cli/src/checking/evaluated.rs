@@ -9,8 +9,7 @@ use cim_nix_base::Error;
 use cim_nix_eval::{EvalError, Evaluation, Handle, with_stack};
 use cim_nix_options::{OptionDoc, Request, document, tree_of, unchecked_tree_of};
 
-use crate::commands::options::local_path;
-use crate::evaluation::{EvalArgs, Target, configurations, target};
+use crate::evaluation::{EvalArgs, Target, configurations, local_path, target};
 use crate::lock_args::LockArgs;
 
 /// What is to be evaluated, and how much it may take.

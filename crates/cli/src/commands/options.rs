@@ -12,7 +12,7 @@ use cim_nix_eval::{EvalError, Evaluation, Handle};
 use cim_nix_options::{Base, OptionDoc, Pattern, Request, Source, document, tree_of};
 use clap::{Args, ValueEnum};
 
-use crate::evaluation::{Around, EvalArgs, Target, configuration, target};
+use crate::evaluation::{Around, EvalArgs, Target, configuration, local_path, target};
 use crate::exit::Exit;
 use crate::lock_args::{LockArgs, LockRequest};
 use crate::scope::shown;
@@ -189,18 +189,6 @@ fn show_files(evaluation: &Evaluation, row: &mut OptionDoc) {
     row.declarations.iter_mut().for_each(show);
     let definitions = row.current.iter_mut().flat_map(|current| &mut current.definitions);
     definitions.for_each(|definition| show(&mut definition.file));
-}
-
-/// Where a file that evaluation sees lies on this machine, if it does.
-pub(crate) fn local_path(evaluation: &Evaluation, file: &str) -> String {
-    let text = evaluation.shown_path(file);
-    // A source on this machine is its folder.
-    let local = text.strip_prefix('«').and_then(|rest| rest.split_once('»'));
-    let local = local.and_then(|(source, rest)| {
-        let folder = source.strip_prefix("path:").or_else(|| source.strip_prefix("git+file://"))?;
-        Some(format!("{}{rest}", folder.split('?').next().unwrap_or(folder)))
-    });
-    local.unwrap_or(text)
 }
 
 /// Why there is nothing to show.
