@@ -387,11 +387,11 @@ fn inputs_of_a_flake() {
         [exit 0]
     "#]]);
     sandbox.check(
-        "graph inputs --now 2024-06-30 --why h n",
+        "graph inputs --now 2024-06-20 --why h n",
         expect![[r#"
         [stdout]
-        h [github] o/h 7a48e3c, 2024-06-10, 20 days behind
-          follows pkgs -> n [github] NixOS/nixpkgs 5a48e3c, 2024-06-19, 11 days behind
+        h [github] o/h 7a48e3c, 2024-06-10, 10 days behind
+          follows pkgs -> n [github] NixOS/nixpkgs 5a48e3c, 2024-06-19, 1 day behind
         [exit 0]
     "#]],
     );
