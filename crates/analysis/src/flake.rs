@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use cim_nix_base::{TextEdit, TextRange, apply_edits};
 use cim_nix_flake::{FlakeFile, Lock, Relock};
-use cim_nix_model::{LockFile, LockedInput, NodeId};
+use cim_nix_model::{LockFile, LockedInput};
 use cim_nix_syntax::{NodeKind, Tree};
 
 use crate::context::Context;
@@ -50,7 +50,6 @@ pub struct FlakeFacts<'a> {
 
 /// A source in the lock file that Nix would write, and the first way to it.
 pub(crate) struct Source<'f> {
-    pub(crate) node: NodeId,
     pub(crate) path: Vec<String>,
     pub(crate) input: &'f LockedInput,
 }
@@ -81,7 +80,7 @@ impl<'a> FlakeFacts<'a> {
         let paths = cim_nix_flake::paths(&relock.file).into_iter();
         let sources = paths.filter_map(|(node, path)| {
             let input = relock.file.input(node).filter(|_| !relock.is_unread(node))?;
-            Some(Source { node, path, input })
+            Some(Source { path, input })
         });
         sources.collect()
     }

@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use cim_nix_base::TextRange;
-use cim_nix_model::{FlakeInput, FlakeInputs, FlakeRef};
+use cim_nix_model::{FlakeInput, FlakeInputs, FlakeRef, InputPath};
 use cim_nix_syntax::ast::{self, Attr, AttrSet, Binding, Entry, Expr, Lambda};
 use cim_nix_syntax::{Node, NodeId, NodeKind, Tree};
 
+use crate::copies;
 use crate::inputs::{self, Input};
 
 /// A value with the place that it is written at.
@@ -86,6 +87,8 @@ pub struct FlakeFile {
     pub outputs: Option<Outputs>,
     /// What stands behind `nixConfig`, or behind a part of it.
     pub settings: Vec<NodeId>,
+    /// The inputs of inputs whose `follows` is commented out.
+    pub apart: Vec<InputPath>,
     /// What Nix refuses to read.
     pub faults: Vec<Fault>,
 }
@@ -140,6 +143,7 @@ impl FlakeFile {
             input_entries: Vec::new(),
             outputs: None,
             settings: Vec::new(),
+            apart: copies::apart(tree),
             faults,
         };
         if !is_literal {

@@ -19,6 +19,7 @@
 //! assert_eq!(relock.changes(old)[0].path, ["a"]);
 //! ```
 
+mod copies;
 mod file;
 mod identity;
 mod inputs;
@@ -26,6 +27,7 @@ mod lock;
 mod picture;
 mod relock;
 
+pub use copies::{Copy, copies};
 pub use file::{Argument, Fault, FlakeFile, FormalName, Outputs, Placed};
 pub use identity::{Repository, is_same_source};
 pub use inputs::{Input, MAX_NESTING};

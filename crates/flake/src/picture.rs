@@ -5,13 +5,16 @@ use std::collections::HashMap;
 use cim_nix_base::{Edge, Graph, GraphNode};
 use cim_nix_model::{Edge as Lock, FlakeRef, LockFile, NodeId, date_digits, show_input_path};
 
-use crate::identity::Repository;
+use crate::copies::copies;
+use crate::file::FlakeFile;
 
 /// What a graph of inputs is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct InputGraph<'l> {
     /// The lock file.
     pub file: &'l LockFile,
+    /// The flake that it belongs to, if it can be read.
+    pub flake: Option<&'l FlakeFile>,
     /// How the flake itself is called.
     pub name: &'l str,
     /// Seconds since 1970 that ages are told from; the newest date in the lock file if nothing.
@@ -22,17 +25,18 @@ pub struct InputGraph<'l> {
 ///
 /// Shape: nodes are called by the first path of inputs that leads to them, and their kind is that of
 /// their source; their notes tell the source, its date, how many days it is behind the newest, and
-/// of which input it is another copy: those are marked. Edges are of the kinds `input` and
+/// which input it is another copy of, as [`copies()`] finds them: those are marked. Edges are of the kinds `input` and
 /// `follows`; one has a name where that is not the last one of the path that it leads to.
 #[must_use]
 pub fn picture(request: InputGraph<'_>) -> Graph {
-    let InputGraph { file, name, now } = request;
+    let InputGraph { file, flake, name, now } = request;
     let mut graph = Graph::default();
     let mut numbers: HashMap<NodeId, u32> = HashMap::new();
     let paths = paths(file);
     let newest = paths.iter().filter_map(|(id, _)| changed(file, *id)).max();
     let now = now.or(newest);
-    let mut copies: HashMap<Repository, String> = HashMap::new();
+    let copies: HashMap<NodeId, String> =
+        copies(file, flake).into_iter().map(|copy| (copy.node, copy.target)).collect();
     for (id, path) in &paths {
         numbers.insert(*id, graph.nodes.len() as u32);
         let Some(input) = file.input(*id) else {
@@ -49,21 +53,16 @@ pub fn picture(request: InputGraph<'_>) -> Graph {
             let age = now.map_or(0, |now| days(now.saturating_sub(seconds)));
             note.push_str(&format!(", {}", date(seconds)));
             if age > 0 {
-                note.push_str(&format!(", {age} days behind"));
+                let unit = if age == 1 { "day" } else { "days" };
+                note.push_str(&format!(", {age} {unit} behind"));
             }
         }
-        let repository = Repository::of(&input.locked);
         let path = show_input_path(path);
-        let is_marked = match copies.get(&repository) {
-            Some(first) => {
-                note.push_str(&format!(", another copy of {first}"));
-                true
-            }
-            None => {
-                copies.insert(repository, path.clone());
-                false
-            }
-        };
+        let copied = copies.get(id);
+        if let Some(first) = copied {
+            note.push_str(&format!(", another copy of {first}"));
+        }
+        let is_marked = copied.is_some();
         let kind = input.locked.kind().to_owned();
         graph.nodes.push(GraphNode { name: path, kind, note, is_marked });
     }

@@ -67,6 +67,20 @@ pub enum Target {
     },
     /// What stands between the angle brackets of a search path, with what is appended to it.
     Search(Box<str>),
+    /// A path, whole or completed at run time, in the folder of the flake that the file belongs to;
+    /// relative to that folder: `"${self}/x"`.
+    Flake(Box<Self>),
+}
+
+impl Target {
+    /// Whether the path is completed at run time.
+    fn is_open(&self) -> bool {
+        match self {
+            Self::Below { .. } => true,
+            Self::Path(_) | Self::Search(_) => false,
+            Self::Flake(inner) => matches!(**inner, Self::Below { .. }),
+        }
+    }
 }
 
 /// When evaluation of a file must enter the file that it imports.
@@ -112,6 +126,8 @@ const MAX_NAMES: u8 = 4;
 
 /// How many expressions around a place are asked if they depend on `pathExists`.
 const MAX_ABOVE: usize = 256;
+/// What flakes call their own folder.
+const SELF: &str = "self";
 /// The builtin that tells whether something is at a path.
 const PROBE: &str = "pathExists";
 
@@ -119,7 +135,12 @@ const PROBE: &str = "pathExists";
 #[must_use]
 pub fn summarise(tree: &Tree, ir: &Ir) -> Summary {
     let mut finder = Finder::new(tree, ir);
+    let has_self = ir.find_symbol(SELF).is_some();
     for node in tree.nodes() {
+        if has_self && let Some(value) = Value::of_flake(node) {
+            finder.fuel = MAX_USES;
+            finder.follow_flake(node, value);
+        }
         if matches!(node.kind(), NodeKind::Path | NodeKind::SearchPath)
             && let Some(value) = Value::of_literal(node)
         {
@@ -208,6 +229,16 @@ impl<'t> Finder<'t> {
         self.place(node, node, &value, way);
     }
 
+    /// The same for a path that begins with the folder of the flake, if it goes on.
+    fn follow_flake(&mut self, node: Node<'t>, mut value: Value<'t>) {
+        let above = value.climb(node);
+        if value.goes_on() {
+            // Whether this is a flake's own folder, only its callers know.
+            let way = Way { names_left: MAX_NAMES, is_replaceable: true, ..Way::default() };
+            self.place(above, above, &value, way);
+        }
+    }
+
     /// Records what is done with the path `value`, spelled at `spelled`, in the expression `at`,
     /// which is this path or a list (or the like) that holds it.
     fn place(&mut self, at: Node<'t>, spelled: Node<'t>, value: &Value<'t>, mut way: Way) {
@@ -259,10 +290,7 @@ impl<'t> Finder<'t> {
             self.n_probed += 1;
             return;
         }
-        let kind = match &target {
-            Target::Below { .. } => ReferenceKind::Directory,
-            _ => context.kind,
-        };
+        let kind = if target.is_open() { ReferenceKind::Directory } else { context.kind };
         let range = node.range();
         let is_known = |found: &Found| {
             let known = &found.reference;

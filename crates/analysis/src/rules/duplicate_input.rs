@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use cim_nix_base::{Applicability, Code, Severity};
-use cim_nix_flake::{Repository, is_same_source};
-use cim_nix_model::{FlakeRef, LockFile, NodeId, show_input_path};
+use cim_nix_flake::Copy;
+use cim_nix_model::show_input_path;
 
 use crate::context::Context;
-use crate::flake::{self, FlakeFacts, Source};
+use crate::flake::{self, FlakeFacts};
 use crate::rule::{Check, Finding, FixKind, Report, Rule};
 
 pub(crate) const RULE: Rule = Rule {
@@ -24,7 +24,8 @@ Flags an input of an input that is locked on its own although the flake has the 
 The same source is the same repository at the same branch or version; of an input called `nixpkgs`,
 any branch counts, since that is what makes a flake slow. Inputs that are pinned to a revision or a
 pull request, that have a name of their own (`nixpkgs-stable`) and another branch, or that the flake
-itself gives a source, are meant to be apart.
+itself gives a source, are meant to be apart. So are those whose `follows` is commented out beside the
+input, which says that somebody decided against it.
 
 ## Why it matters
 
@@ -66,71 +67,20 @@ needs a look: suppress the finding where a copy is kept apart on purpose.
 ",
 };
 
-/// A copy, and what it could follow.
-struct Copy {
-    path: Vec<String>,
-    target: String,
-}
-
 fn check(context: &Context<'_>, facts: &FlakeFacts<'_>, report: &mut Report) {
+    let Ok(relock) = facts.relock() else { return };
+    if facts.around.lock.file().is_none() {
+        return;
+    }
     let mut copies: BTreeMap<String, Vec<Copy>> = BTreeMap::new();
-    let sources = facts.sources();
-    for source in sources.iter().filter(|source| source.path.len() > 1) {
-        if let Some(target) = target(facts, &sources, source) {
-            let copy = Copy { path: source.path.clone(), target };
-            copies.entry(source.path[0].clone()).or_default().push(copy);
+    for copy in cim_nix_flake::copies(&relock.file, Some(facts.file)) {
+        if !relock.is_unread(copy.node) {
+            copies.entry(copy.path[0].clone()).or_default().push(copy);
         }
     }
     for (input, copies) in copies {
         report.add(finding(context, facts, &input, &copies));
     }
-}
-
-/// What a source could follow.
-fn target(facts: &FlakeFacts<'_>, sources: &[Source<'_>], source: &Source<'_>) -> Option<String> {
-    let original = &source.input.original;
-    let is_given = facts.file.input(&source.path[0]).is_some_and(|input| {
-        let mut all = input.all().into_iter();
-        all.any(|(path, input)| path == source.path && input.reference.is_some())
-    });
-    if is_given || original.text("rev").is_some() || !source.input.is_flake {
-        return None;
-    }
-    let relock = facts.relock().ok()?;
-    let mut roots: Vec<(&str, NodeId, &FlakeRef)> = Vec::new();
-    for name in relock.file.inputs(LockFile::ROOT).keys() {
-        let node = relock.file.find(std::slice::from_ref(name)).ok().flatten();
-        let input = node.and_then(|node| Some((node, relock.file.input(node)?)));
-        if let Some((node, input)) =
-            input.filter(|(node, input)| *node != source.node && input.is_flake)
-        {
-            roots.push((name, node, &input.original));
-        }
-    }
-    if let Some((name, ..)) = roots.iter().find(|(.., other)| is_same_source(other, original)) {
-        return Some((*name).to_owned());
-    }
-    let is_plain = source.path.last().is_some_and(|name| name == "nixpkgs");
-    let is_pull = original.text("ref").is_some_and(|branch| branch.starts_with("pull/"));
-    if Repository::of(original) != Repository::Nixpkgs || !is_plain || is_pull {
-        return None;
-    }
-    // A fork of it is meant to be used by all, too.
-    let is_fork = |other: &FlakeRef| other.text("repo").is_some_and(|repo| repo == "nixpkgs");
-    roots.retain(|(name, _, other)| {
-        let is_nixpkgs = Repository::of(other) == Repository::Nixpkgs || is_fork(other);
-        *name == "nixpkgs" || is_nixpkgs && other.text("rev").is_none()
-    });
-    let named = roots.iter().find(|(name, ..)| *name == "nixpkgs").or(roots.first());
-    if let Some((name, ..)) = named {
-        return Some((*name).to_owned());
-    }
-    // Without one of its own, the flake can use the first that it gets from others.
-    let is_first =
-        |other: &&Source<'_>| Repository::of(&other.input.original) == Repository::Nixpkgs;
-    let first = sources.iter().find(is_first)?;
-    let is_other = first.node != source.node && first.path[0] != source.path[0];
-    (is_other && first.path.len() > 1).then(|| show_input_path(&first.path))
 }
 
 fn finding(context: &Context<'_>, facts: &FlakeFacts<'_>, input: &str, copies: &[Copy]) -> Finding {
@@ -200,6 +150,24 @@ mod tests {
         assert_eq!(flake_found("DEP001", FLAKE, &named), "");
         let pull = lock().replace("nixos-unstable", "pull/1/head");
         assert_eq!(flake_found("DEP001", FLAKE, &pull), "");
+    }
+
+    #[test]
+    fn a_commented_out_follows_is_a_decision() {
+        let apart = FLAKE.replace("# c", "# hm.inputs.nixpkgs.follows = \"nixpkgs\";");
+        assert_eq!(flake_found("DEP001", &apart, &lock()), "");
+        let other = FLAKE.replace("# c", "# hm.inputs.other.follows = \"nixpkgs\";");
+        assert_ne!(flake_found("DEP001", &other, &lock()), "");
+    }
+
+    #[test]
+    fn what_a_copy_brings_goes_with_it() {
+        let lock = flake_lock(
+            "root: a; t; n\na: t=t2 @ github:o/a\nt: @ github:o/t\nt2: n=n2 @ github:o/t\nn: @ github:o/n\nn2: @ github:o/n",
+        );
+        let flake = "{ inputs = { a.url = \"github:o/a\"; n.url = \"github:o/n\"; t.url = \"github:o/t\"; }; outputs = x: { }; }";
+        assert_eq!(flake_found("DEP001", flake, &lock), "a: `a/t` is another copy of `t`\n");
+        assert!(!fixed_flake("DEP001", flake, &lock).contains("inputs.t.inputs"));
     }
 
     #[test]

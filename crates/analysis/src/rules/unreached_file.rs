@@ -21,7 +21,7 @@ Flags a file that nothing leads to from the files at the top of the project, or 
 or `shell.nix`.
 
 A folder that is listed, picked from or only named (`./modules`, `./.`) leads to all files in it, since
-frameworks import whole folders. Files in folders called `templates` are left alone, and in projects without a flake, so are
+frameworks import whole folders; so do paths that begin with `self`, from the folder of the flake. Files in folders called `templates` are left alone, and in projects without a flake, so are
 `configuration.nix` and `home.nix`. It is told only where the whole project was looked at.
 
 ## Why it matters
@@ -115,6 +115,15 @@ mod tests {
         assert_eq!(
             found("DEAD011", project),
             "/p/lib/c.nix : nothing leads to this file from the top of the project or a flake\n"
+        );
+    }
+
+    #[test]
+    fn paths_from_the_folder_of_the_flake_lead_there() {
+        let project = "//- /p/flake.nix\n{ outputs = x: import ./parts/a.nix; }\n//- /p/parts/a.nix\n{ self }: { a = \"${self}/hosts\"; b = self + \"/b.nix\"; c = n: \"${self}/users/${n}.nix\"; }\n//- /p/hosts/c.nix\n1\n//- /p/lib/b.nix\n2\n//- /p/users/d.nix\n3\n";
+        assert_eq!(
+            found("DEAD011", project),
+            "/p/lib/b.nix : nothing leads to this file from the top of the project or a flake\n"
         );
     }
 }

@@ -89,7 +89,10 @@ pub(crate) fn run(args: &GraphArgs) -> Result<Exit, Error> {
         Some(GraphKind::Files(args)) => show_files(args),
         Some(GraphKind::Modules(ModulesArgs { paths, print, walk })) => {
             let all = FileGraph::of(paths, walk)?;
-            let exit = print::show(&all.modules(), print)?;
+            let exit = print::show(&all.modules(), print).map_err(|error| {
+                let hint = "this graph holds modules and what leads to them; `cim-nix graph --why` follows all files";
+                if print.asks_why() { error.hint(hint) } else { error }
+            })?;
             Ok(exit.max(all.report(&[])))
         }
         Some(GraphKind::Inputs(args)) => inputs::run(args),

@@ -375,6 +375,22 @@ fn attributes_of_a_file() {
 }
 
 #[test]
+fn a_name_that_the_graph_of_modules_lacks() {
+    let sandbox = Sandbox::new(
+        "//- flake.nix\n{ outputs = _: import ./lib.nix; }\n//- lib.nix\n1\n//- m.nix\n{ config, ... }: { imports = [ ./n.nix ]; }\n//- n.nix\n{ config, ... }: { }\n",
+    );
+    sandbox.check(
+        "graph modules --why flake.nix n.nix",
+        expect![[r#"
+            [stderr]
+            error: nothing in this graph is called `flake.nix`
+              hint: this graph holds modules and what leads to them; `cim-nix graph --why` follows all files
+            [exit 2]
+        "#]],
+    );
+}
+
+#[test]
 fn inputs_of_a_flake() {
     let sandbox = Sandbox::new(LOCKED);
     sandbox.check("graph inputs", expect![[r#"
@@ -387,11 +403,11 @@ fn inputs_of_a_flake() {
         [exit 0]
     "#]]);
     sandbox.check(
-        "graph inputs --now 2024-06-30 --why h n",
+        "graph inputs --now 2024-06-20 --why h n",
         expect![[r#"
         [stdout]
-        h [github] o/h 7a48e3c, 2024-06-10, 20 days behind
-          follows pkgs -> n [github] NixOS/nixpkgs 5a48e3c, 2024-06-19, 11 days behind
+        h [github] o/h 7a48e3c, 2024-06-10, 10 days behind
+          follows pkgs -> n [github] NixOS/nixpkgs 5a48e3c, 2024-06-19, 1 day behind
         [exit 0]
     "#]],
     );

@@ -3,12 +3,19 @@
 //! A path to a folder that is merely named (`src = ./.`) is no way to the files in it here; one
 //! that is listed, or completed at run time, is.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use cim_nix_base::{Edge, Graph, GraphNode};
 
 use super::{Destination, Folder, ImportEdge, ImportGraph, Outside};
 use crate::{FileId, ReferenceKind};
+
+/// The edge from a folder to a file in it.
+const DIRECTORY: &str = ReferenceKind::Directory.name();
+
+/// Folders by their places, each with its node and the nodes and files that pick from it.
+pub(super) type Pickers = BTreeMap<u32, (u32, Vec<(u32, FileId)>)>;
 
 impl Folder {
     /// Whether a path that is completed at run time may lead to the file `id` at `path`.
@@ -47,6 +54,12 @@ impl ImportGraph {
 
     fn folder_opens(&self, folder: u32, file: FileId) -> bool {
         self.folders[folder as usize].may_open(file, self.path(file))
+    }
+
+    /// The files that a path which is completed at run time may lead to.
+    pub(super) fn opened(&self, folder: u32) -> impl Iterator<Item = FileId> + '_ {
+        let files = self.folders[folder as usize].files();
+        files.filter(move |file| self.folder_opens(folder, *file))
     }
 
     fn is_everything(&self, folder: u32) -> bool {
@@ -167,13 +180,15 @@ impl ImportGraph {
     /// project's folder; `kind_of` says what sort of file one is.
     ///
     /// Shape: besides files there are nodes of the kinds `folder` (with a slash or a star at its
-    /// end, for what is picked at run time), `outside` and `search-path`. Folders that are only
-    /// named are left out.
+    /// end, for what is picked at run time), `outside` and `search-path`. Folders lead to the files
+    /// that may be picked from them, unless that is any file at all; those that are only named are
+    /// left out.
     #[must_use]
     pub fn to_graph(&self, files: &[FileId], kind_of: impl Fn(FileId) -> String) -> Graph {
         let mut graph = Graph::default();
         let mut numbers = vec![u32::MAX; self.snapshot.files().len()];
-        let mut others = std::collections::HashMap::new();
+        let mut others = HashMap::new();
+        let mut pickers: Pickers = BTreeMap::new();
         let mut queue: std::collections::VecDeque<FileId> = files.iter().copied().collect();
         let add = |graph: &mut Graph, name: String, kind: String| {
             graph.nodes.push(GraphNode { name, kind, ..GraphNode::default() });
@@ -199,12 +214,47 @@ impl ImportGraph {
                         add(&mut graph, name, kind.to_owned())
                     }),
                 };
+                if let Destination::Folder(at) = edge.to {
+                    let known = pickers.entry(at).or_insert_with(|| (to, Vec::new()));
+                    known.1.push((numbers[from.index()], from));
+                }
                 let from = numbers[from.index()];
                 graph.edges.push(Edge { from, to, kind: edge.kind.name(), name: String::new() });
             }
         }
+        for (at, (node, pickers)) in pickers {
+            if self.is_everything(at) {
+                continue;
+            }
+            for file in self.opened(at) {
+                let number = &mut numbers[file.index()];
+                if *number == u32::MAX {
+                    *number = add(&mut graph, self.shown(self.path(file)), kind_of(file));
+                }
+                self.pick(at, file, (node, &pickers), *number, &mut graph.edges);
+            }
+        }
         graph.normalise();
         graph
+    }
+
+    /// Adds an edge from the node of a folder, which the files `pickers` pick from, to one that may
+    /// be picked. A file that picks from its own folder surely does not pick itself: those outside
+    /// lead to it directly.
+    pub(super) fn pick(
+        &self,
+        folder: u32,
+        picked: FileId,
+        (node, pickers): (u32, &[(u32, FileId)]),
+        to: u32,
+        edges: &mut Vec<Edge>,
+    ) {
+        let mut add = |from| edges.push(Edge { from, to, kind: DIRECTORY, name: String::new() });
+        if pickers.iter().all(|(_, file)| *file != picked) {
+            return add(node);
+        }
+        let outside = pickers.iter().filter(|(_, file)| !self.folder_opens(folder, *file));
+        outside.for_each(|(from, _)| add(*from));
     }
 
     fn shown(&self, path: &Path) -> String {

@@ -86,22 +86,44 @@ impl<'a> Resolver<'a> {
         for (at, reference) in summary.references.iter().enumerate() {
             let place = Place { file, at: at as u32, reference };
             match &reference.target {
-                Target::Search(text) => {
-                    let to = self.outside.number(Outside::Search(text.clone()));
-                    self.edge(place, reference.kind, Destination::Outside(to));
-                }
-                Target::Below { prefix, suffix } => {
-                    if let Some(prefix) = join(folder, prefix) {
-                        self.folder(place, reference.kind, prefix, suffix);
+                Target::Flake(inner) => {
+                    if let Some(folder) = self.flake_folder(folder) {
+                        self.target(place, folder, inner);
                     }
                 }
-                Target::Path(target) => {
-                    if let Some(path) = join(folder, target) {
-                        self.path(place, path);
-                    }
-                }
+                target => self.target(place, folder, target),
             }
         }
+    }
+
+    /// Adds the edges of a reference to `target`, as seen from `folder`.
+    fn target(&mut self, place: Place<'_>, folder: &str, target: &Target) {
+        match target {
+            Target::Search(text) => {
+                let to = self.outside.number(Outside::Search(text.clone()));
+                self.edge(place, place.reference.kind, Destination::Outside(to));
+            }
+            Target::Below { prefix, suffix } => {
+                if let Some(prefix) = join(folder, prefix) {
+                    self.folder(place, place.reference.kind, prefix, suffix);
+                }
+            }
+            Target::Path(target) => {
+                if let Some(path) = join(folder, target) {
+                    self.path(place, path);
+                }
+            }
+            // It is told apart above, and holds no other.
+            Target::Flake(_) => {}
+        }
+    }
+
+    /// The nearest folder that holds a flake, from `folder` upwards.
+    fn flake_folder<'p>(&self, folder: &'p str) -> Option<&'p str> {
+        let above = std::iter::successors(Some(folder), |folder| {
+            folder.rsplit_once('/').map(|(above, _)| above)
+        });
+        above.into_iter().find(|folder| self.by_path.contains_key(&*format!("{folder}/flake.nix")))
     }
 
     fn edge(&mut self, place: Place<'_>, kind: ReferenceKind, to: Destination) {

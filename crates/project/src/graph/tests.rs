@@ -2,6 +2,8 @@ use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
 
+use cim_nix_base::Graph;
+
 use super::*;
 use crate::{MemoryFiles, Request, discover};
 
@@ -40,14 +42,34 @@ fn id(graph: &ImportGraph, path: &str) -> FileId {
 #[track_caller]
 fn check_edges(fixture: &str, want: Expect) {
     let graph = graph(fixture);
-    let drawn = graph.to_graph(&all(&graph), |_| "nix".to_owned());
+    want.assert_eq(&edges(&graph.to_graph(&all(&graph), |_| "nix".to_owned())));
+}
+
+fn edges(drawn: &Graph) -> String {
     let mut out = String::new();
     for edge in &drawn.edges {
         let (from, to) = (&drawn.nodes[edge.from as usize], &drawn.nodes[edge.to as usize]);
         let kind = if to.kind == "nix" { String::new() } else { format!(" [{}]", to.kind) };
         let _ = writeln!(out, "{} {} {}{kind}", from.name, edge.kind, to.name);
     }
-    want.assert_eq(&out);
+    out
+}
+
+/// Checks the edges of the graph of modules. Files that begin with a comment are of the kind that
+/// it names.
+#[track_caller]
+fn check_modules(fixture: &str, want: Expect) {
+    let graph = graph(fixture);
+    let files = MemoryFiles::fixture(fixture);
+    let text =
+        |file: FileId| files.read(&graph.snapshot().files()[file.index()].path, 1 << 20).unwrap();
+    let kind_of = |file| {
+        let text = text(file);
+        let first = text.lines().next().and_then(|line| line.strip_prefix("# "));
+        first.unwrap_or("nix").to_owned()
+    };
+    let hosts_of = |file| hosts(&cim_nix_syntax::parse(text(file)).tree);
+    want.assert_eq(&edges(&graph.to_module_graph(kind_of, hosts_of)));
 }
 
 #[track_caller]
@@ -123,7 +145,86 @@ fn run_time_paths_are_folders() {
             a.nix directory hosts/*.nix [folder]
             a.nix directory linux-*.nix [folder]
             a.nix directory hosts/ [folder]
+            hosts/*.nix directory hosts/b.nix
+            linux-*.nix directory linux-5.nix
+            linux-*.nix directory linux-6.nix
+            hosts/ directory hosts/b.nix
         "#]],
+    );
+}
+
+#[test]
+fn folders_lead_to_their_files() {
+    check_edges(
+        "\
+//- /p/flake.nix
+builtins.readDir ./hosts
+//- /p/hosts/default.nix
+builtins.readDir ./.
+//- /p/hosts/a.nix
+1
+//- /p/lib/default.nix
+builtins.readDir ./.
+//- /p/lib/b.nix
+1
+",
+        expect![[r#"
+            flake.nix directory hosts/default.nix
+            flake.nix path hosts/default.nix
+            flake.nix directory hosts/ [folder]
+            hosts/default.nix directory hosts/ [folder]
+            lib/default.nix directory lib/ [folder]
+            hosts/ directory hosts/a.nix
+            lib/ directory lib/b.nix
+        "#]],
+    );
+}
+
+#[test]
+fn files_lead_to_modules_by_others() {
+    check_modules(
+        "\
+//- /p/flake.nix
+# flake
+{ outputs = _: [ (import ./lib) (import ./other.nix) ]; }
+//- /p/lib/default.nix
+{ a = import ./make.nix; b = import ./unused.nix; }
+//- /p/lib/make.nix
+x: { imports = [ ../all/default.nix ]; }
+//- /p/lib/unused.nix
+1
+//- /p/other.nix
+1
+//- /p/all/default.nix
+# module
+{ imports = map (n: ./. + \"/${n}\") (builtins.attrNames (builtins.readDir ./.)); }
+//- /p/all/a.nix
+# module
+{ }
+",
+        expect![[r#"
+            all/default.nix directory all/ [folder]
+            all/ directory all/a.nix [module]
+            flake.nix import lib/default.nix
+            lib/default.nix import lib/make.nix
+            lib/make.nix module all/default.nix [module]
+        "#]],
+    );
+}
+
+#[test]
+fn declarations_of_options_are_no_hosts() {
+    let found = |text: &str| {
+        let hosts = hosts(&cim_nix_syntax::parse(text).tree);
+        hosts.into_iter().map(|host| host.name).collect::<Vec<_>>()
+    };
+    let option = "{ options.x.nixosConfigurations = lib.mkOption { type = 1; }; }";
+    assert_eq!(found(option), [""; 0]);
+    assert_eq!(found("{ nixosConfigurations = mkOption { default = 1; }; }"), [""; 0]);
+    assert_eq!(found("{ options = { homeConfigurations.a = 1; }; }"), [""; 0]);
+    assert_eq!(
+        found("{ flake.nixosConfigurations = mapAttrs f { web = 1; }; }"),
+        ["nixosConfigurations.web"]
     );
 }
 

@@ -12,13 +12,17 @@ fn check(text: &str, want: &str) {
     assert_eq!(lines, want, "{text}");
 }
 
-fn shown(reference: &Reference) -> String {
-    let target = match &reference.target {
+fn spelled(target: &Target) -> String {
+    match target {
         Target::Path(path) => path.to_string(),
         Target::Below { prefix, suffix } => format!("{prefix}*{suffix}"),
         Target::Search(text) => format!("<{text}>"),
-    };
-    let mut line = format!("{} {target}", reference.kind.name());
+        Target::Flake(inner) => format!("self/{}", spelled(inner)),
+    }
+}
+
+fn shown(reference: &Reference) -> String {
+    let mut line = format!("{} {}", reference.kind.name(), spelled(&reference.target));
     for (is_so, word) in [
         (reference.is_required, " required"),
         (reference.is_guarded, " guarded"),
@@ -42,6 +46,21 @@ fn imports_in_every_spelling() {
     check("{ a = ./x |> import; b = import <| ./y; }", "import x required\nimport y required");
     check("import <nixpkgs/lib>", "import <nixpkgs/lib> strict");
     check("{ a = import (<nixpkgs> + \"/lib\"); }", "import <nixpkgs/lib>");
+}
+
+#[test]
+fn paths_from_the_folder_of_the_flake() {
+    check("{ self, ... }: { a = \"${self}/nixos/hosts\"; }", "path self/nixos/hosts");
+    check(
+        "{ self }: { imports = [ (self + \"/a.nix\") \"${self}/b\" ]; }",
+        "module self/a.nix\nmodule self/b",
+    );
+    check("{ inputs }: import (inputs.self + \"/x/../a.nix\")", "import self/a.nix strict");
+    check("{ self }: { a = n: \"${self}/hosts/${n}.nix\"; }", "directory self/hosts/*.nix");
+    check(
+        "{ self }: { a = self.x; b = self; c = \"${self}\"; d = \"${self.x}/a\"; e = \"a${self}/b\"; }",
+        "",
+    );
 }
 
 #[test]

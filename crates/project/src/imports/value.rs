@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use cim_nix_syntax::literal::{self, StrPart};
 use cim_nix_syntax::{Node, NodeKind, TokenKind, ast};
 
-use super::Target;
 use super::context::head_name;
+use super::{SELF, Target};
 
 /// A path while it is put together.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub(super) struct Value<'t> {
     /// Whether some part of it is known at run time only.
     is_open: bool,
     is_search: bool,
+    /// Whether it begins in the folder of the flake.
+    is_flake: bool,
     /// Whether the text was glued to something that makes another path of it.
     is_lost: bool,
 }
@@ -31,6 +33,7 @@ impl<'t> Value<'t> {
             suffix: String::new(),
             is_open: false,
             is_search: false,
+            is_flake: false,
             is_lost: false,
         };
         if node.kind() == NodeKind::SearchPath {
@@ -47,6 +50,28 @@ impl<'t> Value<'t> {
             value.push(part);
         }
         (!value.text.starts_with('~')).then_some(value)
+    }
+
+    /// The value of `self` and `inputs.self`, which is nothing yet.
+    pub(super) fn of_flake(node: Node<'t>) -> Option<Self> {
+        let is_self = match node.kind() {
+            NodeKind::Ident => node.text() == SELF,
+            NodeKind::Select => node.text() == "inputs.self",
+            _ => false,
+        };
+        is_self.then_some(Self {
+            text: Cow::Borrowed(""),
+            suffix: String::new(),
+            is_open: false,
+            is_search: false,
+            is_flake: true,
+            is_lost: false,
+        })
+    }
+
+    /// Whether something stands behind what it begins with.
+    pub(super) fn goes_on(&self) -> bool {
+        self.text.starts_with('/')
     }
 
     /// Goes from `node`, which has this value, up to the largest expression that is this path with
@@ -147,6 +172,11 @@ impl<'t> Value<'t> {
         }
         if self.is_search {
             return Some(Target::Search(self.text.into()));
+        }
+        if self.is_flake {
+            let text = self.text.trim_start_matches('/').to_owned();
+            let inner = Self { text: Cow::Owned(text), is_flake: false, ..self };
+            return Some(Target::Flake(Box::new(inner.finish()?)));
         }
         if !self.is_open {
             return Some(Target::Path(normalise(&self.text).into()));

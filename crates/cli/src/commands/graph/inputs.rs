@@ -39,7 +39,11 @@ pub(super) fn run(args: &InputsArgs) -> Result<Exit, Error> {
     };
     let name = folder.file_name().map_or("flake".into(), |name| name.to_string_lossy());
     let file = lock_file(folder)?;
-    let graph = picture(InputGraph { file: &file, name: &name, now: args.now });
+    // A lock file can be drawn without it.
+    let text = DiskFiles.read(&folder.join("flake.nix"), SOURCE_LIMIT).ok();
+    let flake = text.and_then(|text| FlakeFile::read(&cim_nix_syntax::parse(text).tree));
+    let graph =
+        picture(InputGraph { file: &file, flake: flake.as_ref(), name: &name, now: args.now });
     print::show(&graph, &args.print)
 }
 

@@ -23,6 +23,13 @@ pub(super) struct PrintArgs {
     cycles: bool,
 }
 
+impl PrintArgs {
+    /// Whether a way was asked for.
+    pub(super) fn asks_why(&self) -> bool {
+        self.why.is_some()
+    }
+}
+
 /// How to print a graph.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 enum GraphFormat {
