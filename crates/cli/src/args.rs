@@ -97,6 +97,9 @@ pub(crate) struct WalkArgs {
     /// Leave out what matches PATTERN, written as in a .gitignore file
     #[arg(long, value_name = "PATTERN", help_heading = "Files")]
     pub(crate) exclude: Vec<String>,
+    /// Leave out what settings and --exclude leave out, and what tools wrote, even where it is named
+    #[arg(long, help_heading = "Files")]
+    pub(crate) force_exclude: bool,
     /// Take files that .gitignore and .ignore leave out
     #[arg(long, help_heading = "Files")]
     pub(crate) no_ignore: bool,

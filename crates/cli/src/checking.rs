@@ -345,8 +345,8 @@ fn check_text(
     }
     let settings = run.settings.of(path);
     let name = shown(path);
-    let is_generated =
-        !is_named && !settings.include_generated && generated_reason(path, &text).is_some();
+    let is_wanted = settings.include_generated || (is_named && !settings.force_exclude);
+    let is_generated = !is_wanted && generated_reason(path, &text).is_some();
     let own_lints = run.settings.lints_of(path);
     let lints = own_lints.as_deref().unwrap_or(&settings.lints);
     let is_closed = is_generated || is_context;

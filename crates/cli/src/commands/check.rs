@@ -58,7 +58,7 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     unsafe_fixes: bool,
     /// Show what --fix would change instead of changing it
-    #[arg(long, conflicts_with = "fix")]
+    #[arg(long, conflicts_with_all = ["fix", "format", "statistics", "max_findings"])]
     diff: bool,
     /// Check again whenever a file changes
     #[arg(long, conflicts_with_all = ["fix", "diff"])]
@@ -165,6 +165,9 @@ pub(crate) fn run(args: &CheckArgs, color: ColorWhen) -> Result<Exit, Error> {
     let of_revisions = [("--baseline", &args.baseline), ("--changed-since", &args.changed_since)];
     if let Some((option, _)) = of_revisions.iter().find(|(_, given)| given.is_some()) {
         return Err(Error::user(format!("`{option}` is for files, not for standard input")));
+    }
+    if args.walk.force_exclude {
+        return Err(Error::user("`--force-exclude` is for files, not for standard input"));
     }
     if args.watch {
         return Err(Error::user("standard input cannot be watched"));
@@ -299,6 +302,7 @@ impl CheckArgs {
             ignore: self.ignore.clone(),
             fail_on: self.fail_on,
             include_generated: self.include_generated,
+            force_exclude: self.walk.force_exclude,
         }
     }
 

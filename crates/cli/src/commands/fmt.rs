@@ -253,6 +253,9 @@ fn format_standard_input(args: &FmtArgs, color: ColorWhen) -> Result<Exit, Error
         return Err(Error::user("Git does not know what changed in standard input")
             .hint("`--range` formats some lines of it"));
     }
+    if args.walk.force_exclude {
+        return Err(Error::user("`--force-exclude` is for files, not for standard input"));
+    }
     let path = stdin_path(args);
     let config = scope::config(&args.walk, std::slice::from_ref(&path))?;
     let projects = projects(args, std::slice::from_ref(&path), &config)?;
@@ -346,6 +349,7 @@ fn find(args: &FmtArgs, paths: &[PathBuf], config: &Config) -> Result<Discovery,
     let config = Config { check, folder: config.folder.clone(), ..Config::default() };
     let mut found = scope::find_files(&DiskFiles, &args.walk, paths, &config)?;
     found.files.retain(is_nix);
+    found.files.iter_mut().for_each(|file| file.is_named &= !args.walk.force_exclude);
     Ok(found)
 }
 

@@ -170,6 +170,14 @@ fn wrong_arguments_are_refused() {
         [exit 2]
     "#]],
     );
+    for option in ["--format json", "--statistics", "--max-findings 1"] {
+        let output = sandbox.run(&format!("check --diff {option}"));
+        assert_eq!(output.status.code(), Some(2), "{option}");
+        let name = option.split(' ').next().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        let start = format!("error: the argument '--diff' cannot be used with '{name}");
+        assert!(message.starts_with(&start), "{message}");
+    }
     sandbox.check(
         "check --format xml",
         expect![[r#"
