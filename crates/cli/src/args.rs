@@ -107,7 +107,7 @@ pub(crate) struct WalkArgs {
     #[arg(long, help_heading = "Files")]
     pub(crate) hidden: bool,
     /// Work on N threads [default: one for each processor]
-    #[arg(long, value_name = "N", help_heading = "Files")]
+    #[arg(long, value_name = "N", value_parser = threads, help_heading = "Files")]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Read the settings from FILE instead of the nearest cim-nix.toml
     #[arg(long, value_name = "FILE", help_heading = "Settings")]
@@ -115,6 +115,11 @@ pub(crate) struct WalkArgs {
     /// Read no cim-nix.toml
     #[arg(long, conflicts_with = "config", help_heading = "Settings")]
     pub(crate) isolated: bool,
+}
+
+/// A number of threads.
+pub(crate) fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "it should be a number of threads, 1 at least".to_owned())
 }
 
 #[cfg(test)]

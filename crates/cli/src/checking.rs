@@ -387,7 +387,7 @@ fn check_text(
     for found in &mended {
         *tally.fixed.entry(found.diagnostic.code).or_default() += 1;
     }
-    let source = Source::new(&name, checked.tree.text()).at(path);
+    let source = Source::new(&name, checked.tree.text()).at(path).failing_on(settings.fail_on);
     let summary = match run.wanted.any {
         true => summarise(&checked.tree, &checked.ir),
         false => Summary::default(),
@@ -491,8 +491,10 @@ fn about_file(run: Run<'_>, path: &Path, finding: Diagnostic) -> Outcome {
     let name = shown(path);
     let findings = vec![finding];
     let tally = Tally::of(&findings);
-    let rendered = render(run, &Source::unread(&name).at(path), findings, &[]);
-    Outcome { tally, fail_on: run.settings.of(path).fail_on, ..rendered }
+    let fail_on = run.settings.of(path).fail_on;
+    let source = Source::unread(&name).at(path).failing_on(fail_on);
+    let rendered = render(run, &source, findings, &[]);
+    Outcome { tally, fail_on, ..rendered }
 }
 
 #[cfg(test)]

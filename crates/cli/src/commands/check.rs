@@ -368,7 +368,8 @@ fn report(args: &CheckArgs, run: Run<'_>, outcomes: &[Outcome], out: &mut Out) {
         has_baseline: args.baseline.is_some(),
         max_findings: args.max_findings,
     };
-    let mut report = Report::new(out, run.style, ending, &tally);
+    let new = outcomes.iter().map(|outcome| &outcome.rendered);
+    let mut report = Report::new(out, run.style, ending, &tally, new);
     for outcome in outcomes {
         let Outcome { rendered, old, gone, silenced, .. } = outcome;
         report.file(&[
