@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::check::CheckArgs;
@@ -47,7 +48,7 @@ Exit status: 0 nothing found, 1 findings, 2 wrong usage or syntax, 3 the program
 /// Checks Nix projects, and shows what it knows about them.
 #[derive(Parser, Debug)]
 #[command(name = "cim-nix", version = VERSION.as_str(), after_help = EXAMPLES)]
-#[command(disable_help_subcommand = true, max_term_width = 100)]
+#[command(max_term_width = 100)]
 pub(crate) struct Cli {
     /// When to colour
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
@@ -115,6 +116,22 @@ pub(crate) struct WalkArgs {
     /// Read no cim-nix.toml
     #[arg(long, conflicts_with = "config", help_heading = "Settings")]
     pub(crate) isolated: bool,
+}
+
+/// Adds what a command is called here to the error about one that other programs have.
+pub(crate) fn with_tip(mut error: clap::Error) -> clap::Error {
+    let tip = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) => match &**word {
+            "fix" => "`cim-nix check --fix` mends what it finds",
+            "lint" => "`cim-nix check` looks for faults",
+            "format" => "`cim-nix fmt` formats",
+            _ => return error,
+        },
+        _ => return error,
+    };
+    error.remove(ContextKind::SuggestedSubcommand);
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    error
 }
 
 /// A number of threads.

@@ -220,6 +220,9 @@ fn closing(tally: &Tally, style: Style, shown: usize, ending: Ending) -> String 
     let counts = counts.iter().filter(|(n, word)| *n > 0 || *word != "info");
     let counts: Vec<String> = counts.map(|(n, word)| number(*n, word)).collect();
     let _ = write!(out, "{} in {}", counts.join(", "), files(tally.files_with_findings));
+    if tally.files > tally.files_with_findings {
+        let _ = write!(out, " of {}", thousands(tally.files));
+    }
     let fixable = tally.safe_fixes + if style.unsafe_fixes { tally.unsafe_fixes } else { 0 };
     if fixable > 0 {
         let _ = write!(out, "; {} fixable with `--fix`", thousands(fixable));

@@ -266,11 +266,10 @@ fn reports_go_to_files() {
     sandbox.check(
         "check --output gone/report.txt a.nix",
         expect![[r#"
-        [stderr]
-        error: cannot write `gone/report.txt`: entity not found
-          hint: its folder does not exist
-        [exit 2]
-    "#]],
+            [stderr]
+            error: cannot write `gone/report.txt`: there is no folder `gone`
+            [exit 2]
+        "#]],
     );
     // What is no regular file is written to, not replaced.
     let output = sandbox.run("check --quiet --format concise --output /dev/stdout a.nix");
