@@ -17,7 +17,7 @@ Flags a path that ends in a slash.
 
 ## Why it matters
 
-Nix refuses the whole file, whether or not the finding is switched off.
+Nix refuses the whole file. No selection of rules switches the finding off; a comment silences it.
 
 ## Example
 

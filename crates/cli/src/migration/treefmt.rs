@@ -44,8 +44,8 @@ pub(super) fn read(name: &str, text: &str, given: &mut Given) -> Result<(), Erro
     Ok(())
 }
 
-/// A pattern of treefmt, which is about whole paths and whose `*` matches `/`, too, in the language of
-/// .gitignore.
+/// A pattern of treefmt, which is about whole paths and whose `*` matches `/`, too, in the language
+/// of .gitignore.
 fn as_gitignore(pattern: &str) -> String {
     let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
     if pattern.contains('/') {
