@@ -17,8 +17,10 @@ pub(crate) const RULE: Rule = Rule {
     check: Check::Elsewhere,
     words: &[],
     doc: "\
-Flags a suppression comment, or a code in one, that silences no finding, a code that is none, and
-codes without their brackets: `ignore DEAD001` silences DEAD001 only, and is to say so.
+Flags a suppression comment, or a code in one, that silences no finding.
+
+So are a code that is none, and codes without their brackets: `ignore DEAD001` silences DEAD001
+only, and is to say so.
 
 Codes of rules that did not run are left alone, and so are those whose findings come from the whole
 project, such as DEP014. A beginning of codes, such as `DEAD`, is stale if those of its rules that

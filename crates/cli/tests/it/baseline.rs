@@ -403,25 +403,37 @@ fn what_cannot_be_compared_is_told() {
 #[test]
 fn what_is_no_report_is_told() {
     let sandbox = repository(OLD);
-    check(&sandbox, "check --baseline nofile.json", expect![[r#"
+    check(
+        &sandbox,
+        "check --baseline nofile.json",
+        expect![[r#"
         [stderr]
         error: there is no file `nofile.json`, nor a revision of that name
         [exit 2]
-    "#]]);
+    "#]],
+    );
     sandbox.write("lines.json", stdout(&sandbox.run("check --format json-lines")));
-    check(&sandbox, "check --baseline lines.json", expect![[r#"
+    check(
+        &sandbox,
+        "check --baseline lines.json",
+        expect![[r#"
         [stderr]
         error: `lines.json` is JSON lines, which are no baseline
           hint: write one with `cim-nix check --format json --output FILE.json`
         [exit 2]
-    "#]]);
+    "#]],
+    );
     sandbox.write("report.txt", "{}");
-    check(&sandbox, "check --baseline report.txt", expect![[r#"
+    check(
+        &sandbox,
+        "check --baseline report.txt",
+        expect![[r#"
         [stderr]
         error: `report.txt` is no revision
           hint: a report of an earlier run is read where its name ends in `.json`
         [exit 2]
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -134,7 +134,10 @@ command = \"statix\"
 options = [\"fix\"]
 ",
     );
-    check(&sandbox, "migrate-config", expect![[r##"
+    check(
+        &sandbox,
+        "migrate-config",
+        expect![[r##"
         # Written by `cim-nix migrate-config` from .pre-commit-config.yaml and treefmt.toml.
         # Rules that those tools do not have stay as they are by default.
 
@@ -159,7 +162,8 @@ options = [\"fix\"]
         # * .pre-commit-config.yaml excludes `^generated/` for all hooks, a regular expression: write it as a pattern of .gitignore
         # * statix `unquoted_splice` finds what no rule here does
         # * statix `bool_simplification` finds what no rule here does
-    "##]]);
+    "##]],
+    );
     sandbox.write("cim-nix.toml", stdout(&sandbox.run("migrate-config")));
     sandbox.write("x.nix", "{ a = (1); }\n");
     assert_eq!(sandbox.run("check").status.code(), Some(1), "as statix would fail");
