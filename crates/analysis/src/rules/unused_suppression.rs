@@ -19,7 +19,7 @@ pub(crate) const RULE: Rule = Rule {
     doc: "\
 Flags a suppression comment, or a code in one, that silences no finding.
 
-So are a code that is none, and codes without their brackets: `ignore DEAD001` silences DEAD001
+A code that is none is flagged, too, and so are codes without brackets: `ignore DEAD001` silences DEAD001
 only, and is to say so.
 
 Codes of rules that did not run are left alone, and so are those whose findings come from the whole
