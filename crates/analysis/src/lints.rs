@@ -110,6 +110,8 @@ impl Lints {
         word: &str,
         change: impl Fn(&Rule, &mut Option<Severity>),
     ) -> Result<(), UnknownRule> {
+        // Lists are written `A, B`, and codes in any case.
+        let word = word.trim();
         let mut n_selected = 0;
         for (rule, slot) in rules::all().iter().zip(&mut self.severities) {
             if selects(word, rule) {
@@ -137,12 +139,13 @@ impl Lints {
 }
 
 fn selects(word: &str, rule: &Rule) -> bool {
-    let is_prefix = !word.is_empty() && rule.code.0.starts_with(word);
-    is_prefix || rule.name == word || word == "ALL"
+    let start = rule.code.0.get(..word.len());
+    let is_prefix = !word.is_empty() && start.is_some_and(|start| start.eq_ignore_ascii_case(word));
+    is_prefix || rule.name.eq_ignore_ascii_case(word) || word.eq_ignore_ascii_case("ALL")
 }
 
 /// The code or name closest to `word`, if one is close.
-fn nearest(word: &str) -> Option<&'static str> {
+pub(crate) fn nearest(word: &str) -> Option<&'static str> {
     let words = rules::all().iter().flat_map(|rule| [rule.code.0, rule.name]);
     let upper = word.to_uppercase();
     let scored = words.map(|known| (distance(known, word).min(distance(known, &upper)), known));
@@ -184,8 +187,18 @@ mod tests {
     }
 
     #[test]
+    fn case_and_blanks_do_not_matter() {
+        for word in ["dead001", " DEAD001 ", "Unused-Binding", "all"] {
+            let mut lints = Lints::nothing();
+            lints.select(word).unwrap();
+            assert!(lints.severity(Code("DEAD001")).is_some(), "{word}");
+        }
+        assert!(Lints::nothing().select(" ").is_err());
+    }
+
+    #[test]
     fn unknown_words_get_a_suggestion() {
-        let unknown = Lints::default().select("dead001").unwrap_err();
+        let unknown = Lints::default().select("daed001").unwrap_err();
         assert_eq!(unknown.suggestion, Some("DEAD001"));
         assert_eq!(Lints::default().select("xyzzy-plugh").unwrap_err().suggestion, None);
     }

@@ -326,5 +326,7 @@ pub fn all() -> &'static [&'static Rule] {
 /// The rule with a code or a name.
 #[must_use]
 pub fn find(word: &str) -> Option<&'static Rule> {
-    ALL.iter().copied().find(|rule| rule.code.0.eq_ignore_ascii_case(word) || rule.name == word)
+    ALL.iter()
+        .copied()
+        .find(|rule| rule.code.0.eq_ignore_ascii_case(word) || rule.name.eq_ignore_ascii_case(word))
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::check::CheckArgs;
@@ -47,7 +48,7 @@ Exit status: 0 nothing found, 1 findings, 2 wrong usage or syntax, 3 the program
 /// Checks Nix projects, and shows what it knows about them.
 #[derive(Parser, Debug)]
 #[command(name = "cim-nix", version = VERSION.as_str(), after_help = EXAMPLES)]
-#[command(disable_help_subcommand = true, max_term_width = 100)]
+#[command(max_term_width = 100)]
 pub(crate) struct Cli {
     /// When to colour
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
@@ -97,6 +98,9 @@ pub(crate) struct WalkArgs {
     /// Leave out what matches PATTERN, written as in a .gitignore file
     #[arg(long, value_name = "PATTERN", help_heading = "Files")]
     pub(crate) exclude: Vec<String>,
+    /// Leave out what settings and --exclude leave out, and what tools wrote, even where it is named
+    #[arg(long, help_heading = "Files")]
+    pub(crate) force_exclude: bool,
     /// Take files that .gitignore and .ignore leave out
     #[arg(long, help_heading = "Files")]
     pub(crate) no_ignore: bool,
@@ -104,7 +108,7 @@ pub(crate) struct WalkArgs {
     #[arg(long, help_heading = "Files")]
     pub(crate) hidden: bool,
     /// Work on N threads [default: one for each processor]
-    #[arg(long, value_name = "N", help_heading = "Files")]
+    #[arg(long, value_name = "N", value_parser = threads, help_heading = "Files")]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Read the settings from FILE instead of the nearest cim-nix.toml
     #[arg(long, value_name = "FILE", help_heading = "Settings")]
@@ -112,6 +116,27 @@ pub(crate) struct WalkArgs {
     /// Read no cim-nix.toml
     #[arg(long, conflicts_with = "config", help_heading = "Settings")]
     pub(crate) isolated: bool,
+}
+
+/// Adds what a command is called here to the error about one that other programs have.
+pub(crate) fn with_tip(mut error: clap::Error) -> clap::Error {
+    let tip = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) => match &**word {
+            "fix" => "`cim-nix check --fix` mends what it finds",
+            "lint" => "`cim-nix check` looks for faults",
+            "format" => "`cim-nix fmt` formats",
+            _ => return error,
+        },
+        _ => return error,
+    };
+    error.remove(ContextKind::SuggestedSubcommand);
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    error
+}
+
+/// A number of threads.
+pub(crate) fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "it should be a number of threads, 1 at least".to_owned())
 }
 
 #[cfg(test)]

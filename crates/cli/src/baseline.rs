@@ -10,9 +10,10 @@ mod report_file;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cim_nix_base::{Code, Error};
-use cim_nix_project::Discovery;
+use cim_nix_project::{Discovery, SourceFile};
 
 use crate::args::WalkArgs;
 use crate::baseline::old_files::OldFiles;
@@ -68,8 +69,12 @@ impl Baseline {
         if path.extension().is_some_and(|end| end == "json") && path.is_file() {
             return ReportFile::read(path).map(Self::Report);
         }
-        let repository = Repository::around(root, OPTION)?;
-        let commit = repository.commit(named)?;
+        let of_revision = || {
+            let repository = Repository::around(root, OPTION)?;
+            let commit = repository.commit(named)?;
+            Ok((repository, commit))
+        };
+        let (repository, commit) = of_revision().map_err(|error| not_a_report(path, error))?;
         let changes = repository.changes(&commit)?;
         let files = OldFiles::read(&repository, &commit, &changes)?;
         Ok(Self::Revision(Revision { files, changes }))
@@ -94,7 +99,35 @@ impl Baseline {
     }
 }
 
+/// The error for what is no revision, but was meant as a report.
+fn not_a_report(path: &Path, error: Error) -> Error {
+    let name = scope::shown(&scope::here().join(path));
+    let ends_in_json = path.extension().is_some_and(|end| end == "json");
+    match (ends_in_json, path.is_file()) {
+        (true, _) => Error::user(format!("there is no file `{name}`, nor a revision of that name")),
+        (false, true) => Error::user(format!("`{name}` is no revision"))
+            .hint("a report of an earlier run is read where its name ends in `.json`"),
+        (false, false) => error,
+    }
+}
+
 impl Revision {
+    /// Adds the files that those checked were renamed from and that lie elsewhere.
+    fn with_renamed(
+        &self,
+        mut found: Discovery,
+        outcomes: &[Outcome],
+        renamed: &HashMap<&Path, &Path>,
+    ) -> Discovery {
+        let known: HashSet<Arc<Path>> = found.files.iter().map(|file| file.path.clone()).collect();
+        let compared = outcomes.iter().filter_map(|outcome| outcome.compared.as_ref());
+        let then = compared.filter_map(|compared| renamed.get(&*compared.path));
+        let missing = then.filter(|then| !known.contains(**then) && self.files.has_file(then));
+        let missing = missing.map(|then| SourceFile { path: (*then).into(), is_named: true });
+        found.files.extend(missing);
+        found
+    }
+
     fn part(
         &self,
         run: Run<'_>,
@@ -118,6 +151,7 @@ impl Revision {
             true => found,
             false => only(found, &changed),
         };
+        let found = self.with_renamed(found, outcomes, &renamed);
         let old_run = Run { files: &self.files, fix: None, only: None, ..run };
         let quiet = Progress::new(false);
         let before = check_all(old_run, project.root, &found, &quiet)?;

@@ -352,8 +352,8 @@ fn check_text(
     let name = shown(path);
     // What a path hints at must not depend on the folder that this runs in.
     let hint = path.strip_prefix(run.root).unwrap_or(path).to_string_lossy();
-    let is_generated =
-        !is_named && !settings.include_generated && generated_reason(path, &text).is_some();
+    let is_wanted = settings.include_generated || (is_named && !settings.force_exclude);
+    let is_generated = !is_wanted && generated_reason(path, &text).is_some();
     let own_lints = run.settings.lints_of(path);
     let lints = own_lints.as_deref().unwrap_or(&settings.lints);
     let is_closed = is_generated || is_context;
@@ -394,7 +394,7 @@ fn check_text(
     for found in &mended {
         *tally.fixed.entry(found.diagnostic.code).or_default() += 1;
     }
-    let source = Source::new(&name, checked.tree.text()).at(path);
+    let source = Source::new(&name, checked.tree.text()).at(path).failing_on(settings.fail_on);
     let summary = match run.wanted.any {
         true => summarise(&checked.tree, &checked.ir),
         false => Summary::default(),
@@ -498,8 +498,10 @@ fn about_file(run: Run<'_>, path: &Path, finding: Diagnostic) -> Outcome {
     let name = shown(path);
     let findings = vec![finding];
     let tally = Tally::of(&findings);
-    let rendered = render(run, &Source::unread(&name).at(path), findings, &[]);
-    Outcome { tally, fail_on: run.settings.of(path).fail_on, ..rendered }
+    let fail_on = run.settings.of(path).fail_on;
+    let source = Source::unread(&name).at(path).failing_on(fail_on);
+    let rendered = render(run, &source, findings, &[]);
+    Outcome { tally, fail_on, ..rendered }
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ use crate::args::Cli;
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| args::with_tip(error).exit());
     let ended = catch_unwind(|| commands::run(&cli.command, cli.color));
     let exit = match ended {
         Ok(Ok(exit)) => exit,

@@ -39,6 +39,8 @@ pub(crate) struct Given {
     statix_calls: Vec<Call>,
     deadnix: Vec<Call>,
     nixf: Vec<Call>,
+    /// What is left out for all tools, and where that stands.
+    exclude: Vec<(String, String)>,
     remarks: Vec<String>,
 }
 
@@ -69,6 +71,11 @@ impl Given {
         self.deadnix.push(Call { place: place.to_owned(), flags });
     }
 
+    /// Adds a call of statix.
+    pub(crate) fn statix(&mut self, place: &str, flags: Vec<String>) {
+        self.statix_calls.push(Call { place: place.to_owned(), flags });
+    }
+
     /// Adds a call of nixf-diagnose.
     pub(crate) fn nixf(&mut self, place: &str, flags: Vec<String>) {
         self.nixf.push(Call { place: place.to_owned(), flags });
@@ -80,7 +87,7 @@ impl Given {
         match program {
             "deadnix" => self.deadnix(place, flags),
             "nixf-diagnose" => self.nixf(place, flags),
-            "statix" => self.statix_calls.push(Call { place: place.to_owned(), flags }),
+            "statix" => self.statix(place, flags),
             _ => return false,
         }
         true
@@ -112,6 +119,8 @@ pub(crate) struct Plan {
     /// Rules that a tool was told not to run.
     off: BTreeMap<&'static str, BTreeSet<String>>,
     exclude: Vec<(String, String)>,
+    /// Rules whose findings are to be warnings, which fail a run, and why.
+    warnings: BTreeMap<&'static str, String>,
     /// What has no counterpart.
     remarks: Vec<String>,
     /// Where all that stands.
@@ -131,6 +140,7 @@ impl Plan {
         for call in &given.nixf {
             nixf::plan(call, &mut plan);
         }
+        plan.exclude.extend(given.exclude.iter().cloned());
         plan
     }
 
@@ -178,6 +188,14 @@ impl Plan {
                 let _ = writeln!(out, "  {}, # {}", quoted(pattern), one_line(why));
             }
             out.push_str("]\n");
+        }
+        let weak = self.warnings.iter().filter(|(code, _)| self.on.contains_key(*code));
+        let weak: Vec<_> = weak.collect();
+        if !weak.is_empty() {
+            out.push_str("\n[check.severity]\n");
+        }
+        for (code, why) in weak {
+            let _ = writeln!(out, "{code} = \"warning\" # {}", one_line(why));
         }
         if !self.remarks.is_empty() {
             out.push_str("\n# What has no counterpart here, or needs a look:\n");

@@ -32,6 +32,7 @@ pub(crate) use report::{Ending, Report, Status, number, thousands};
 pub(crate) use tally::Tally;
 
 use crate::reading::read;
+use crate::settings::FailOn;
 
 /// How findings are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
@@ -106,6 +107,8 @@ pub(crate) struct Source<'t> {
     pub(crate) text: &'t str,
     /// Whether there is a text to show.
     is_read: bool,
+    /// Which findings in it fail the run.
+    fail_on: FailOn,
     index: OnceCell<LineIndex>,
     /// The last position that was asked for: in what, its offset and what was answered.
     last: Cell<Option<(Unit, u32, Position)>>,
@@ -114,7 +117,12 @@ pub(crate) struct Source<'t> {
 impl<'t> Source<'t> {
     pub(crate) fn new(path: &'t str, text: &'t str) -> Self {
         let (index, last) = (OnceCell::new(), Cell::new(None));
-        Self { path, file: None, text, is_read: true, index, last }
+        Self { path, file: None, text, is_read: true, fail_on: FailOn::default(), index, last }
+    }
+
+    /// The same text, told which findings in it fail the run.
+    pub(crate) fn failing_on(self, fail_on: FailOn) -> Self {
+        Self { fail_on, ..self }
     }
 
     /// The same text, told where it lies.

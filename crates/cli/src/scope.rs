@@ -55,7 +55,13 @@ pub(crate) fn find_files(
         hidden: walk.hidden,
         ignore_files: !walk.no_ignore,
     };
-    Ok(discover(files, &request))
+    let mut found = discover(files, &request);
+    if walk.force_exclude {
+        let n_found = found.files.len();
+        found.files.retain(|file| !request.excludes.cover(&file.path));
+        found.left_out.ignored += n_found - found.files.len();
+    }
+    Ok(found)
 }
 
 /// The worker threads that were asked for.

@@ -60,6 +60,8 @@ pub(crate) struct RuleChoice {
     pub(crate) ignore: Vec<String>,
     pub(crate) fail_on: Option<FailOn>,
     pub(crate) include_generated: bool,
+    /// Whether files that are named are no exception.
+    pub(crate) force_exclude: bool,
 }
 
 /// What holds for a run.
@@ -71,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) generated_lints: Lints,
     pub(crate) fail_on: FailOn,
     pub(crate) include_generated: bool,
+    /// Whether files that are named are no exception.
+    pub(crate) force_exclude: bool,
     /// Whether the project enables [`PIPE_OPERATORS`] for all its files.
     pub(crate) has_pipes: bool,
     /// Whether the code of a project enables them, by its folder, as far as that was asked.
@@ -118,6 +122,7 @@ impl Settings {
             generated_lints: Lints::nothing(),
             fail_on: choice.fail_on.or(fail_on).unwrap_or_default(),
             include_generated: choice.include_generated || include_generated.unwrap_or_default(),
+            force_exclude: choice.force_exclude,
             has_pipes: features.any(|on| [PIPE_OPERATORS, PIPE_OPERATOR].contains(&on.as_str())),
             pipe_projects: Mutex::default(),
             options: Arc::default(),
@@ -150,7 +155,8 @@ impl Settings {
             }
         }
         if !self.nested.is_empty() {
-            files.retain(|file| file.is_named || !self.of(&file.path).leave_out(&file.path));
+            let is_kept = |file: &SourceFile| file.is_named && !choice.force_exclude;
+            files.retain(|file| is_kept(file) || !self.of(&file.path).leave_out(&file.path));
         }
         Ok(())
     }

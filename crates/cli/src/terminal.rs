@@ -94,7 +94,8 @@ impl Out {
             _ => Path::new("."),
         };
         if !folder.is_dir() {
-            return Err(failed(ErrorKind::NotFound.into()).hint("its folder does not exist"));
+            let folder = printable(&folder.to_string_lossy()).into_owned();
+            return Err(failed(io::Error::other(format!("there is no folder `{folder}`"))));
         }
         // What the file was allowed before, or whatever the process gives to new files.
         let mode = before.map_or(Permissions::from_mode(0o666), |before| before.permissions());

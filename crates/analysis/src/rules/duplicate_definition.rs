@@ -19,7 +19,7 @@ Two attribute sets of the same name are merged and are no duplicate: `{ a.b = 1;
 
 ## Why it matters
 
-Nix refuses the whole file. The finding cannot be switched off.
+Nix refuses the whole file. No selection of rules switches the finding off; a comment silences it.
 
 ## Example
 

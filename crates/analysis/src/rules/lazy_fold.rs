@@ -62,10 +62,10 @@ fn check(context: &Context<'_>, node: Node<'_>, report: &mut Report) {
         "fold" => ("`lib.fold` is the old name of `lib.foldr`", "foldr"),
         _ => return,
     };
-    let found = Finding::at(function.range(), message).help(format!("write `{better}`"));
+    let found = Finding::at(function.range(), message);
     // Elsewhere the name is one that the file gives, and would have to change there.
     let Some(name) = last_name(function).filter(|name| *name != function) else {
-        return report.add(found);
+        return report.add(found.help(format!("write `{better}`")));
     };
     let head = &function.text()[..(name.range().start - function.range().start) as usize];
     let fix = replaced(function, || format!("{head}{better}"));

@@ -17,7 +17,7 @@ Flags a path that ends in a slash.
 
 ## Why it matters
 
-Nix refuses the whole file. The finding cannot be switched off.
+Nix refuses the whole file. No selection of rules switches the finding off; a comment silences it.
 
 ## Example
 

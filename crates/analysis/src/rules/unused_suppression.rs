@@ -3,7 +3,7 @@
 use cim_nix_base::{Applicability, Code, Severity, TextEdit, TextRange};
 use cim_nix_syntax::Tree;
 
-use crate::lints::Lints;
+use crate::lints::{Lints, nearest};
 use crate::rule::{Check, Finding, FixKind, Rule};
 use crate::rules;
 use crate::suppress::{Suppression, selects};
@@ -19,8 +19,12 @@ pub(crate) const RULE: Rule = Rule {
     doc: "\
 Flags a suppression comment, or a code in one, that silences no finding.
 
+A code that is none is flagged, too, and so are codes without brackets: `ignore DEAD001` silences DEAD001
+only, and is to say so.
+
 Codes of rules that did not run are left alone, and so are those whose findings come from the whole
-project, such as DEP014, or from `--eval` where nothing was evaluated.
+project, such as DEP014, or from `--eval` where nothing was evaluated. A beginning of codes, such as `DEAD`, is stale if those of its rules that
+are on by default ran and found nothing.
 
 ## Why it matters
 
@@ -83,31 +87,71 @@ fn finding(tree: &Tree, suppression: &Suppression, ran: Ran<'_>) -> Option<Findi
         .map(|(code, _)| code.as_str())
         .collect();
     if stale.is_empty() {
-        return None;
+        return unbracketed(suppression);
     }
-    if stale.len() == suppression.codes.len() {
-        let found = Finding::at(suppression.range, "this suppression comment silences nothing");
+    let is_whole = stale.len() == suppression.codes.len();
+    let mut found = Finding::at(suppression.range, complaint(&stale, is_whole));
+    let unknown = stale.iter().filter(|code| !is_known(code));
+    if let Some(meant) = unknown.filter_map(|code| nearest(code)).next() {
+        // Whoever mistyped a code wants it mended, not removed.
+        found = found.help(format!("did you mean `{meant}`?"));
+        return Some(found);
+    }
+    if is_whole {
         return Some(with_removal(tree, suppression.range, found, Applicability::Safe));
     }
-    let list = stale.join(", ");
     let kept: Vec<&str> =
         suppression.codes.iter().map(String::as_str).filter(|code| !stale.contains(code)).collect();
-    let found = Finding::at(suppression.range, format!("{list} silences nothing here"));
-    let (open, close) = (text.find('[')?, text.find(']')?);
-    let start = suppression.range.start + open as u32 + 1;
-    let list = TextRange::new(start, suppression.range.start + close as u32);
-    let edit = TextEdit::replace(list, kept.join(", "));
+    let list = match suppression.bare {
+        Some(bare) => bare,
+        None => {
+            let (open, close) = (text.find('[')?, text.find(']')?);
+            let start = suppression.range.start;
+            TextRange::new(start + open as u32, start + close as u32 + 1)
+        }
+    };
+    let edit = TextEdit::replace(list, format!("[{}]", kept.join(", ")));
     Some(found.safe_fix("drop the codes that silence nothing", vec![edit], Vec::new()))
 }
 
-/// Whether every rule that `code` selects ran. A code that selects none is stale for sure.
+/// The finding about codes whose brackets were forgotten.
+fn unbracketed(suppression: &Suppression) -> Option<Finding> {
+    let bare = suppression.bare?;
+    let list = format!("[{}]", suppression.codes.join(", "));
+    let message = format!("codes stand in brackets: did you mean `ignore{list}`?");
+    let edit = TextEdit::replace(bare, list);
+    let found = Finding::at(suppression.range, message);
+    Some(found.safe_fix("put the codes in brackets", vec![edit], Vec::new()))
+}
+
+/// What is wrong with codes of which none silences anything; `is_whole` if there are no others.
+fn complaint(stale: &[&str], is_whole: bool) -> String {
+    let (known, unknown): (Vec<&str>, Vec<&str>) = stale.iter().partition(|code| is_known(code));
+    let quoted: Vec<String> = unknown.iter().map(|code| format!("`{code}`")).collect();
+    let no_rule = format!("no rule is called {}", quoted.join(" or "));
+    match (known.is_empty(), unknown.is_empty()) {
+        (true, false) => no_rule,
+        (_, true) if is_whole => "this suppression comment silences nothing".to_owned(),
+        (_, true) => format!("{} silences nothing here", known.join(", ")),
+        (false, false) => format!("{} silences nothing here, and {no_rule}", known.join(", ")),
+    }
+}
+
+fn is_known(code: &str) -> bool {
+    rules::all().iter().any(|rule| selects(code, rule.code))
+}
+
+/// Whether the rules that `code` selects ran; of several, those that usually do. A code that selects
+/// none is stale for sure.
 fn all_ran(code: &str, ran: Ran<'_>) -> bool {
-    let mut selected = rules::all().iter().filter(|rule| selects(code, rule.code));
-    selected.all(|rule| {
-        ran.lints.severity(rule.code).is_some()
-            && !rule.looks_beyond_file()
-            && (ran.is_evaluated || !rule.asks_evaluation())
-    })
+    let selected: Vec<_> = rules::all().iter().filter(|rule| selects(code, rule.code)).collect();
+    let has_ran = |rule: &Rule| ran.lints.severity(rule.code).is_some();
+    let is_usual = |rule: &Rule| rule.is_default;
+    let is_group = selected.len() > 1 && selected.iter().any(|rule| is_usual(rule));
+    let has_all = selected.iter().all(|rule| has_ran(rule) || (is_group && !is_usual(rule)));
+    let may_be_open =
+        |rule: &Rule| rule.looks_beyond_file() || (rule.asks_evaluation() && !ran.is_evaluated);
+    has_all && !selected.iter().any(|rule| may_be_open(rule))
 }
 
 fn with_removal(tree: &Tree, range: TextRange, finding: Finding, how: Applicability) -> Finding {
@@ -117,8 +161,91 @@ fn with_removal(tree: &Tree, range: TextRange, finding: Finding, how: Applicabil
 
 #[cfg(test)]
 mod tests {
+    use cim_nix_base::apply_edits;
+
     use super::*;
+    use crate::checker::Checker;
     use crate::rules::testing::{fixed, fixed_unsafely, marked};
+
+    /// Checks `text` with the usual rules; `want` is each finding with its help, and `fixed` the text
+    /// after the fixes of this rule.
+    #[track_caller]
+    fn check(text: &str, want: &[&str], fixed: &str) {
+        let checked = Checker::default().check("default.nix", text, &Lints::default());
+        let found: Vec<_> = checked.findings.iter().map(|found| &found.diagnostic).collect();
+        let shown = found.iter().map(|found| match &found.help {
+            Some(help) => format!("{} {} ({help})", found.code, found.message),
+            None => format!("{} {}", found.code, found.message),
+        });
+        assert_eq!(shown.collect::<Vec<_>>(), want, "{text:?}");
+        let own = found.iter().filter(|found| found.code == RULE.code);
+        let edits: Vec<_> =
+            own.filter_map(|found| found.fix.as_ref()).flat_map(|fix| fix.edits.clone()).collect();
+        assert_eq!(apply_edits(text, &edits).unwrap(), fixed);
+    }
+
+    #[test]
+    fn forgotten_brackets_silence_what_they_name() {
+        check(
+            "let a = 1; in missing # cim-nix: ignore DEAD001 later\n",
+            &[
+                "COR001 undefined variable `missing`",
+                "DEAD016 codes stand in brackets: did you mean `ignore[DEAD001]`?",
+            ],
+            "let a = 1; in missing # cim-nix: ignore[DEAD001] later\n",
+        );
+        check(
+            "let a = 1; in missing # cim-nix: ignore DEAD001, COR001\n",
+            &["DEAD016 codes stand in brackets: did you mean `ignore[DEAD001, COR001]`?"],
+            "let a = 1; in missing # cim-nix: ignore[DEAD001, COR001]\n",
+        );
+        check(
+            "let a = 1; in a # cim-nix: ignore DEAD001\n",
+            &["DEAD016 this suppression comment silences nothing"],
+            "let a = 1; in a\n",
+        );
+        check(
+            "let a = 1; in 2 # cim-nix: ignore DEAD001 COR001 why\n",
+            &["DEAD016 COR001 silences nothing here"],
+            "let a = 1; in 2 # cim-nix: ignore[DEAD001] why\n",
+        );
+        check(
+            "let a = 1; in missing # cim-nix: ignore all of it\n",
+            &[],
+            "let a = 1; in missing # cim-nix: ignore all of it\n",
+        );
+    }
+
+    #[test]
+    fn unknown_rules_are_told() {
+        check(
+            "1 # cim-nix: ignore[NOPE-NOPE001]\n",
+            &["DEAD016 no rule is called `NOPE-NOPE001`"],
+            "1\n",
+        );
+        check(
+            "let a = 1; in 2 # cim-nix: ignore[DAED001]\n",
+            &[
+                "DEAD001 `a` is never used",
+                "DEAD016 no rule is called `DAED001` (did you mean `DEAD001`?)",
+            ],
+            "let a = 1; in 2 # cim-nix: ignore[DAED001]\n",
+        );
+        check(
+            "let a = 1; in 2 # cim-nix: ignore[DEAD001, xyzzy-plugh, COR001]\n",
+            &["DEAD016 COR001 silences nothing here, and no rule is called `xyzzy-plugh`"],
+            "let a = 1; in 2 # cim-nix: ignore[DEAD001]\n",
+        );
+    }
+
+    #[test]
+    fn beginnings_are_stale_when_the_usual_rules_ran() {
+        let line = "1 # cim-nix: ignore[COR]\n";
+        check(line, &["DEAD016 this suppression comment silences nothing"], "1\n");
+        let mut lints = Lints::default();
+        lints.ignore("COR001").unwrap();
+        assert!(Checker::default().check("default.nix", line, &lints).findings.is_empty());
+    }
 
     #[test]
     fn codes_that_others_or_evaluation_find_are_left_alone() {

@@ -29,6 +29,18 @@ struct Finding {
     fingerprint: String,
 }
 
+/// Whether the first line is a finding or a summary of its own.
+fn is_lines(bytes: &[u8]) -> bool {
+    let mut lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let first: Option<serde_json::Value> =
+        lines.next().and_then(|line| serde_json::from_slice(line).ok());
+    let is_part = |value: serde_json::Value| {
+        value.get("findings").is_none()
+            && ["fingerprint", "summary"].iter().any(|key| value.get(key).is_some())
+    };
+    first.is_some_and(is_part)
+}
+
 impl ReportFile {
     /// Reads what `cim-nix check --format json` wrote from the same folder.
     ///
@@ -39,6 +51,10 @@ impl ReportFile {
             .map_err(|error| Error::user(format!("cannot read `{name}`")).because(error))?;
         let hint = "write one with `cim-nix check --format json --output FILE.json`";
         let report: Report = serde_json::from_slice(&bytes).map_err(|error| {
+            if is_lines(&bytes) {
+                return Error::user(format!("`{name}` is JSON lines, which are no baseline"))
+                    .hint(hint);
+            }
             Error::user(format!("`{name}` is no report of cim-nix")).because(error).hint(hint)
         })?;
         if report.version != 1 {

@@ -58,7 +58,7 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     unsafe_fixes: bool,
     /// Show what --fix would change instead of changing it
-    #[arg(long, conflicts_with = "fix")]
+    #[arg(long, conflicts_with_all = ["fix", "format", "statistics", "max_findings"])]
     diff: bool,
     /// Check again whenever a file changes
     #[arg(long, conflicts_with_all = ["fix", "diff"])]
@@ -165,6 +165,9 @@ pub(crate) fn run(args: &CheckArgs, color: ColorWhen) -> Result<Exit, Error> {
     let of_revisions = [("--baseline", &args.baseline), ("--changed-since", &args.changed_since)];
     if let Some((option, _)) = of_revisions.iter().find(|(_, given)| given.is_some()) {
         return Err(Error::user(format!("`{option}` is for files, not for standard input")));
+    }
+    if args.walk.force_exclude {
+        return Err(Error::user("`--force-exclude` is for files, not for standard input"));
     }
     if args.watch {
         return Err(Error::user("standard input cannot be watched"));
@@ -299,6 +302,7 @@ impl CheckArgs {
             ignore: self.ignore.clone(),
             fail_on: self.fail_on,
             include_generated: self.include_generated,
+            force_exclude: self.walk.force_exclude,
         }
     }
 
@@ -391,7 +395,8 @@ fn report(args: &CheckArgs, run: Run<'_>, outcomes: &[Outcome], out: &mut Out) {
         has_baseline: args.baseline.is_some(),
         max_findings: args.max_findings,
     };
-    let mut report = Report::new(out, run.style, ending, &tally);
+    let new = outcomes.iter().map(|outcome| &outcome.rendered);
+    let mut report = Report::new(out, run.style, ending, &tally, new);
     for outcome in outcomes {
         let Outcome { rendered, old, gone, silenced, .. } = outcome;
         report.file(&[

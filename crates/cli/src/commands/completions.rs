@@ -26,8 +26,14 @@ pub(crate) struct CompletionsArgs {
 pub(crate) fn run(args: &CompletionsArgs) -> Result<Exit, Error> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "cim-nix", &mut script);
+    let script = String::from_utf8_lossy(&script);
     let mut out = Out::new();
-    out.bytes(&script);
+    match args.shell {
+        // Where the hyphen of the name stands, the generator names a command in two ways: once as it
+        // is told, once as if the part behind were a subcommand.
+        Shell::Bash => out.text(&script.replace("cim__subcmd__nix", "cim__nix")),
+        _ => out.text(&script),
+    }
     out.finish()?;
     Ok(Exit::Clean)
 }

@@ -270,6 +270,9 @@ fn format_standard_input(args: &FmtArgs, color: ColorWhen) -> Result<Exit, Error
         return Err(Error::user("Git does not know what changed in standard input")
             .hint("`--range` formats some lines of it"));
     }
+    if args.walk.force_exclude {
+        return Err(Error::user("`--force-exclude` is for files, not for standard input"));
+    }
     let path = stdin_path(args);
     let paths = std::slice::from_ref(&path);
     let projects = projects(args, roots(paths), &mut styles(args, paths)?)?;
@@ -368,6 +371,7 @@ fn find(
     let config = Config { check, folder: own.folder.clone(), ..Config::default() };
     let mut found = scope::find_files(&DiskFiles, &args.walk, paths, &config)?;
     found.files.retain(is_nix);
+    found.files.iter_mut().for_each(|file| file.is_named &= !args.walk.force_exclude);
     styles.apply(&mut found.files, roots)?;
     Ok(found)
 }

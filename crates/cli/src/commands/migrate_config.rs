@@ -30,6 +30,9 @@ pub(crate) struct MigrateConfigArgs {
     /// Flags that deadnix is called with
     #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
     deadnix: Option<String>,
+    /// Flags that statix is called with
+    #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
+    statix: Option<String>,
     /// Flags that nixf-diagnose is called with
     #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
     nixf_diagnose: Option<String>,
@@ -47,13 +50,16 @@ pub(crate) fn run(args: &MigrateConfigArgs) -> Result<Exit, Error> {
     if let Some(flags) = &args.deadnix {
         given.deadnix("--deadnix", words(flags));
     }
+    if let Some(flags) = &args.statix {
+        given.statix("--statix", words(flags));
+    }
     if let Some(flags) = &args.nixf_diagnose {
         given.nixf("--nixf-diagnose", words(flags));
     }
     if given.is_empty() {
         let error = Error::user(format!("there is nothing to migrate in `{}`", shown(&folder)));
         return Err(error.hint(
-            "statix.toml, treefmt.toml and .pre-commit-config.yaml are read; flags of scripts and of Nix code can be given with --deadnix and --nixf-diagnose",
+            "statix.toml, treefmt.toml and .pre-commit-config.yaml are read; flags of scripts and of Nix code can be given with --deadnix, --statix and --nixf-diagnose",
         ));
     }
     let text = Plan::of(&given).text();

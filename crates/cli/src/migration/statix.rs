@@ -1,6 +1,6 @@
 //! statix: its configuration file, and what its lints are called here.
 
-use cim_nix_base::Error;
+use cim_nix_base::{Error, Severity};
 use toml::de::{DeTable, DeValue};
 
 use super::{Call, Plan};
@@ -82,7 +82,14 @@ pub(super) fn plan(file: Option<&StatixFile>, calls: &[Call], plan: &mut Plan) {
         let why = format!("statix `{name}`");
         match ours {
             Some(ours) if is_off => plan.turn_off(ours, format!("{why} is disabled")),
-            Some(ours) => plan.turn_on(ours, why),
+            Some(ours) => {
+                plan.turn_on(ours, why);
+                let rule = cim_nix_analysis::find(ours);
+                if rule.is_some_and(|rule| rule.severity == Severity::Info) {
+                    let why = "statix fails on any finding, `check` not on `info`".to_owned();
+                    plan.warnings.insert(ours, why);
+                }
+            }
             None if !is_off && !GONE.contains(name) => {
                 plan.remark(format!("{why} finds what no rule here does"));
             }
@@ -104,6 +111,7 @@ pub(super) fn plan(file: Option<&StatixFile>, calls: &[Call], plan: &mut Plan) {
     if is_disabled("W03", "manual_inherit") != is_disabled("W04", "manual_inherit_from") {
         plan.remark("STY001 stands for manual_inherit and manual_inherit_from of statix, of which one is disabled: it is on".to_owned());
     }
+    calls.iter().for_each(|call| flags(&call.flags, plan));
     for pattern in &file.ignore {
         plan.exclude.push((pattern.clone(), "statix `ignore`".to_owned()));
     }
@@ -114,6 +122,45 @@ pub(super) fn plan(file: Option<&StatixFile>, calls: &[Call], plan: &mut Plan) {
     }
     for key in &file.unknown {
         plan.remark(format!("statix.toml has the unknown key `{key}`"));
+    }
+}
+
+/// Adds what the flags of a call mean.
+fn flags(flags: &[String], plan: &mut Plan) {
+    let mut option = "";
+    for word in flags {
+        if let Some((name, value)) = word.split_once('=').filter(|_| word.starts_with("--")) {
+            flag(name, Some(value), plan);
+            option = "";
+        } else if word.starts_with('-') {
+            option = word;
+            flag(word, None, plan);
+        } else if matches!(option, "-i" | "--ignore") {
+            // This one takes several values.
+            flag(option, Some(word), plan);
+        } else if matches!(option, "-c" | "--config") {
+            flag(option, Some(word), plan);
+            option = "";
+        } else {
+            option = "";
+        }
+    }
+}
+
+fn flag(name: &str, value: Option<&str>, plan: &mut Plan) {
+    match (name, value) {
+        ("-i" | "--ignore", Some(pattern)) => {
+            plan.exclude.push((pattern.to_owned(), "statix --ignore".to_owned()));
+        }
+        ("-c" | "--config", Some(path)) => {
+            plan.remark(format!(
+                "statix --config {path}: only a statix.toml in the folder is read"
+            ));
+        }
+        ("-u" | "--unrestricted", _) => {
+            plan.remark("statix --unrestricted: use `cim-nix check --no-ignore`".to_owned());
+        }
+        _ => {}
     }
 }
 

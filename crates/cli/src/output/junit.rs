@@ -1,4 +1,5 @@
-//! Findings as JUnit XML: a file is a suite, and each of its findings a test that fails.
+//! Findings as JUnit XML: a file is a suite, and each of its findings a test that fails, or one that
+//! was skipped where the finding does not fail the run.
 //!
 //! Written here rather than with a crate: those at hand build the whole report as a tree of strings
 //! first, and bring clocks and random numbers along.
@@ -9,14 +10,22 @@ use cim_nix_base::Diagnostic;
 
 use super::{Rendered, Source, Tally};
 
+/// What begins the element inside a test that failed.
+const FAILURE: &str = "<failure ";
+
+/// Number of tests among these that failed; in what was told of files there is no such text.
+pub(super) fn failures<'a>(tests: impl Iterator<Item = &'a str>) -> usize {
+    tests.filter(|test| test.contains(FAILURE)).count()
+}
+
 /// What stands before the suites.
-pub(super) fn begin(tally: &Tally, shown: usize) -> String {
+pub(super) fn begin(tally: &Tally, shown: usize, failures: usize) -> String {
     // A report without a single test is taken for a run that broke off.
     let tests = shown.max(1);
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = writeln!(
         out,
-        "<testsuites name=\"cim-nix check\" tests=\"{tests}\" failures=\"{shown}\" errors=\"0\">"
+        "<testsuites name=\"cim-nix check\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\">"
     );
     if shown == 0 {
         let files = super::number(tally.files, "file");
@@ -35,7 +44,14 @@ pub(super) const END: &str = "</testsuites>\n";
 /// The first line of the suite of a file of which `n` findings are shown.
 pub(super) fn begin_suite(rendered: &Rendered, n: usize) -> String {
     let name = escaped(&rendered.path);
-    format!("  <testsuite name=\"{name}\" tests=\"{n}\" failures=\"{n}\" errors=\"0\">\n")
+    let failures = failures(rendered.findings().take(n));
+    let skipped = match n - failures {
+        0 => String::new(),
+        skipped => format!(" skipped=\"{skipped}\""),
+    };
+    format!(
+        "  <testsuite name=\"{name}\" tests=\"{n}\" failures=\"{failures}\" errors=\"0\"{skipped}>\n"
+    )
 }
 
 /// The last line of a suite.
@@ -49,17 +65,21 @@ pub(super) fn write(source: &Source<'_>, finding: &Diagnostic, out: &mut String)
     let (code, severity, line, column) =
         (finding.code, finding.severity.word(), at.line, at.column);
     let message = escaped(&finding.message);
+    let (begin, end) = match source.fail_on.fails(finding.severity) {
+        true => (format!("{FAILURE}type=\"{severity}\""), "</failure>"),
+        false => ("<skipped".to_owned(), "</skipped>"),
+    };
     let _ = write!(
         out,
         "    <testcase classname=\"{path}\" name=\"{code} {name} at {line}:{column}\" \
          file=\"{path}\" line=\"{line}\">\n      \
-         <failure type=\"{severity}\" message=\"{message}\">\
+         {begin} message=\"{message}\">\
          {path}:{line}:{column}: {severity}[{code}] {message}"
     );
     if let Some(help) = &finding.help {
         let _ = write!(out, "\n{}", escaped(help));
     }
-    out.push_str("</failure>\n    </testcase>\n");
+    let _ = write!(out, "{end}\n    </testcase>\n");
 }
 
 /// `text` as it may stand in an attribute or an element. Characters that XML has no place for are

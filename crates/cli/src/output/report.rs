@@ -43,10 +43,23 @@ pub(crate) struct Ending {
     pub(crate) max_findings: Option<usize>,
 }
 
+impl Ending {
+    /// How many findings may be shown.
+    fn limit(self) -> usize {
+        if self.statistics { 0 } else { self.max_findings.unwrap_or(usize::MAX) }
+    }
+}
+
 impl<'o> Report<'o> {
-    /// Begins the report of what `tally` counts.
-    pub(crate) fn new(out: &'o mut Out, style: Style, ending: Ending, tally: &Tally) -> Self {
-        let left = if ending.statistics { 0 } else { ending.max_findings.unwrap_or(usize::MAX) };
+    /// Begins the report of what `tally` counts, which `new` shows.
+    pub(crate) fn new<'r>(
+        out: &'o mut Out,
+        style: Style,
+        ending: Ending,
+        tally: &Tally,
+        new: impl Iterator<Item = &'r Rendered>,
+    ) -> Self {
+        let left = ending.limit();
         let shown = left.min(tally.findings());
         match style.format {
             Format::Json if ending.statistics => {
@@ -65,7 +78,10 @@ impl<'o> Report<'o> {
             }
             Format::Sarif => out.text(&sarif::begin()),
             Format::Gitlab => out.text("["),
-            Format::Junit => out.text(&junit::begin(tally, shown)),
+            Format::Junit => {
+                let failures = junit::failures(new.flat_map(Rendered::findings).take(left));
+                out.text(&junit::begin(tally, shown, failures));
+            }
             Format::Rdjson => out.text(rdjson::BEGIN),
             Format::Html => out.text(&html::begin(tally, ending)),
             Format::Human | Format::Concise | Format::JsonLines | Format::Github => {}
@@ -204,6 +220,9 @@ fn closing(tally: &Tally, style: Style, shown: usize, ending: Ending) -> String 
     let counts = counts.iter().filter(|(n, word)| *n > 0 || *word != "info");
     let counts: Vec<String> = counts.map(|(n, word)| number(*n, word)).collect();
     let _ = write!(out, "{} in {}", counts.join(", "), files(tally.files_with_findings));
+    if tally.files > tally.files_with_findings {
+        let _ = write!(out, " of {}", thousands(tally.files));
+    }
     let fixable = tally.safe_fixes + if style.unsafe_fixes { tally.unsafe_fixes } else { 0 };
     if fixable > 0 {
         let _ = write!(out, "; {} fixable with `--fix`", thousands(fixable));

@@ -68,27 +68,27 @@ fn what_was_there_is_left_out() {
         &sandbox,
         "check --baseline HEAD",
         expect![[r#"
-        [stdout]
-        warning[DEAD001]: `two` is never used
-         --> a.nix:4:3
-          |
-        4 |   two = 1;
-          |   ^^^
-          |
-          = fix: remove `two` (with `--fix`)
+            [stdout]
+            warning[DEAD001]: `two` is never used
+             --> a.nix:4:3
+              |
+            4 |   two = 1;
+              |   ^^^
+              |
+              = fix: remove `two` (with `--fix`)
 
-        warning[DEAD001]: `x` is never used
-         --> sub/c.nix:1:5
-          |
-        1 | let x = 1; in 2
-          |     ^
-          |
-          = fix: remove `x` (with `--fix`)
+            warning[DEAD001]: `x` is never used
+             --> sub/c.nix:1:5
+              |
+            1 | let x = 1; in 2
+              |     ^
+              |
+              = fix: remove `x` (with `--fix`)
 
-        0 errors, 2 warnings in 2 files; 2 fixable with `--fix`
-        2 findings of the baseline not shown
-        [exit 1]
-    "#]],
+            0 errors, 2 warnings in 2 files of 3; 2 fixable with `--fix`
+            2 findings of the baseline not shown
+            [exit 1]
+        "#]],
     );
     check(
         &sandbox,
@@ -132,6 +132,20 @@ fn files_are_followed_where_they_were_renamed() {
         [exit 0]
     "#]],
     );
+}
+
+#[test]
+fn files_are_followed_from_outside_of_what_is_checked() {
+    let text = |more: &str| format!("let x = 1; in\n[\n{}{more}]\n", "  1\n".repeat(30));
+    let sandbox = repository(&format!("//- old/a.nix\n{}//- new/b.nix\n1\n", text("")));
+    git(&sandbox, "mv old/a.nix new/a.nix");
+    sandbox.write("new/a.nix", text("  (let y = 1; in 2)\n"));
+    for paths in ["new", "new/a.nix", "."] {
+        let found =
+            command(&sandbox, &format!("check --format concise -q --baseline HEAD {paths}"));
+        let found = stdout(&{ found }.output().unwrap());
+        assert_eq!(found, "new/a.nix:33:8: warning[DEAD001] `y` is never used\n", "{paths}");
+    }
 }
 
 #[test]
@@ -263,29 +277,29 @@ fn an_earlier_report_is_a_baseline_too() {
     sandbox.check(
         "check --baseline old.json",
         expect![[r#"
-        [stdout]
-        warning[DEAD001]: `two` is never used
-         --> a.nix:4:3
-          |
-        4 |   two = 2;
-          |   ^^^
-          |
-          = fix: remove `two` (with `--fix`)
+            [stdout]
+            warning[DEAD001]: `two` is never used
+             --> a.nix:4:3
+              |
+            4 |   two = 2;
+              |   ^^^
+              |
+              = fix: remove `two` (with `--fix`)
 
-        0 errors, 1 warning in 1 file; 1 fixable with `--fix`
-        1 finding of the baseline not shown; 1 gone since
-        [exit 1]
-    "#]],
+            0 errors, 1 warning in 1 file of 3; 1 fixable with `--fix`
+            1 finding of the baseline not shown; 1 gone since
+            [exit 1]
+        "#]],
     );
     sandbox.write("old.json", "{}");
     sandbox.check(
         "check --baseline old.json",
         expect![[r#"
-        [stderr]
-        error: `old.json` is no report of cim-nix: missing field `version` at line 1 column 2
-          hint: write one with `cim-nix check --format json --output FILE.json`
-        [exit 2]
-    "#]],
+            [stderr]
+            error: `old.json` is no report of cim-nix: missing field `version` at line 1 column 2
+              hint: write one with `cim-nix check --format json --output FILE.json`
+            [exit 2]
+        "#]],
     );
 }
 
@@ -425,6 +439,42 @@ fn what_cannot_be_compared_is_told() {
         expect![[r#"
         [stderr]
         error: `--baseline` is for files, not for standard input
+        [exit 2]
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_no_report_is_told() {
+    let sandbox = repository(OLD);
+    check(
+        &sandbox,
+        "check --baseline nofile.json",
+        expect![[r#"
+        [stderr]
+        error: there is no file `nofile.json`, nor a revision of that name
+        [exit 2]
+    "#]],
+    );
+    sandbox.write("lines.json", stdout(&sandbox.run("check --format json-lines")));
+    check(
+        &sandbox,
+        "check --baseline lines.json",
+        expect![[r#"
+        [stderr]
+        error: `lines.json` is JSON lines, which are no baseline
+          hint: write one with `cim-nix check --format json --output FILE.json`
+        [exit 2]
+    "#]],
+    );
+    sandbox.write("report.txt", "{}");
+    check(
+        &sandbox,
+        "check --baseline report.txt",
+        expect![[r#"
+        [stderr]
+        error: `report.txt` is no revision
+          hint: a report of an earlier run is read where its name ends in `.json`
         [exit 2]
     "#]],
     );

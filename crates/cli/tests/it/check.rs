@@ -38,7 +38,7 @@ fn findings_for_people() {
             4 | missing
               | ^^^^^^^
 
-            1 error, 1 warning in 1 file; 1 fixable with `--fix`
+            1 error, 1 warning in 1 file of 2; 1 fixable with `--fix`
             [exit 1]
         "#]],
     );
@@ -180,7 +180,7 @@ fn numbers_instead_of_findings() {
             1  DEAD001  [*] unused-binding
             [*] `--fix` mends them
 
-            1 error, 1 warning in 1 file; 1 fixable with `--fix`
+            1 error, 1 warning in 1 file of 2; 1 fixable with `--fix`
             [exit 1]
         "#]],
     );
@@ -201,7 +201,7 @@ fn findings_can_be_few_and_quiet() {
               |
               = fix: remove `unused` (with `--fix`)
 
-            1 error, 1 warning in 1 file; 1 fixable with `--fix`
+            1 error, 1 warning in 1 file of 2; 1 fixable with `--fix`
             1 finding not shown
             [exit 1]
         "#]],

@@ -25,18 +25,18 @@ fn mends_what_is_safe_and_reports_the_rest() {
     sandbox.check(
         "check --fix --select DEAD001,COR001",
         expect![[r#"
-        [stdout]
-        error[COR001]: undefined variable `missing`
-         --> a.nix:4:8
-          |
-        4 | used + missing
-          |        ^^^^^^^
+            [stdout]
+            error[COR001]: undefined variable `missing`
+             --> a.nix:4:8
+              |
+            4 | used + missing
+              |        ^^^^^^^
 
-        fixed 2 findings in 2 files:
-          2 x DEAD001 unused-binding
-        1 error, 0 warnings in 1 file
-        [exit 1]
-    "#]],
+            fixed 2 findings in 2 files:
+              2 x DEAD001 unused-binding
+            1 error, 0 warnings in 1 file of 3
+            [exit 1]
+        "#]],
     );
     expect![[r#"
         let

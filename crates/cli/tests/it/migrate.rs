@@ -50,6 +50,8 @@ command = \"nixfmt\"
               "/vendor", # deadnix --exclude
             ]
 
+            [check.severity]
+
             # What has no counterpart here, or needs a look:
             # * treefmt.toml excludes `npins/**` for deadnix: `exclude` here is for all rules
             # * statix `unquoted_splice` finds what no rule here does
@@ -97,6 +99,8 @@ repos:
               "DEAD003", # unused-closed-formal: deadnix without --no-lambda-pattern-names
             ]
 
+            [check.severity]
+
             # What has no counterpart here, or needs a look:
             # * .pre-commit-config.yaml excludes `^vendor/` for deadnix, a regular expression: write it as a pattern of .gitignore
             # * statix `unquoted_splice` finds what no rule here does
@@ -104,6 +108,68 @@ repos:
             # * deadnix --no-underscore: names that begin with `_` are reported here as others are
         "##]],
     );
+}
+
+#[test]
+fn what_holds_for_all_tools() {
+    let sandbox = Sandbox::new(
+        "\
+//- .pre-commit-config.yaml
+exclude: ^generated/
+repos:
+- repo: local
+  hooks:
+  - id: dead
+    entry: nix run nixpkgs#deadnix -- --fail -L
+  - id: style
+    entry: statix check -i vendor/* third/*
+  - id: shell
+    entry: bash -c 'deadnix .'
+//- treefmt.toml
+excludes = [\"*.lock\"]
+[global]
+excludes = [\"a/*.nix\"]
+[formatter.statix]
+command = \"statix\"
+options = [\"fix\"]
+",
+    );
+    check(
+        &sandbox,
+        "migrate-config",
+        expect![[r##"
+        # Written by `cim-nix migrate-config` from .pre-commit-config.yaml and treefmt.toml.
+        # Rules that those tools do not have stay as they are by default.
+
+        [check]
+        extend-select = [
+          "DEAD005", # unused-parameter: deadnix without --no-lambda-arg
+        ]
+        ignore = [
+          "DEAD002", # unused-formal: deadnix --no-lambda-pattern-names
+        ]
+        exclude = [
+          "vendor/*", # statix --ignore
+          "third/*", # statix --ignore
+          "*.lock", # treefmt.toml excludes it for all
+          "a/**/*.nix", # treefmt.toml excludes it for all
+        ]
+
+        [check.severity]
+
+        # What has no counterpart here, or needs a look:
+        # * .pre-commit-config.yaml runs `bash -c 'deadnix .'`, in which the flags of deadnix are not found: give them with --deadnix
+        # * .pre-commit-config.yaml excludes `^generated/` for all hooks, a regular expression: write it as a pattern of .gitignore
+        # * statix `unquoted_splice` finds what no rule here does
+        # * statix `bool_simplification` finds what no rule here does
+    "##]],
+    );
+    sandbox.write("cim-nix.toml", stdout(&sandbox.run("migrate-config")));
+    sandbox.write("x.nix", "{ a = (1); }\n");
+    assert_eq!(sandbox.run("check").status.code(), Some(1), "as statix would fail");
+    let given = stdout(&Sandbox::new("").run("migrate-config --statix=--ignore=old"));
+    assert!(given.contains("  \"old\", # statix --ignore\n"), "{given}");
+    assert!(given.contains("\nSTY006 = \"warning\""), "{given}");
 }
 
 #[test]
@@ -179,7 +245,7 @@ fn what_cannot_be_read_is_told() {
     Sandbox::new("").check("migrate-config", expect![[r#"
         [stderr]
         error: there is nothing to migrate in `.`
-          hint: statix.toml, treefmt.toml and .pre-commit-config.yaml are read; flags of scripts and of Nix code can be given with --deadnix and --nixf-diagnose
+          hint: statix.toml, treefmt.toml and .pre-commit-config.yaml are read; flags of scripts and of Nix code can be given with --deadnix, --statix and --nixf-diagnose
         [exit 2]
     "#]]);
     Sandbox::new("//- statix.toml\ndisabled = [\n").check(

@@ -125,6 +125,64 @@ fn tests_of_junit() {
 }
 
 #[test]
+fn tests_of_junit_fail_as_the_run_does() {
+    let sandbox = Sandbox::new(
+        "//- a.nix\nlet unused = 1; in missing\n\
+         //- sub/cim-nix.toml\n[check]\nfail-on = \"never\"\n//- sub/b.nix\nmissing\n",
+    );
+    sandbox.check("check --format junit --fail-on never", expect![[r#"
+        [stdout]
+        <?xml version="1.0" encoding="UTF-8"?>
+        <testsuites name="cim-nix check" tests="3" failures="0" errors="0">
+          <testsuite name="a.nix" tests="2" failures="0" errors="0" skipped="2">
+            <testcase classname="a.nix" name="DEAD001 unused-binding at 1:5" file="a.nix" line="1">
+              <skipped message="`unused` is never used">a.nix:1:5: warning[DEAD001] `unused` is never used</skipped>
+            </testcase>
+            <testcase classname="a.nix" name="COR001 undefined-variable at 1:20" file="a.nix" line="1">
+              <skipped message="undefined variable `missing`">a.nix:1:20: error[COR001] undefined variable `missing`</skipped>
+            </testcase>
+          </testsuite>
+          <testsuite name="sub/b.nix" tests="1" failures="0" errors="0" skipped="1">
+            <testcase classname="sub/b.nix" name="COR001 undefined-variable at 1:1" file="sub/b.nix" line="1">
+              <skipped message="undefined variable `missing`">sub/b.nix:1:1: error[COR001] undefined variable `missing`</skipped>
+            </testcase>
+          </testsuite>
+        </testsuites>
+        [exit 0]
+    "#]]);
+    sandbox.check("check --format junit", expect![[r#"
+        [stdout]
+        <?xml version="1.0" encoding="UTF-8"?>
+        <testsuites name="cim-nix check" tests="3" failures="2" errors="0">
+          <testsuite name="a.nix" tests="2" failures="2" errors="0">
+            <testcase classname="a.nix" name="DEAD001 unused-binding at 1:5" file="a.nix" line="1">
+              <failure type="warning" message="`unused` is never used">a.nix:1:5: warning[DEAD001] `unused` is never used</failure>
+            </testcase>
+            <testcase classname="a.nix" name="COR001 undefined-variable at 1:20" file="a.nix" line="1">
+              <failure type="error" message="undefined variable `missing`">a.nix:1:20: error[COR001] undefined variable `missing`</failure>
+            </testcase>
+          </testsuite>
+          <testsuite name="sub/b.nix" tests="1" failures="0" errors="0" skipped="1">
+            <testcase classname="sub/b.nix" name="COR001 undefined-variable at 1:1" file="sub/b.nix" line="1">
+              <skipped message="undefined variable `missing`">sub/b.nix:1:1: error[COR001] undefined variable `missing`</skipped>
+            </testcase>
+          </testsuite>
+        </testsuites>
+        [exit 1]
+    "#]]);
+    let report = stdout(&sandbox.run("check --format junit --fail-on error"));
+    let heads: Vec<_> = report.lines().filter(|line| line.contains("<testsuite")).collect();
+    assert_eq!(
+        heads,
+        [
+            r#"<testsuites name="cim-nix check" tests="3" failures="2" errors="0">"#,
+            r#"  <testsuite name="a.nix" tests="2" failures="1" errors="0" skipped="1">"#,
+            r#"  <testsuite name="sub/b.nix" tests="1" failures="1" errors="0">"#,
+        ],
+    );
+}
+
+#[test]
 fn fingerprints_of_gitlab_survive_moves() {
     let sandbox = Sandbox::new("//- a.nix\n[ (rec { a = 1; })\n  (rec { a = 1; }) ]\n");
     let prints = |sandbox: &Sandbox| {
@@ -208,11 +266,10 @@ fn reports_go_to_files() {
     sandbox.check(
         "check --output gone/report.txt a.nix",
         expect![[r#"
-        [stderr]
-        error: cannot write `gone/report.txt`: entity not found
-          hint: its folder does not exist
-        [exit 2]
-    "#]],
+            [stderr]
+            error: cannot write `gone/report.txt`: there is no folder `gone`
+            [exit 2]
+        "#]],
     );
     // What is no regular file is written to, not replaced.
     let output = sandbox.run("check --quiet --format concise --output /dev/stdout a.nix");

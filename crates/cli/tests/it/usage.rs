@@ -28,6 +28,7 @@ fn help_of_the_program() {
           migrate-config  Turn settings of statix, deadnix and nixf-diagnose into a cim-nix.toml
           explain         Explain a rule
           completions     Print the completions for a shell
+          help            Print this message or the help of the given subcommand(s)
 
         Options:
               --color <WHEN>
@@ -88,6 +89,57 @@ fn completions_for_every_shell() {
     }
 }
 
+/// What the completions for bash offer behind `words`, the last of which is begun.
+fn completed_by_bash(words: &str) -> Option<Vec<String>> {
+    let sandbox = Sandbox::new("");
+    sandbox.write("completions", stdout(&sandbox.run("completions bash")));
+    let script = format!(
+        "source ./completions; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+         _cim__nix cim-nix \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD-1]}}\"; \
+         printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    );
+    let mut bash = std::process::Command::new("bash");
+    let output = bash.args(["--norc", "-c", &script]).current_dir(sandbox.project()).output();
+    let Ok(output) = output else {
+        eprintln!("skipped: there is no bash");
+        return None;
+    };
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!errors.contains("command not found"), "{errors}");
+    Some(stdout(&output).lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn bash_completes_behind_commands() {
+    for (words, want) in [
+        ("cim-nix mig", &["migrate-config"][..]),
+        ("cim-nix check --unsafe", &["--unsafe-fixes"]),
+        ("cim-nix eval-compat --stri", &["--strict"]),
+        ("cim-nix graph files --exc", &["--exclude"]),
+        ("cim-nix check --format sar", &["sarif"]),
+    ] {
+        let Some(found) = completed_by_bash(words) else { return };
+        assert_eq!(found, want, "{words}");
+    }
+}
+
+#[test]
+fn names_of_other_programs_lead_to_ours() {
+    let sandbox = Sandbox::new("");
+    for (word, tip) in [
+        ("fix", "`cim-nix check --fix` mends what it finds"),
+        ("lint", "`cim-nix check` looks for faults"),
+        ("format", "`cim-nix fmt` formats"),
+    ] {
+        let output = sandbox.run(word);
+        assert_eq!(output.status.code(), Some(2));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(&format!("  tip: {tip}\n")), "{text}");
+    }
+    let text = stdout(&sandbox.run("help check"));
+    assert_eq!(text, stdout(&sandbox.run("check --help")));
+}
+
 #[test]
 fn wrong_arguments_are_refused() {
     let sandbox = Sandbox::new("//- a.nix\n1\n");
@@ -113,6 +165,7 @@ fn wrong_arguments_are_refused() {
           migrate-config  Turn settings of statix, deadnix and nixf-diagnose into a cim-nix.toml
           explain         Explain a rule
           completions     Print the completions for a shell
+          help            Print this message or the help of the given subcommand(s)
 
         Options:
               --color <WHEN>  When to colour [default: auto] [possible values: auto, always, never]
@@ -170,6 +223,14 @@ fn wrong_arguments_are_refused() {
         [exit 2]
     "#]],
     );
+    for option in ["--format json", "--statistics", "--max-findings 1"] {
+        let output = sandbox.run(&format!("check --diff {option}"));
+        assert_eq!(output.status.code(), Some(2), "{option}");
+        let name = option.split(' ').next().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        let start = format!("error: the argument '--diff' cannot be used with '{name}");
+        assert!(message.starts_with(&start), "{message}");
+    }
     sandbox.check(
         "check --format xml",
         expect![[r#"
@@ -195,12 +256,12 @@ fn wrong_arguments_are_refused() {
     sandbox.check(
         "check --threads 0",
         expect![[r#"
-        [stderr]
-        error: invalid value '0' for '--threads <N>': number would be zero for non-zero type
+            [stderr]
+            error: invalid value '0' for '--threads <N>': it should be a number of threads, 1 at least
 
-        For more information, try '--help'.
-        [exit 2]
-    "#]],
+            For more information, try '--help'.
+            [exit 2]
+        "#]],
     );
     sandbox.check(
         "check - a.nix",
