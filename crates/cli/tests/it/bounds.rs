@@ -204,8 +204,14 @@ fn what_is_read_is_bounded() {
         assert_eq!(output.status.code(), Some(1), "{expr}: {output:?}");
         String::from_utf8(output.stderr).unwrap()
     };
-    assert!(run("builtins.readFile ./large").contains("larger than `--max-memory` allows"));
-    assert!(run("builtins.hashFile \"md5\" ./large").contains("larger than `--max-memory` allows"));
+    assert!(
+        run("builtins.readFile ./large")
+            .contains("limit of `--max-memory` leaves no room for the file")
+    );
+    assert!(
+        run("builtins.hashFile \"md5\" ./large")
+            .contains("limit of `--max-memory` leaves no room for the file")
+    );
     for expr in ["builtins.readFile ./pipe", "import ./pipe", "builtins.readFile /dev/zero"] {
         let said = run(expr);
         assert!(said.contains("is neither a file nor a folder"), "{said}");
