@@ -14,15 +14,8 @@ pub(crate) const RULE: Rule = Rule {
     is_default: false,
     fix: FixKind::Unsafe,
     check: Check::File(check),
-    words: &[
-        "script",
-        "preStart",
-        "postStart",
-        "preStop",
-        "postStop",
-        "reload",
-        "activationScripts",
-    ],
+    // One of these begins each of the options; `script` stands in every description.
+    words: &["systemd", "activationScripts"],
     doc: "\
 Flags the value of an option that is put into a shell script without being escaped.
 
