@@ -195,10 +195,10 @@ fn look_alike(line: &str) -> Option<Fault> {
 }
 
 /// Cyrillic and Greek letters that look like Latin ones.
-const LOOK_ALIKES: &str = "аеорсухѕіјһԁԛԝѵԍАВЕКМНОРСТХІЈЅԌԚԜοναΑΒΕΖΗΙΚΜΝΟΡΤΥΧ";
+const LOOKALIKES: &str = "аеорсухѕіјһԁԛԝѵԍАВЕКМНОРСТХІЈЅԌԚԜοναΑΒΕΖΗΙΚΜΝΟΡΤΥΧ";
 
 fn is_confusable(c: char) -> bool {
-    LOOK_ALIKES.contains(c)
+    LOOKALIKES.contains(c)
 }
 
 fn is_right_to_left(c: char) -> bool {
@@ -220,7 +220,7 @@ fn is_tag(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::LOOK_ALIKES;
+    use super::LOOKALIKES;
     use crate::rules::testing::marked;
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
         for c in ranges.into_iter().flat_map(|(first, last)| first..=last) {
             assert_eq!(marked("SEC057", &format!("\"a{c}b\"")), c.to_string(), "{c:?}");
         }
-        for c in LOOK_ALIKES.chars() {
+        for c in LOOKALIKES.chars() {
             assert_eq!(marked("SEC057", &format!("\"a{c}b\"")), c.to_string(), "{c:?}");
         }
     }

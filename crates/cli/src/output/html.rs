@@ -88,7 +88,7 @@ pub(super) fn begin_file(rendered: &Rendered) -> String {
     format!("<section class=\"file\">\n<h3>{}</h3>\n", escaped(&rendered.path))
 }
 
-/// Writes one finding, as [`write`] has rendered it.
+/// Writes one finding, as [`write()`] has rendered it.
 pub(super) fn finding(out: &mut Out, status: Status, text: &str) {
     let (word, label) = match status {
         Status::New => ("new", ""),
