@@ -70,8 +70,7 @@ impl<'a> Context<'a> {
         self.origin_of(self.expr_of(node.id())?, MAX_HOPS)
     }
 
-    /// What the function of the application `apply` is, and its arguments. An application of an
-    /// application in parentheses counts as one of the inner function only.
+    /// What the function of the application `apply` is.
     pub(crate) fn called(&self, apply: Node<'a>) -> Option<Origin<'a>> {
         (apply.kind() == NodeKind::Apply).then_some(())?;
         self.origin(apply.child(0)?)
