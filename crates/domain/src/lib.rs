@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 mod identity;
+mod memory;
+mod staged;
 mod store;
 mod stream;
 mod timestamp;
@@ -12,6 +14,8 @@ mod timestamp;
 /// The words of Nix's store and of flakes.
 pub use cim_nix_model as model;
 pub use identity::{MessageId, MessageIdentity, NoMessageId};
+pub use memory::MemoryStore;
+pub use staged::Staged;
 pub use store::{
     Append, Appended, EventStore, Expected, Intent, IntentStore, NewEvent, Outgoing, Progress,
     Projection, Record, Rows, Snapshot, StoreError, Subscription, Visit,
