@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 mod identity;
 mod memory;
 mod staged;
