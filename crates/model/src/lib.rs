@@ -37,7 +37,8 @@ pub use lock_graph::{
 pub use nar::{NarWriter, TreeWriter};
 pub use registry::Registry;
 pub use store_path::{
-    NameError, References, StoreDir, check_name, downstream_placeholder, placeholder,
+    NameError, References, StoreDir, StorePath, StorePathError, check_name, downstream_placeholder,
+    placeholder,
 };
 pub use url::{
     Authority, Url, UrlError, dubious_query, path_parts, percent_encode, without_passwords,
