@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod aterm;
+mod attribute_path;
 mod date;
 mod derivation;
 mod flake_ref;
@@ -18,8 +19,10 @@ pub mod nix32;
 mod registry;
 mod store_path;
 mod url;
+mod version;
 
 pub use aterm::AtermError;
+pub use attribute_path::{AttributePath, AttributePathError};
 pub use date::date_digits;
 pub use derivation::{Derivation, DerivationHash, Method, Output};
 pub use flake_ref::{FlakeRef, FlakeRefError, RefAttr, RefAttrs};
@@ -34,8 +37,10 @@ pub use lock_graph::{
 pub use nar::{NarWriter, TreeWriter};
 pub use registry::Registry;
 pub use store_path::{
-    NameError, References, StoreDir, check_name, downstream_placeholder, placeholder,
+    NameError, References, StoreDir, StorePath, StorePathError, check_name, downstream_placeholder,
+    placeholder,
 };
 pub use url::{
     Authority, Url, UrlError, dubious_query, path_parts, percent_encode, without_passwords,
 };
+pub use version::{DrvName, Version, compare_versions, split_drv_name, split_version};
