@@ -4,13 +4,32 @@
 
 #![forbid(unsafe_code)]
 
+pub mod aggregate;
+mod change;
+pub mod command;
+mod decide;
+pub mod event;
 mod identity;
 mod store;
 mod stream;
 mod timestamp;
+mod undo;
+mod upcast;
+mod value;
 
+pub use aggregate::{
+    BuildState, Configuration, ConfigurationState, Flake, FlakeState, GenerationState, Module,
+    OverlayAggregate, Package, Project,
+};
+pub use change::{FileChange, Modes, UnspeakablePath, file_changes, reverted};
 /// The words of Nix's store and of flakes.
 pub use cim_nix_model as model;
+pub use command::{
+    AcknowledgmentStatus, Command, CommandAcknowledgment, CommandEnvelope, Draft, EntityId,
+    FlakeEdit,
+};
+pub use decide::{Decider, Evidence, FlakeFacts, Rejection, State};
+pub use event::{Event, FailureReason, Findings, LockChange, Unreadable};
 pub use identity::{MessageId, MessageIdentity, NoMessageId};
 pub use store::{
     Append, Appended, EventStore, Expected, Intent, IntentStore, NewEvent, Outgoing, Progress,
@@ -18,4 +37,9 @@ pub use store::{
 };
 pub use stream::{Kind, NoStream, StreamId};
 pub use timestamp::{NoTimestamp, Timestamp};
+pub use undo::{NotUndoable, UndoStack, is_undoable, undo};
 pub use uuid::Uuid;
+pub use value::{
+    ActivationType, BuiltOutput, ConfigurationKind, FlakeInputs, FlakeOutputs, ModuleOption,
+    NixModule, NixOSConfiguration, NixValue, Overlay, Took, package_name,
+};
