@@ -8,7 +8,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use cim_nix_base::{ChangeSet, Error};
+use cim_nix_base::{ChangeSet, Error, Ledger};
 
 use crate::disk::{Disk, Found, Style, Syncing};
 use crate::journal::{Action, Intent, Journal, PreImage, Step};
@@ -19,22 +19,6 @@ use crate::recover::{Recovered, recover_locked, roll_back, tidy};
 
 /// What is said of a file that changed after the set was planned.
 const JUST_NOW: &str = "was changed by another program just now";
-
-/// A record outside of the journal that says whether a change was made: a store of events, say.
-///
-/// [`apply_recorded`] asks it to write a change down once all files are new and synced. From then on
-/// the change counts as made, and until then as not made, whatever happens in between.
-pub trait Ledger {
-    /// Writes down, durably, that the change `tag` is made.
-    ///
-    /// Errors: it may or may not be written; [`is_recorded`](Self::is_recorded) is asked.
-    fn record(&mut self, tag: &str) -> Result<(), Error>;
-
-    /// Whether it is written down that the change `tag` is made.
-    ///
-    /// Errors: that cannot be told now. The change stays as it is until it can.
-    fn is_recorded(&self, tag: &str) -> Result<bool, Error>;
-}
 
 /// What [`apply`] did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -55,7 +55,7 @@ pub(crate) struct Intent {
     #[serde(serialize_with = "write_path", deserialize_with = "read_path")]
     pub(crate) root: PathBuf,
     pub(crate) title: String,
-    /// What a [`Ledger`](crate::Ledger) calls it, where one decides whether it was made.
+    /// What a [`Ledger`](cim_nix_base::Ledger) calls it, where one decides whether it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tag: Option<String>,
     /// What the names of temporaries have in common.

@@ -86,7 +86,7 @@ mod revert;
 #[cfg(test)]
 mod testing;
 
-pub use apply::{Applied, Ledger, apply, apply_recorded};
+pub use apply::{Applied, apply, apply_recorded};
 pub use eval_io::DiskIo;
 pub use files::DiskFiles;
 pub use journal::journal_dir;

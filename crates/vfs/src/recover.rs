@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use cim_nix_base::{Error, ErrorKind};
+use cim_nix_base::{Error, ErrorKind, Ledger};
 
-use crate::apply::{Ledger, open_root, sync_dirs};
+use crate::apply::{open_root, sync_dirs};
 use crate::disk::Disk;
 use crate::journal::{Action, Intent, Journal, Kept, Phase};
 use crate::plan::cannot;

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use cim_nix_base::{Error, ErrorKind};
+use cim_nix_base::{Error, ErrorKind, Ledger};
 
 use super::*;
 use crate::apply::{apply_recorded, apply_recorded_with};
