@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use cim_domain_nix::{
-    Append, Command, Draft, Event, Evidence, Expected, FileChange, Intent,
-    NewEvent, State, StoreError, StreamId, Uuid, file_changes,
+    Append, Command, Draft, Event, Evidence, Expected, FileChange, Intent, NewEvent, State,
+    StoreError, StreamId, Uuid, file_changes,
 };
 use cim_nix_base::{ChangeSet, Error, ErrorKind, Ledger, Op};
 use serde::{Deserialize, Serialize};
@@ -227,8 +227,12 @@ impl App<'_> {
             let events = self.new_events(command_type, &outcome.events)?;
             let ids: Vec<Uuid> = events.iter().map(|event| event.id).collect();
             let Some(first) = ids.first().copied() else { return Ok(outcome) };
-            let mut append =
-                Append { stream: stream.clone(), expected: Expected::Version(version), events, intent: None };
+            let mut append = Append {
+                stream: stream.clone(),
+                expected: Expected::Version(version),
+                events,
+                intent: None,
+            };
             if outcome.set.is_empty() {
                 match self.store.append(append) {
                     Err(StoreError::Conflict { .. }) => continue,
@@ -252,7 +256,8 @@ impl App<'_> {
             };
             let blobs: Vec<&[u8]> = blobs.iter().map(String::as_bytes).collect();
             self.store.open_intent(&intent, &blobs)?;
-            let mut entry = Entry { app: self, append: Some(append), refused: None, position: None };
+            let mut entry =
+                Entry { app: self, append: Some(append), refused: None, position: None };
             match self.files.apply(&outcome.set, &first.to_string(), &mut entry) {
                 Ok(notes) => {
                     outcome.notes.extend(notes);
@@ -261,7 +266,8 @@ impl App<'_> {
                 }
                 Err(error) => {
                     // An intent whose files could not be put back stays open for `recover`.
-                    if !self.is_recorded(&first.to_string())? && error.kind() != ErrorKind::Outside {
+                    if !self.is_recorded(&first.to_string())? && error.kind() != ErrorKind::Outside
+                    {
                         self.store.close_intent(first)?;
                     }
                     match entry.refused {

@@ -28,7 +28,10 @@ impl Conflict {
         let (Some(base), Some(theirs)) = (base, theirs) else {
             let _ = match theirs {
                 None => writeln!(out, "`{path}` is gone"),
-                Some(_) => writeln!(out, "`{path}` is other than expected, and what was expected is not known"),
+                Some(_) => writeln!(
+                    out,
+                    "`{path}` is other than expected, and what was expected is not known"
+                ),
             };
             return out;
         };

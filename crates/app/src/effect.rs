@@ -3,8 +3,7 @@
 //! it open finds out what became of it.
 
 use cim_domain_nix::{
-    Append, Command, Draft, Event, Evidence, Expected, Intent, State,
-    StoreError, Uuid,
+    Append, Command, Draft, Event, Evidence, Expected, Intent, State, StoreError, Uuid,
 };
 use cim_nix_base::{ChangeSet, Error};
 use serde_json::Value;

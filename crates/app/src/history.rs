@@ -119,9 +119,10 @@ impl App<'_> {
             let logged = match Event::read(record.event_type, record.schema, record.body) {
                 Ok(event) => {
                     let is_about = |file: &String| {
-                        event.changes().iter().any(|change| {
-                            change.path == *file || change.to.as_ref() == Some(file)
-                        })
+                        event
+                            .changes()
+                            .iter()
+                            .any(|change| change.path == *file || change.to.as_ref() == Some(file))
                     };
                     if !filter.file.as_ref().is_none_or(is_about) {
                         return Ok(ControlFlow::Continue(()));
@@ -263,8 +264,10 @@ impl App<'_> {
     /// Errors: its bytes are not in the store.
     pub fn past_text(&self, path: &str, hash: ContentHash) -> Result<String, Error> {
         self.text(hash)?.ok_or_else(|| {
-            Error::outside(format!("the bytes of `{path}` with the hash {hash} are not in the store"))
-                .hint("an imported store has the events alone")
+            Error::outside(format!(
+                "the bytes of `{path}` with the hash {hash} are not in the store"
+            ))
+            .hint("an imported store has the events alone")
         })
     }
 }
@@ -319,9 +322,8 @@ impl Blame {
                 DiffOp::Delete { .. } => {}
                 DiffOp::Insert { new_index, new_len, .. }
                 | DiffOp::Replace { new_index, new_len, .. } => {
-                    lines.extend(new[new_index..new_index + new_len].iter().map(|text| BlamedLine {
-                        writer: writer.clone(),
-                        text: (*text).to_owned(),
+                    lines.extend(new[new_index..new_index + new_len].iter().map(|text| {
+                        BlamedLine { writer: writer.clone(), text: (*text).to_owned() }
                     }));
                 }
             }

@@ -9,6 +9,10 @@ mod effect;
 mod history;
 mod outside;
 mod recover;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod undo;
 
 pub use change::{Mode, Outcome, Proposal};

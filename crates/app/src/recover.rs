@@ -49,7 +49,8 @@ impl App<'_> {
     /// Errors: a file was edited since and is neither old nor new (a conflict that names both
     /// versions), or the disk or the store fail.
     pub fn recover(&self) -> Result<Recovery, Error> {
-        let mut recovery = Recovery { files: self.files.recover(&Asked(self))?, ..Recovery::default() };
+        let mut recovery =
+            Recovery { files: self.files.recover(&Asked(self))?, ..Recovery::default() };
         for intent in self.store.open_intents()? {
             let plan = Plan::read(&intent)?;
             let title = plan.title().to_owned();

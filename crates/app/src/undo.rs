@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use cim_domain_nix::{
-    Draft, Event, FileChange, MessageIdentity, StoreError, UndoStack, Uuid,
-    is_undoable, reverted, undo,
+    Draft, Event, FileChange, MessageIdentity, StoreError, UndoStack, Uuid, is_undoable, reverted,
+    undo,
 };
 use cim_nix_base::{ChangeSet, Error};
 
@@ -92,7 +92,8 @@ impl App<'_> {
     pub fn redo(&self, mode: Mode) -> Result<Outcome, Error> {
         let stack = self.undo_stack()?;
         let id = stack.next_redo().ok_or_else(|| {
-            Error::user("there is nothing to redo").hint("what was undone before a change stays undone")
+            Error::user("there is nothing to redo")
+                .hint("what was undone before a change stays undone")
         })?;
         self.take_back(id, "redo", mode)
     }
@@ -115,7 +116,9 @@ impl App<'_> {
                 let ids: Vec<_> = later.iter().rev().map(Uuid::to_string).collect();
                 error = error.hint(format!("undo what came later first: {}", ids.join(", ")));
             }
-            return Err(conflicts.iter().fold(error, |error, it| error.hint(it.render().trim_end())));
+            return Err(conflicts
+                .iter()
+                .fold(error, |error, it| error.hint(it.render().trim_end())));
         }
         let what = Change {
             stream,
@@ -160,7 +163,8 @@ impl App<'_> {
             let Ok(other) = Event::read(record.event_type, record.schema, record.body) else {
                 return Ok(ControlFlow::Continue(()));
             };
-            let touches = |change: &FileChange| event.changes().iter().any(|it| it.path == change.path);
+            let touches =
+                |change: &FileChange| event.changes().iter().any(|it| it.path == change.path);
             if other.changes().iter().any(touches) && stack.is_in_force(record.id) {
                 later.push(record.id);
             }
