@@ -92,16 +92,13 @@ fn a_dry_run_changes_nothing() {
     let (command, proposal) = kit.fix("a.nix", "2\n");
     let outcome = kit.app().change(&command, proposal, Mode::DryRun).unwrap();
     expect![[r#"
-        diff --git a/a.nix b/a.nix
         --- a/a.nix
         +++ b/a.nix
         @@ -1 +1 @@
         -1
         +2
     "#]]
-    .assert_eq(
-        &outcome.diff.replace("diff --git a/a.nix b/a.nix\n", "diff --git a/a.nix b/a.nix\n"),
-    );
+    .assert_eq(&outcome.diff);
     assert_eq!(outcome.events.len(), 1);
     assert_eq!(kit.store.head().unwrap(), 0);
     assert_eq!(kit.files.show(), "a.nix: 1\n\n");
