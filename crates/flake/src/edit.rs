@@ -19,17 +19,19 @@
 //! ```
 
 mod below;
+mod description;
 mod draft;
 mod follows;
 mod gate;
 mod inputs;
 mod refusal;
+mod rename;
 mod source;
 mod style;
 mod uses;
 
 use cim_nix_base::{Error, TextEdit, TextRange, apply_edits};
-use cim_nix_model::InputPath;
+use cim_nix_model::{InputPath, LockFile};
 
 pub use refusal::Refusal;
 use source::Source;
@@ -46,6 +48,16 @@ pub enum Request {
         /// The input.
         name: String,
     },
+    /// An input is called otherwise, wherever the file speaks of it.
+    RenameInput {
+        /// The input.
+        old: String,
+        /// What it is called from now on.
+        new: String,
+        /// Whether to go on where all inputs are handed on as a whole, so that other files may ask
+        /// for the old name.
+        even_if_handed_on: bool,
+    },
     /// An input comes from elsewhere.
     RetargetInput {
         /// The input.
@@ -60,6 +72,8 @@ pub enum Request {
         /// The names that lead to it.
         path: InputPath,
     },
+    /// The flake is described otherwise.
+    SetDescription(String),
 }
 
 /// An input that is to be the same as another one.
@@ -156,12 +170,26 @@ pub fn plan(text: &str, request: &Request) -> Result<Edit, Refusal> {
     let edit = match request {
         Request::AddInput(new) => inputs::add(&source, new),
         Request::RemoveInput { name } => inputs::remove(&source, name),
+        Request::RenameInput { old, new, even_if_handed_on } => {
+            rename::rename(&source, old, new, *even_if_handed_on)
+        }
         Request::RetargetInput { name, url } => inputs::retarget(&source, name, url),
         Request::SetFollows(all) => follows::set(&source, all),
         Request::RemoveFollows { path } => follows::remove(&source, path),
+        Request::SetDescription(text) => description::set(&source, text),
     }?;
     gate::check(&source, request, &edit)?;
     Ok(edit)
+}
+
+/// What lets all copies in a lock file follow what the flake has already: those that
+/// [`copies`](crate::copies) finds, and those that it finds after that.
+///
+/// Errors: the inputs cannot be read, or are too many to be looked at.
+pub fn deduplication(text: &str, lock: &LockFile) -> Result<Request, Refusal> {
+    let source = Source::read(text)?;
+    source.check_inputs(&[])?;
+    follows::of_copies(&source, lock).map(Request::SetFollows)
 }
 
 #[cfg(test)]

@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 
-use cim_nix_model::{InputPath, is_flake_id, show_input_path};
+use cim_nix_model::{InputPath, LockFile, input_path, is_flake_id, show_input_path};
 use cim_nix_syntax::build::quote_string;
 
 use super::draft::Draft;
 use super::inputs::tell_source;
 use super::source::Source;
 use super::style::Item;
-use super::{Edit, Follows, Note, Refusal, inputs};
+use super::{Edit, Follows, Note, Refusal, gate, inputs};
+use crate::copies::copies;
 use crate::inputs::Input;
+use crate::relock::Relock;
 
 /// The attributes that lead to `follows` of an input below another one.
 pub(super) fn attr_path(path: &[String]) -> Vec<&str> {
@@ -131,6 +133,30 @@ fn check_circles(source: &Source, all: &[Follows]) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// What lets all copies in a lock file follow what is there already.
+pub(super) fn of_copies(source: &Source, lock: &LockFile) -> Result<Vec<Follows>, Refusal> {
+    /// A copy that goes can show another one, but not for ever.
+    const MOST_ROUNDS: usize = 16;
+    let mut declared = source.file.declared();
+    let mut all: Vec<Follows> = Vec::new();
+    for _ in 0..MOST_ROUNDS {
+        let relock = Relock::of(&declared, lock).map_err(Refusal::Lock)?;
+        let found = copies(&relock.file, Some(&source.file));
+        let n_known = all.len();
+        for copy in found.into_iter().filter(|copy| !relock.is_unread(copy.node)) {
+            let target = input_path(&copy.target).map_err(|e| Refusal::Lock(e.to_string()))?;
+            if let Some((name, below)) = copy.path.split_first() {
+                gate::follow(declared.entry(name.clone()).or_default(), below, &target);
+            }
+            all.push(Follows { path: copy.path, target });
+        }
+        if all.len() == n_known {
+            break;
+        }
+    }
+    Ok(all)
 }
 
 pub(super) fn remove(source: &Source, path: &[String]) -> Result<Edit, Refusal> {

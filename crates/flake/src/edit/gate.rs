@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use cim_nix_model::{FlakeInput, FlakeInputs, FlakeRef, InputPath};
 
 use super::source::Source;
+use super::uses::Uses;
 use super::{Edit, Refusal, Request, inputs};
 use crate::file::FlakeFile;
 
@@ -14,21 +15,29 @@ pub(super) fn check(source: &Source, request: &Request, edit: &Edit) -> Result<(
     }
     let unproven = |what: &str| Refusal::Unproven(what.to_owned());
     let after = edit.apply(source.tree.text()).map_err(|error| unproven(&error.to_string()))?;
-    let parse = cim_nix_syntax::parse(after);
-    if let Some(problem) = parse.problems.first() {
-        return Err(unproven(&problem.message));
-    }
-    let file =
-        FlakeFile::read(&parse.tree).ok_or_else(|| unproven("the flake is none any more"))?;
+    let after = Source::read(&after).map_err(|refusal| unproven(&refusal.to_string()))?;
+    let file = &after.file;
     let wanted = wanted(source, request)?;
     if normal(&file.declared()) != normal(&wanted) {
         return Err(unproven("the inputs are others"));
     }
+    if let Request::SetDescription(text) = request
+        && file.description.as_ref().and_then(|old| old.value.as_ref()) != Some(text)
+    {
+        return Err(unproven("the description is another one"));
+    }
+    if let Request::RenameInput { old, new, .. } = request {
+        let n_uses = |source: &Source, name: &str| Uses::of(source, name).certain.len();
+        if n_uses(source, old) != n_uses(&after, new) || after.n_undefined() > source.n_undefined()
+        {
+            return Err(unproven("the input is used elsewhere"));
+        }
+    }
     let n_faults = |file: &FlakeFile| file.faults.len();
-    if n_faults(&file) > n_faults(&source.file) {
+    if n_faults(file) > n_faults(&source.file) {
         return Err(unproven("Nix would refuse the flake"));
     }
-    check_formals(source, &file)
+    check_formals(source, file)
 }
 
 /// The parameters of `outputs` are those of before, of inputs that are still there.
@@ -56,6 +65,13 @@ fn wanted(source: &Source, request: &Request) -> Result<FlakeInputs, Refusal> {
             all.remove(name);
             all.values_mut().for_each(|input| unfollow(input, name));
         }
+        Request::RenameInput { old, new, .. } => {
+            if let Some(input) = all.remove(old) {
+                all.insert(new.clone(), input);
+            }
+            all.values_mut().for_each(|input| refollow(input, old, new));
+        }
+        Request::SetDescription(_) => {}
         Request::RetargetInput { name, url } => {
             let input = all.entry(name.clone()).or_default();
             input.reference = Some(inputs::reference(url, input.is_flake)?);
@@ -98,6 +114,16 @@ fn unfollow(input: &mut FlakeInput, name: &str) {
         }
         unfollow(inner, name);
     }
+}
+
+/// Lets an input and all below it that follow `old` follow `new`.
+fn refollow(input: &mut FlakeInput, old: &str, new: &str) {
+    if let Some(name) = input.follows.as_mut().and_then(|path| path.first_mut())
+        && name == old
+    {
+        new.clone_into(name);
+    }
+    input.inputs.values_mut().for_each(|inner| refollow(inner, old, new));
 }
 
 /// Whether two declarations mean the same.

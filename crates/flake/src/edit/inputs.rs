@@ -114,8 +114,8 @@ fn add_formal(source: &Source, draft: &mut Draft<'_>, name: &str) -> Result<(), 
     if *has_ellipsis && !lists_inputs(source, pattern) {
         return Ok(());
     }
-    let hidden = source.free_use(name);
-    if can_be_formal(name) && hidden.is_none() && !is_bind_name(source, pattern, name) {
+    let hidden = source.free_use(name).or_else(|| source.bind_name(name));
+    if can_be_formal(name) && hidden.is_none() {
         draft.edit(edit::add_formal(&source.tree, pattern, name, None)?);
         return Ok(());
     }
@@ -138,12 +138,6 @@ fn lists_inputs(source: &Source, pattern: NodeId) -> bool {
     let mut inputs = source.file.inputs.iter();
     inputs.all(|input| source.is_formal(&input.name))
         && !(has_name && source.file.inputs.is_empty())
-}
-
-fn is_bind_name(source: &Source, pattern: NodeId, name: &str) -> bool {
-    let pattern = cim_nix_syntax::ast::Pattern::cast(source.node(pattern));
-    let bind = pattern.and_then(|pattern| pattern.bind_name());
-    bind.is_some_and(|token| token.text() == name)
 }
 
 pub(super) fn remove(source: &Source, name: &str) -> Result<Edit, Refusal> {

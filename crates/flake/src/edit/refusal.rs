@@ -79,6 +79,15 @@ pub enum Refusal {
         /// Where it is used.
         range: TextRange,
     },
+    /// The name means something else where the input is used.
+    Hidden {
+        /// The name.
+        name: String,
+        /// Where the input is used, or the name is bound.
+        range: TextRange,
+    },
+    /// The lock file cannot be compared with the flake.
+    Lock(String),
     /// The input would follow itself.
     Circle(InputPath),
     /// The input would have no source but what a registry has under its name.
@@ -114,6 +123,7 @@ impl Refusal {
             | Self::Shape { range, .. }
             | Self::AlreadyThere { range, .. }
             | Self::Hides { range, .. }
+            | Self::Hidden { range, .. }
             | Self::NoSource { range, .. } => vec![*range],
             Self::StillUsed { places, .. } | Self::Unknown { places, .. } => {
                 places.iter().map(|place| place.range).collect()
@@ -178,7 +188,10 @@ impl Refusal {
             Self::StillUsed { .. } => Some("remove what uses it first"),
             Self::Followed { .. } => Some("give these another source first, or remove them"),
             Self::NoSource { .. } => Some("give it a URL instead, or remove it"),
-            Self::Hides { .. } => Some("take another name"),
+            Self::Hides { .. } | Self::Hidden { .. } => Some("take another name"),
+            Self::Unknown { .. } => {
+                Some("look there, and change it in a way that says what is used")
+            }
             _ => None,
         }
     }
@@ -208,6 +221,10 @@ impl fmt::Display for Refusal {
             Self::Hides { name, .. } => {
                 write!(f, "a parameter `{name}` would hide what else is called `{name}`")
             }
+            Self::Hidden { name, .. } => {
+                write!(f, "`{name}` means something else where the input is used")
+            }
+            Self::Lock(message) => write!(f, "the lock file cannot be used: {message}"),
             Self::Circle(path) => {
                 write!(f, "the input `{}` would follow itself", show_input_path(path))
             }

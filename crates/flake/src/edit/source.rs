@@ -128,6 +128,18 @@ impl Source {
         self.formals.contains(name)
     }
 
+    /// Where a name is that of the whole argument of `outputs`.
+    pub(super) fn bind_name(&self, name: &str) -> Option<TextRange> {
+        let pattern = self.file.outputs.as_ref()?.pattern?;
+        let bind = ast::Pattern::cast(self.node(pattern))?.bind_name()?;
+        (bind.text() == name).then(|| bind.range())
+    }
+
+    /// The number of variables that nothing supplies.
+    pub(super) fn n_undefined(&self) -> usize {
+        self.ir.free_names().filter(|(_, id)| self.ir.is_undefined(*id)).count()
+    }
+
     /// The range of the body and the pattern of `outputs`.
     pub(super) fn outputs_range(&self) -> Option<TextRange> {
         let outputs = self.file.outputs.as_ref()?;

@@ -6,6 +6,7 @@ use super::*;
 
 mod adding;
 mod removing;
+mod renaming;
 mod sources;
 
 fn path(text: &str) -> InputPath {

@@ -145,6 +145,7 @@ fn what_is_used_stays() {
         i: { x = i.${n}; }
         error: it cannot be told whether the input `a` is used
           hint: flake.nix:1:49: an input with a computed name is used
+          hint: look there, and change it in a way that says what is used
 
         i: with i; a
         error: the input `a` is still used
@@ -154,6 +155,7 @@ fn what_is_used_stays() {
         i: with i; { x = with y; a; }
         error: it cannot be told whether the input `a` is used
           hint: flake.nix:1:63: its name may be supplied by `with`
+          hint: look there, and change it in a way that says what is used
 
         i: with y; with i; [ b ]
         { outputs = i: with y; with i; [ b ]; }
@@ -180,6 +182,7 @@ fn what_is_used_stays() {
         { self, ... }: { x = self.${n}; }
         error: it cannot be told whether the input `a` is used
           hint: flake.nix:1:64: an input with a computed name is used
+          hint: look there, and change it in a way that says what is used
 
         { a, ... }: let a = 1; in a
         { outputs = { ... }: let a = 1; in a; }

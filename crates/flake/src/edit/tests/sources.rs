@@ -268,3 +268,105 @@ fn circles_and_strangers_are_refused() {
 
     "#]].assert_eq(&out);
 }
+
+#[test]
+fn copies_are_made_to_follow() {
+    let source = |owner: &str| {
+        let place = format!(r#""type":"github","owner":"{owner}","repo":"r""#);
+        let rev = "a".repeat(40);
+        format!(
+            r#""original":{{{place}}},"locked":{{{place},"rev":"{rev}","narHash":"sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}}"#
+        )
+    };
+    let lock = format!(
+        r#"{{"version":7,"root":"root","nodes":{{
+        "root":{{"inputs":{{"a":"a","b":"b","n":"n"}}}},
+        "a":{{"inputs":{{"n":"n2","m":"n3"}},{}}},"b":{{"inputs":{{"a":"a2"}},{}}},
+        "a2":{{"inputs":{{"n":"n4"}},{}}},"n":{{{}}},"n2":{{{}}},"n3":{{{}}},"n4":{{{}}}}}}}"#,
+        source("a"),
+        source("b"),
+        source("a"),
+        source("n"),
+        source("n"),
+        source("n"),
+        source("n"),
+    );
+    let crate::Lock::Read(lock) = crate::Lock::parse(&lock) else { panic!("{lock}") };
+    let text = "{
+  inputs = {
+    n.url = \"github:n/r\";
+    a.url = \"github:a/r\";
+    b = {
+      url = \"github:b/r\";
+      # inputs.x.follows = \"n\";
+    };
+  };
+  outputs = inputs: { };
+}
+";
+    let request = deduplication(text, &lock).unwrap();
+    check(
+        text,
+        &request,
+        expect![[r#"
+        {
+          inputs = {
+            n.url = "github:n/r";
+            a.url = "github:a/r";
+            a.inputs.m.follows = "n";
+            a.inputs.n.follows = "n";
+            b = {
+              url = "github:b/r";
+              inputs.a.follows = "a";
+              # inputs.x.follows = "n";
+            };
+          };
+          outputs = inputs: { };
+        }
+    "#]],
+    );
+    let after = plan(text, &request).unwrap().apply(text).unwrap();
+    assert_eq!(deduplication(&after, &lock).unwrap(), Request::SetFollows(Vec::new()));
+}
+
+#[test]
+fn a_description_is_set() {
+    let mut out = String::new();
+    for text in [
+        "{\n  outputs = _: { };\n}\n",
+        "{\n  inputs.a.url = \"path:a\";\n  inputs.b.url = \"path:b\";\n  outputs = _: { };\n}\n",
+        "{ outputs = _: { }; }",
+        "{ outputs = _: { }; description = ''old''; # c\n}",
+        "{ outputs = _: { }; description = \"a\" + \"b\"; }",
+        "{ outputs = _: { }; description = \"say \\\"\\${x}\\\"\"; }",
+        "{ outputs = _: { }; inherit description; }",
+    ] {
+        out.push_str(&outcome(text, &Request::SetDescription("say \"${x}\"".to_owned())));
+        out.push('\n');
+    }
+    expect![[r#"
+        {
+          description = "say \"\${x}\"";
+
+          outputs = _: { };
+        }
+
+        {
+          description = "say \"\${x}\"";
+          inputs.a.url = "path:a";
+          inputs.b.url = "path:b";
+          outputs = _: { };
+        }
+
+        { description = "say \"\${x}\""; outputs = _: { }; }
+        { outputs = _: { }; description = "say \"\${x}\""; # c
+        }
+        { outputs = _: { }; description = "say \"\${x}\""; }
+        unchanged
+
+        error: the `description` is not written as an attribute of its own
+          hint: flake.nix:1:29: here
+
+    "#]]
+    .assert_eq(&out);
+}
