@@ -25,7 +25,7 @@ pub use aterm::AtermError;
 pub use attribute_path::{AttributePath, AttributePathError};
 pub use date::date_digits;
 pub use derivation::{Derivation, DerivationHash, Method, Output};
-pub use flake_ref::{FlakeRef, FlakeRefError, RefAttr, RefAttrs};
+pub use flake_ref::{FlakeRef, FlakeRefError, RefAttr, RefAttrs, is_flake_id};
 pub use hash::{Hash, HashError, HashFormat, HashKind, Hasher};
 pub use lock_file::{
     Edge, InputPath, LockFile, LockFileError, LockedInput, NodeId, input_path, show_input_path,

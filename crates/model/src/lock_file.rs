@@ -15,7 +15,7 @@ pub type InputPath = Vec<String>;
 /// Errors: a part is no name of an input.
 pub fn input_path(text: &str) -> Result<InputPath, LockFileError> {
     let parts = text.split('/').filter(|part| !part.is_empty());
-    let checked = parts.map(|part| match crate::flake_ref::is_id(part) {
+    let checked = parts.map(|part| match crate::flake_ref::is_flake_id(part) {
         true => Ok(part.to_owned()),
         false => Err(LockFileError(format!("invalid flake input attribute path element '{part}'"))),
     });
