@@ -16,6 +16,8 @@ mod escapes;
 mod evaluation;
 mod exit;
 mod fixing;
+#[cfg_attr(not(test), expect(dead_code, reason = "the commands that write lock files come next"))]
+mod flake_locking;
 mod flake_show;
 mod formatting;
 mod git;
