@@ -123,6 +123,8 @@ pub(crate) struct Surroundings {
     arguments: Vec<(String, String, bool)>,
     /// Whether lock files may hold sources that nothing but a hash fixes.
     pub(crate) allows_dirty_locks: bool,
+    /// The first line of what a lock file is committed with, if somebody chose one.
+    pub(crate) commit_summary: Option<String>,
 }
 
 impl EvalArgs {
@@ -217,6 +219,8 @@ impl EvalArgs {
         let build_with = build_with.filter(|_| is_allowed);
         let store_root = None;
         let allows_dirty_locks = option("allow-dirty-locks") == Some("true");
+        let commit_summary = option("commit-lock-file-summary").filter(|text| !text.is_empty());
+        let commit_summary = commit_summary.map(str::to_owned);
         Ok(Surroundings {
             settings,
             fetch,
@@ -226,6 +230,7 @@ impl EvalArgs {
             build_with,
             arguments,
             allows_dirty_locks,
+            commit_summary,
         })
     }
 }
@@ -290,6 +295,11 @@ impl Surroundings {
         if is_flake {
             self.settings.is_pure = !is_impure;
         }
+    }
+
+    /// Asks for what names and branches stand for, however new the last answer is.
+    pub(crate) fn asks_anew(&mut self) {
+        self.fetch.tarball_ttl = 0;
     }
 
     /// A new evaluation, for a thread that was made by [`with_stack`].

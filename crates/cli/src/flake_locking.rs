@@ -8,14 +8,19 @@ mod overlay;
 
 use std::cell::RefCell;
 use std::path::Path;
+use std::process::Stdio;
 use std::rc::Rc;
 
-use cim_nix_base::Error;
+use cim_nix_base::{ChangeSet, ContentHash, Error, Op};
 use cim_nix_eval::{ErrorKind, EvalError, FlakeOptions, GivenLockFile, Weight, with_stack};
+use cim_nix_fetch::git_command;
 use cim_nix_model::{FlakeRef, LockChange, LockFile};
+use cim_nix_project::{Files as _, Problem};
+use cim_nix_vfs::{DiskFiles, SOURCE_LIMIT};
 
 use self::overlay::Overlay;
 use crate::evaluation::Surroundings;
+use crate::flake_writing::is_in_repository;
 use crate::installable;
 use crate::lock_args::LockRequest;
 use crate::progress::Progress;
@@ -46,6 +51,74 @@ pub(crate) struct NewLock {
     pub(crate) changes: Vec<LockChange>,
     /// What is worth a warning, one sentence each.
     pub(crate) warnings: Vec<String>,
+}
+
+/// The texts of a flake on the disk.
+#[derive(Debug)]
+pub(crate) struct FlakeTexts {
+    /// What stands in `flake.nix`.
+    pub(crate) flake_nix: String,
+    /// What stands in `flake.lock`, if it is there.
+    pub(crate) lock: Option<String>,
+    /// Whether the lock file counts: in a Git repository, one that Git does not know is not part of
+    /// the flake, and Nix locks anew what stands in it.
+    pub(crate) lock_counts: bool,
+}
+
+impl FlakeTexts {
+    /// Errors: there is no `flake.nix`, Git does not know it, or a file is no text.
+    pub(crate) fn read(folder: &Path) -> Result<Self, Error> {
+        let cannot = |path: &Path, problem: Problem| {
+            Error::user(format!("cannot read `{}`: {problem}", shown(path)))
+        };
+        let path = folder.join("flake.nix");
+        let flake_nix = DiskFiles.read(&path, SOURCE_LIMIT);
+        let flake_nix = flake_nix.map_err(|problem| cannot(&path, problem))?;
+        if !is_known(folder, "flake.nix") {
+            let message = format!("`{}` is not tracked by Git", shown(&path));
+            let hint = "what Git does not know is not part of a flake: `git add --intent-to-add flake.nix` makes it known";
+            return Err(Error::user(message).hint(hint));
+        }
+        let path = folder.join("flake.lock");
+        let lock = match DiskFiles.read(&path, SOURCE_LIMIT) {
+            Ok(text) => Some(text),
+            Err(Problem::Missing) => None,
+            Err(problem) => return Err(cannot(&path, problem)),
+        };
+        let lock_counts = lock.is_some() && is_known(folder, "flake.lock");
+        Ok(Self { flake_nix, lock, lock_counts })
+    }
+
+    /// The text of the lock file that counts.
+    pub(crate) fn old_lock(&self) -> Option<&str> {
+        self.lock.as_deref().filter(|_| self.lock_counts)
+    }
+
+    /// What is there becomes what was computed.
+    pub(crate) fn push_lock(&self, new: &NewLock, set: &mut ChangeSet) {
+        let Some(text) = &new.text else { return };
+        let op = match &self.lock {
+            None => Op::Create { content: text.clone(), mode: None },
+            Some(before) if before == text => return,
+            Some(before) => {
+                let expected = ContentHash::of(before.as_bytes());
+                Op::Write { expected, content: text.clone() }
+            }
+        };
+        set.push("flake.lock", op);
+    }
+}
+
+/// Whether a file is part of the flake: everything is, outside of Git repositories.
+fn is_known(folder: &Path, name: &str) -> bool {
+    if !is_in_repository(folder) {
+        return true;
+    }
+    let ask = ["ls-files", "--error-unmatch", "--", name];
+    let mut command = git_command(folder);
+    let command = command.args(ask).stdin(Stdio::null()).stdout(Stdio::null());
+    // Without Git, fetching the flake says what is wrong.
+    command.stderr(Stdio::null()).status().map_or(true, |status| status.success())
 }
 
 /// Computes the lock file of a flake, as Nix does. It may use the network, and writes nothing.

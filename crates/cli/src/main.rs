@@ -16,9 +16,9 @@ mod escapes;
 mod evaluation;
 mod exit;
 mod fixing;
-#[cfg_attr(not(test), expect(dead_code, reason = "the commands that write lock files come next"))]
 mod flake_locking;
 mod flake_show;
+mod flake_writing;
 mod formatting;
 mod git;
 mod installable;
