@@ -60,7 +60,14 @@ impl Target {
             };
             set.push(path, Op::Write { expected: file.before, content: file.text.clone() });
         }
-        let applied = cim_nix_vfs::apply(&self.root, &self.state, &set)?;
+        self.apply(&set)
+    }
+
+    /// Makes a change, all of it or none.
+    ///
+    /// Errors: nothing has changed. A conflict names the file that somebody else changed meanwhile.
+    pub(crate) fn apply(&self, set: &ChangeSet) -> Result<(), Error> {
+        let applied = cim_nix_vfs::apply(&self.root, &self.state, set)?;
         for warning in applied.warnings {
             note(format_args!("note: {warning}"));
         }
@@ -73,7 +80,7 @@ fn state_home() -> Result<PathBuf, Error> {
     let folder = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || folder("HOME").map(|home| home.join(".local/state"));
     folder("XDG_STATE_HOME").or_else(home).ok_or_else(|| {
-        Error::user("there is no place for the journal of --fix: HOME is not set")
+        Error::user("there is no place for the journal of what is written: HOME is not set")
             .hint("set XDG_STATE_HOME to a folder of yours")
     })
 }

@@ -1,4 +1,6 @@
-//! `cim-nix flake`: what a flake has, and where it and its inputs come from.
+//! `cim-nix flake`: what a flake has, where it and its inputs come from, and its lock file.
+
+mod lock;
 
 use std::collections::HashSet;
 
@@ -8,13 +10,13 @@ use cim_nix_model::{Edge, LockFile, NodeId, show_input_path};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use self::lock::{LockCommand, UpdateCommand};
 use crate::evaluation::EvalArgs;
 use crate::exit::Exit;
 use crate::flake_show::{self, ShowOptions};
 use crate::installable::Installable;
 use crate::lock_args::LockArgs;
-use crate::terminal::Out;
-use crate::terminal::printable;
+use crate::terminal::{ColorWhen, Out, printable};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,11 +24,14 @@ Examples:
   cim-nix flake show github:owner/repo --json
   cim-nix flake metadata                 where it and its inputs come from
   cim-nix flake show --override-input nixpkgs ../nixpkgs
+  cim-nix flake lock                     add to flake.lock what it lacks
+  cim-nix flake update nixpkgs           lock an input to its newest version
 
-Nix need not be installed. What a lock file lacks is locked for this run, and nothing is written.
+Nix need not be installed. What a lock file lacks is locked for this run, and nothing is written but
+by lock and update.
 Exit status: 0 shown, 1 evaluation failed, 2 wrong usage, 3 the machine failed.";
 
-/// Show what a flake has and where it comes from
+/// Show what a flake has and where it comes from, and write its lock file
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct FlakeArgs {
@@ -40,6 +45,10 @@ enum FlakeCommand {
     Show(ShowArgs),
     /// Show where a flake and its inputs come from
     Metadata(MetadataArgs),
+    /// Add to the lock file what it lacks
+    Lock(LockCommand),
+    /// Lock inputs to their newest versions
+    Update(UpdateCommand),
 }
 
 #[derive(Args, Debug)]
@@ -78,10 +87,12 @@ struct MetadataArgs {
     eval_args: EvalArgs,
 }
 
-pub(crate) fn run(args: &FlakeArgs) -> Result<Exit, Error> {
+pub(crate) fn run(args: &FlakeArgs, color: ColorWhen) -> Result<Exit, Error> {
     match &args.command {
         FlakeCommand::Show(args) => show(args),
         FlakeCommand::Metadata(args) => metadata(args),
+        FlakeCommand::Lock(args) => lock::lock(args, color),
+        FlakeCommand::Update(args) => lock::update(args, color),
     }
 }
 
