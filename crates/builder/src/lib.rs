@@ -33,22 +33,31 @@
 //! ```
 #![allow(clippy::disallowed_methods, reason = "the edge: processes, their environment and time")]
 
+mod activation;
 mod build;
 mod command;
 mod descendants;
 mod info;
 mod nix;
+mod outcome;
 mod profile;
 mod programs;
 mod progress;
+mod rebuild;
 mod run;
 mod text;
 
+pub use activation::{
+    Activation, ActivationPlan, ActivationRecord, Kind, Marker, Mode, OnFailure, PutBack, Standing,
+    Step, Target,
+};
 pub use build::{Build, BuildEnd, BuildFailure, BuildRecord, BuiltOutput, Outputs, Source, Stage};
 pub use command::{Environment, Invocation};
 pub use info::PathInfo;
 pub use nix::{Control, Nix, Settings};
+pub use outcome::Outcome;
 pub use profile::{Generation, Profile};
 pub use programs::{Programs, Tool, Version};
 pub use progress::{FailedBuild, Level, Progress};
+pub use rebuild::{Rebuild, RebuildRecord, Verb};
 pub use text::LogTail;

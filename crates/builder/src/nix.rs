@@ -8,13 +8,17 @@ use std::time::{Duration, Instant};
 use cim_nix_base::Error;
 
 use crate::command::{Environment, Invocation};
+use crate::outcome::Outcome;
 use crate::programs::{Programs, Tool, looks_like_option};
 use crate::progress::{Progress, Reader};
 use crate::run::{Ended, Stop, Stream, run};
-use crate::text::{LogTail, Tail};
+use crate::text::{LogTail, Tail, cut, plain};
 
 /// Of how many lines a log keeps its end.
 const LOG_LINES: usize = 50;
+
+/// The most bytes of a line of output that are kept with a log.
+const LOG_LINE: usize = 4096;
 
 /// What all programs get.
 #[derive(Clone, Debug)]
@@ -52,6 +56,11 @@ impl<'c> Control<'c> {
     pub fn new(cancel: &'c AtomicBool, say: &'c mut dyn FnMut(Progress)) -> Self {
         Self { cancel, say }
     }
+
+    /// Whoever gets told.
+    pub(crate) fn listener(&mut self) -> &mut dyn FnMut(Progress) {
+        self.say
+    }
 }
 
 /// The programs of Nix with the environment, store and settings that they get.
@@ -71,15 +80,20 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    /// The last error that was told, or else the last line.
     pub(crate) fn reason(&self) -> String {
-        let last = self.reader.errors.last().or_else(|| self.log.lines.last());
-        match (last, self.ended) {
-            (Some(line), _) => line.clone(),
-            (None, Ended::Exited(status)) => format!("it ended with {status} and said nothing"),
-            (None, Ended::Cancelled) => "it was cancelled".to_owned(),
-            (None, Ended::TimedOut) => "it took too long".to_owned(),
-        }
+        reason(&self.reader, &self.log, self.ended)
+    }
+}
+
+/// The last error that was told, or else the last line.
+fn reason(reader: &Reader, log: &LogTail, ended: Ended) -> String {
+    let is_text = |line: &&String| !line.trim().is_empty();
+    let last = reader.errors.last().or_else(|| log.lines.iter().rfind(is_text));
+    match (last, ended) {
+        (Some(line), _) => line.clone(),
+        (None, Ended::Exited(status)) => format!("it ended with {status} and said nothing"),
+        (None, Ended::Cancelled) => "it was cancelled".to_owned(),
+        (None, Ended::TimedOut) => "it took too long".to_owned(),
     }
 }
 
@@ -202,6 +216,21 @@ impl Nix {
         let ended = run(invocation, stop, &mut on_line)?;
         reader.finish(&mut listen);
         Ok((ended, reader, tail.into_log()))
+    }
+
+    /// Runs a program whose output is for people: its lines are told, and the last ones kept.
+    pub(crate) fn told(
+        &self,
+        invocation: &Invocation,
+        until: Option<Instant>,
+        control: &mut Control<'_>,
+    ) -> Result<(Outcome, LogTail), Error> {
+        let mut on_output = |line: &str, listen: &mut dyn FnMut(Progress)| {
+            let line = plain(cut(line, LOG_LINE));
+            listen(Progress::Log { derivation: None, line });
+        };
+        let (ended, reader, log) = self.lines(invocation, until, control, &mut on_output)?;
+        Ok((Outcome::of(ended, || reason(&reader, &log, ended)), log))
     }
 
     /// Runs a program that must not fail and has nothing to tell.

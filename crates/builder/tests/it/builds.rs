@@ -8,12 +8,8 @@ use std::time::{Duration, Instant};
 use cim_nix_builder::{Build, BuildEnd, Control, Outputs, Progress, Source, Stage, Tool};
 use expect_test::expect;
 
+use crate::child;
 use crate::store::{Store, of};
-
-fn is_alive(id: &str) -> bool {
-    let state = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())).unwrap_or_default();
-    !state.is_empty() && !state.contains(") Z")
-}
 
 /// Whether a process has this text in its command line.
 fn is_running(text: &str) -> bool {
@@ -209,8 +205,7 @@ fn a_cancelled_build_leaves_nothing_running() {
     assert_eq!(record.log.lines, ["waiting"]);
     assert!(record.derivation.unwrap().ends_with("-slow.drv"));
     assert!(record.duration < Duration::from_secs(60));
-    let builder = std::fs::read_to_string(store.at("project/pid")).unwrap();
-    assert!(!is_alive(&builder), "the builder is still there");
+    assert!(!child::is_alive(&store.at("project/pid")), "the builder is still there");
     let folder = store.folder.path().to_string_lossy().into_owned();
     assert!(!is_running(&folder), "something still works on the store");
 
@@ -231,8 +226,7 @@ fn a_build_that_takes_too_long_is_ended() {
     let (record, _) = store.build(&Build { time_limit: Some(limit), ..of("slow") });
     assert_eq!(record.end, BuildEnd::TimedOut);
     assert!(record.duration >= limit && record.duration < limit + Duration::from_secs(30));
-    let builder = std::fs::read_to_string(store.at("project/pid")).unwrap();
-    assert!(!is_alive(&builder), "the builder is still there");
+    assert!(!child::is_alive(&store.at("project/pid")), "the builder is still there");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 #![allow(clippy::disallowed_methods, reason = "these tests are about real files and processes")]
 #![allow(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
+mod activations;
 mod builds;
+mod child;
 mod profiles;
 mod store;
 
@@ -15,5 +17,8 @@ fn every_file_here_is_a_module() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["builds.rs", "main.rs", "profiles.rs", "store.rs"]);
+    assert_eq!(
+        names,
+        ["activations.rs", "builds.rs", "child.rs", "main.rs", "profiles.rs", "store.rs"]
+    );
 }

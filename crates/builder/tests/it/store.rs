@@ -75,32 +75,37 @@ impl Store {
             std::fs::create_dir(at(name)).unwrap();
         }
         std::fs::write(at("project/default.nix"), EXPRESSIONS).unwrap();
-        let environment = Self::environment(folder.path(), "s");
-        let programs = programs(&environment)?;
+        let settings = Self::settings_in(folder.path());
+        let programs = programs(&settings.environment)?;
         // A Nix that was unpacked somewhere cannot start the program that asks other machines.
         let hook =
             if std::env::var_os("CIM_NIX_BUILDER").is_some() { "build-hook =\n" } else { "" };
         let conf = format!("sandbox = false\nbuild-users-group =\nsubstitute = false\n{hook}");
         std::fs::write(at("conf/nix.conf"), conf).unwrap();
-        let nix = Nix::new(programs, Settings::new(at("project"), environment));
-        Some(Self { folder, nix })
+        Some(Self { nix: Nix::new(programs, settings), folder })
     }
 
-    fn environment(folder: &Path, store: &str) -> Environment {
+    /// The programs, in a folder that was made by [`Self::new`].
+    pub(crate) fn programs_in(folder: &Path) -> Programs {
+        programs(&Self::settings_in(folder).environment).unwrap()
+    }
+
+    /// The settings for the store in a folder.
+    pub(crate) fn settings_in(folder: &Path) -> Settings {
         let at = |name: &str| folder.join(name);
         let mut environment = Environment::empty();
         let path = std::env::var_os("PATH").unwrap();
         for (name, value) in [
             ("HOME", at("home")),
-            ("NIX_STORE_DIR", at(store).join("store")),
-            ("NIX_STATE_DIR", at(store).join("var")),
-            ("NIX_LOG_DIR", at(store).join("log")),
+            ("NIX_STORE_DIR", at("s/store")),
+            ("NIX_STATE_DIR", at("s/var")),
+            ("NIX_LOG_DIR", at("s/log")),
             ("NIX_CONF_DIR", at("conf")),
             ("PATH", path.into()),
         ] {
             environment.set(name, value);
         }
-        environment
+        Settings::new(at("project"), environment)
     }
 
     pub(crate) fn at(&self, name: &str) -> PathBuf {
