@@ -6,6 +6,7 @@
 mod change;
 mod conflict;
 mod effect;
+mod flakes;
 mod history;
 mod outside;
 mod recover;
@@ -18,6 +19,7 @@ mod undo;
 pub use change::{Mode, Outcome, Proposal};
 pub use conflict::Conflict;
 pub use effect::Programs;
+pub use flakes::flake_facts;
 pub use history::{BlamedLine, Drift, Filter, Logged, Past, Writer};
 pub use outside::{LockWish, Locks, NewLock, Settled, Store, Workspace, World};
 pub use recover::Recovery;

@@ -49,6 +49,16 @@ impl App<'_> {
     /// Errors: a file was edited since and is neither old nor new (a conflict that names both
     /// versions), or the disk or the store fail.
     pub fn recover(&self) -> Result<Recovery, Error> {
+        self.settle(true)
+    }
+
+    /// Like [`recover`](Self::recover), for files alone: programs that were interrupted are left to
+    /// whoever can find out what became of them.
+    pub fn recover_files(&self) -> Result<Recovery, Error> {
+        self.settle(false)
+    }
+
+    fn settle(&self, with_effects: bool) -> Result<Recovery, Error> {
         let mut recovery =
             Recovery { files: self.files.recover(&Asked(self))?, ..Recovery::default() };
         for intent in self.store.open_intents()? {
@@ -68,6 +78,7 @@ impl App<'_> {
                     self.store.close_intent(intent.id)?;
                     recovery.dropped.push(title);
                 }
+                Plan::Effect { .. } if !with_effects => {}
                 Plan::Effect { .. } => {
                     self.settle_effect(&intent, &plan)?;
                     recovery.interrupted.push(title);

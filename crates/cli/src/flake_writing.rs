@@ -60,7 +60,7 @@ pub(crate) fn apply(change: &FlakeChange) -> Result<(), Error> {
     fs::create_dir_all(root).map_err(|error| {
         Error::user(format!("cannot make the folder `{}`", shown(root))).because(error)
     })?;
-    let target = Target::new(root.clone())?;
+    let target = Target::new(root.clone(), false)?;
     target.recover()?;
     target.apply(set)?;
     for (path, file) in others {

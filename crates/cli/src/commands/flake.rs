@@ -1,5 +1,6 @@
 //! `cim-nix flake`: what a flake has, where it and its inputs come from, and its lock file.
 
+mod edit;
 mod lock;
 
 use std::collections::HashSet;
@@ -49,6 +50,18 @@ enum FlakeCommand {
     Lock(LockCommand),
     /// Lock inputs to their newest versions
     Update(UpdateCommand),
+    AddInput(edit::AddInput),
+    RemoveInput(edit::RemoveInput),
+    SetInput(edit::SetInput),
+    RenameInput(edit::RenameInput),
+    Follow(edit::Follow),
+    Unfollow(edit::Unfollow),
+    Dedupe(edit::Dedupe),
+    Describe(edit::Describe),
+    AddOutput(edit::AddOutput),
+    AddSystem(edit::AddSystem),
+    AddOverlay(edit::AddOverlay),
+    AddModule(edit::AddModule),
 }
 
 #[derive(Args, Debug)]
@@ -93,6 +106,18 @@ pub(crate) fn run(args: &FlakeArgs, color: ColorWhen) -> Result<Exit, Error> {
         FlakeCommand::Metadata(args) => metadata(args),
         FlakeCommand::Lock(args) => lock::lock(args, color),
         FlakeCommand::Update(args) => lock::update(args, color),
+        FlakeCommand::AddInput(args) => args.run(color),
+        FlakeCommand::RemoveInput(args) => args.run(color),
+        FlakeCommand::SetInput(args) => args.run(color),
+        FlakeCommand::RenameInput(args) => args.run(color),
+        FlakeCommand::Follow(args) => args.run(color),
+        FlakeCommand::Unfollow(args) => args.run(color),
+        FlakeCommand::Dedupe(args) => args.run(color),
+        FlakeCommand::Describe(args) => args.run(color),
+        FlakeCommand::AddOutput(args) => args.run(color),
+        FlakeCommand::AddSystem(args) => args.run(color),
+        FlakeCommand::AddOverlay(args) => args.run(color),
+        FlakeCommand::AddModule(args) => args.run(color),
     }
 }
 
