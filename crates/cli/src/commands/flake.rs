@@ -50,6 +50,7 @@ enum FlakeCommand {
     Lock(LockCommand),
     /// Lock inputs to their newest versions
     Update(UpdateCommand),
+    /// Give the flake an input
     AddInput(edit::AddInput),
     RemoveInput(edit::RemoveInput),
     SetInput(edit::SetInput),
