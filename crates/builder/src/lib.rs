@@ -35,8 +35,10 @@
 
 mod activation;
 mod build;
+mod cache;
 mod command;
 mod descendants;
+mod garbage;
 mod info;
 mod nix;
 mod outcome;
@@ -52,7 +54,9 @@ pub use activation::{
     Step, Target,
 };
 pub use build::{Build, BuildEnd, BuildFailure, BuildRecord, BuiltOutput, Outputs, Source, Stage};
+pub use cache::{Copy, CopyRecord, Verification};
 pub use command::{Environment, Invocation};
+pub use garbage::{Collect, DeadGeneration, DeadPath, GarbageRecord, Old};
 pub use info::PathInfo;
 pub use nix::{Control, Nix, Settings};
 pub use outcome::Outcome;

@@ -273,7 +273,7 @@ fn a_plan_is_what_would_be_run() {
         nix-store --realise --log-format internal-json '<derivation>'
         nix-instantiate --log-format internal-json --attr 'it'\''s' [tmp]/project/.
         nix-store --realise --log-format internal-json --keep-going --add-root [tmp]/project/result --indirect '<derivation>'
-        nix eval --json --extra-experimental-features 'nix-command flakes' --log-format internal-json --impure --apply 'd: { drv = d.drvPath; outputs = d.meta.outputsToInstall or [ (d.outputName or "out") ]; }' '.#hello'
+        nix eval --json --no-write-lock-file --extra-experimental-features 'nix-command flakes' --log-format internal-json --impure --apply 'd: { drv = d.drvPath; outputs = d.meta.outputsToInstall or [ (d.outputName or "out") ]; }' '.#hello'
         nix-store --realise --log-format internal-json '<derivation>!out,dev'
         nix-store --realise --log-format internal-json /nix/store/a-x.drv
     "#]]
