@@ -8,6 +8,7 @@ mod builds;
 mod caches;
 mod child;
 mod garbage;
+mod page;
 mod profiles;
 mod store;
 
@@ -28,6 +29,7 @@ fn every_file_here_is_a_module() {
             "child.rs",
             "garbage.rs",
             "main.rs",
+            "page.rs",
             "profiles.rs",
             "store.rs"
         ]
