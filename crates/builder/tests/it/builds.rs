@@ -278,10 +278,10 @@ fn a_cancelled_build_leaves_nothing_running() {
 #[test]
 fn a_build_that_takes_too_long_is_ended() {
     let Some(store) = Store::new() else { return };
-    // The limit counts from when the builder runs, however slow the machine is.
+    // Long enough for the builder to start, however slow the machine is.
     let start = Instant::now();
     store.built("ok");
-    let limit = start.elapsed() * 2 + Duration::from_secs(2);
+    let limit = start.elapsed() * 3 + Duration::from_secs(2);
     let (record, _) = store.build(&Build { time_limit: Some(limit), ..of("slow") });
     assert_eq!(record.end, BuildEnd::TimedOut);
     assert!(record.duration >= limit && record.duration < limit + Duration::from_secs(30));
