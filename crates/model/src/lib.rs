@@ -12,10 +12,12 @@ mod date;
 mod derivation;
 mod flake_ref;
 mod hash;
+mod installable;
 mod lock_file;
 mod lock_graph;
 mod nar;
 pub mod nix32;
+mod outputs;
 mod registry;
 mod store_path;
 mod url;
@@ -27,6 +29,7 @@ pub use date::date_digits;
 pub use derivation::{Derivation, DerivationHash, Method, Output};
 pub use flake_ref::{FlakeRef, FlakeRefError, RefAttr, RefAttrs};
 pub use hash::{Hash, HashError, HashFormat, HashKind, Hasher};
+pub use installable::{FlakeAttr, FlakeFolder, FlakePlace, Installable, InstallableError};
 pub use lock_file::{
     Edge, InputPath, LockFile, LockFileError, LockedInput, NodeId, input_path, show_input_path,
 };
@@ -35,6 +38,7 @@ pub use lock_graph::{
     lock_unchecked,
 };
 pub use nar::{NarWriter, TreeWriter};
+pub use outputs::{Outputs, OutputsError};
 pub use registry::Registry;
 pub use store_path::{
     NameError, References, StoreDir, StorePath, StorePathError, check_name, downstream_placeholder,
