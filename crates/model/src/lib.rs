@@ -20,6 +20,7 @@ pub mod nix32;
 mod outputs;
 mod registry;
 mod store_path;
+mod system;
 mod url;
 mod version;
 
@@ -44,6 +45,7 @@ pub use store_path::{
     NameError, References, StoreDir, StorePath, StorePathError, check_name, downstream_placeholder,
     placeholder,
 };
+pub use system::{System, SystemError};
 pub use url::{
     Authority, Url, UrlError, dubious_query, path_parts, percent_encode, without_passwords,
 };

@@ -255,7 +255,7 @@ fn whatever_is_typed_is_printed_and_read_again() {
     ];
     let mut random = fastrand::Rng::with_seed(11);
     let mut n_read = 0;
-    for _ in 0..40_000 {
+    for _ in 0..10_000 {
         let n_pieces = random.usize(..8);
         let typed: String = (0..n_pieces).map(|_| PIECES[random.usize(..PIECES.len())]).collect();
         let Ok(installable) = typed.parse::<Installable>() else { continue };
@@ -265,5 +265,5 @@ fn whatever_is_typed_is_printed_and_read_again() {
         let json = serde_json::to_string(&installable).unwrap();
         assert_eq!(serde_json::from_str::<Installable>(&json).unwrap(), installable);
     }
-    assert!(n_read > 10_000, "too few texts mean something");
+    assert!(n_read > 2_500, "too few texts mean something");
 }
