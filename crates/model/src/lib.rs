@@ -11,11 +11,13 @@ mod attribute_path;
 mod date;
 mod derivation;
 mod flake_ref;
+mod generation;
 mod hash;
 mod installable;
 mod lock_file;
 mod lock_graph;
 mod nar;
+mod nar_hash;
 pub mod nix32;
 mod outputs;
 mod registry;
@@ -29,6 +31,7 @@ pub use attribute_path::{AttributePath, AttributePathError};
 pub use date::date_digits;
 pub use derivation::{Derivation, DerivationHash, Method, Output};
 pub use flake_ref::{FlakeRef, FlakeRefError, RefAttr, RefAttrs};
+pub use generation::{Generation, GenerationError};
 pub use hash::{Hash, HashError, HashFormat, HashKind, Hasher};
 pub use installable::{FlakeAttr, FlakeFolder, FlakePlace, Installable, InstallableError};
 pub use lock_file::{
@@ -39,6 +42,7 @@ pub use lock_graph::{
     lock_unchecked,
 };
 pub use nar::{NarWriter, TreeWriter};
+pub use nar_hash::NarHash;
 pub use outputs::{Outputs, OutputsError};
 pub use registry::Registry;
 pub use store_path::{

@@ -7,7 +7,7 @@ use super::*;
 /// Texts, and `system` and `config` of what `lib.systems.elaborate` of nixpkgs 24.05 makes of each;
 /// dashes where it fails. It has all doubles and examples of `lib.systems`, every processor, vendor,
 /// kernel and ABI, and names that are wrong.
-const NIXPKGS: &str = include_str!("nixpkgs.tsv");
+const NIXPKGS: &str = include_str!("tests/nixpkgs.tsv");
 
 /// What nixpkgs finds ambiguous and we do not: it prints these, or would.
 const READ_HERE: &[&str] = &[
