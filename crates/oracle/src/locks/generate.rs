@@ -115,13 +115,13 @@ pub fn scene(rng: &mut Rng) -> String {
 /// Some flakes as inputs; names may repeat those of others.
 fn chosen(flakes: &[Flake], rng: &mut Rng) -> Vec<(String, usize)> {
     let mut inputs: Vec<(String, usize)> = Vec::new();
-    for at in 0..flakes.len() {
+    for (at, flake) in flakes.iter().enumerate() {
         if rng.usize(..3) == 0 {
             continue;
         }
         let name = match rng.usize(..4) {
             0 => format!("x{}", rng.u8(..3)),
-            _ => flakes[at].name.clone(),
+            _ => flake.name.clone(),
         };
         if inputs.iter().all(|(known, _)| *known != name) {
             inputs.push((name, at));
