@@ -38,6 +38,8 @@ pub(crate) enum OtherFile {
 /// What Git is told of files that were written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum GitStep {
+    /// Nothing.
+    Nothing,
     /// That they will be added, so that they are part of the flake from now on; those that it
     /// ignores, too, if they are `forced`.
     Announce {
@@ -97,7 +99,7 @@ pub(crate) fn is_in_repository(folder: &Path) -> bool {
 /// Does what Nix does when it has written files: what Git does not know is not part of a flake.
 fn tell_git(root: &Path, files: &[&Path], step: &GitStep) -> Result<(), Error> {
     let real = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-    if files.is_empty() || !is_in_repository(&real) {
+    if files.is_empty() || *step == GitStep::Nothing || !is_in_repository(&real) {
         return Ok(());
     }
     let is_forced = matches!(step, GitStep::Announce { forced: true });
@@ -118,7 +120,7 @@ fn tell_git(root: &Path, files: &[&Path], step: &GitStep) -> Result<(), Error> {
     let force: &[&str] = if is_forced { &["--force"] } else { &[] };
     run_git(root, &[&["add", "--intent-to-add"], force, &["--"]].concat(), &known, "")?;
     match step {
-        GitStep::Announce { .. } => Ok(()),
+        GitStep::Nothing | GitStep::Announce { .. } => Ok(()),
         GitStep::Commit(message) => {
             run_git(root, &["commit", "--quiet", "-F", "-", "--"], &known, message)
         }

@@ -30,7 +30,12 @@ pub enum InputState {
 impl InputState {
     fn of(file: &LockFile, edge: &Edge) -> Option<Self> {
         match edge {
-            Edge::Node(id) => Some(Self::Locked(file.input(*id)?.locked.clone())),
+            Edge::Node(id) => {
+                let mut locked = file.input(*id)?.locked.clone();
+                // No lock file says that it is all there is to know.
+                locked.remove("__final");
+                Some(Self::Locked(locked))
+            }
             Edge::Follows(path) => Some(Self::Follows(path.clone())),
         }
     }

@@ -26,6 +26,7 @@ mod git_sources;
 mod hosts;
 mod judge;
 mod listings;
+mod locks;
 mod migrate;
 mod options;
 mod readers;
