@@ -75,7 +75,8 @@ impl SqliteStore {
         let answer = connection.and_then(|connection| {
             let answer = read(&connection);
             let mut kept = self.kept_readers();
-            if answer.is_ok() && kept.len() < MOST_READERS {
+            let is_sound = !matches!(answer, Err(Fault::Sql(_)));
+            if is_sound && kept.len() < MOST_READERS {
                 kept.push(connection);
             }
             answer

@@ -4,3 +4,5 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot do fails it")]
 
 mod contract;
+mod disk;
+mod power;
