@@ -10,6 +10,8 @@ pub mod command;
 mod decide;
 pub mod event;
 mod identity;
+mod memory;
+mod staged;
 mod store;
 mod stream;
 mod timestamp;
@@ -31,6 +33,8 @@ pub use command::{
 pub use decide::{Decider, Evidence, FlakeFacts, Rejection, State};
 pub use event::{Event, FailureReason, Findings, LockChange, Unreadable};
 pub use identity::{MessageId, MessageIdentity, NoMessageId};
+pub use memory::MemoryStore;
+pub use staged::Staged;
 pub use store::{
     Append, Appended, EventStore, Expected, Intent, IntentStore, NewEvent, Outgoing, Progress,
     Projection, Record, Rows, Snapshot, StoreError, Subscription, Visit,
