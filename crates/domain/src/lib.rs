@@ -5,12 +5,15 @@
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
+pub mod answer;
 mod change;
 pub mod command;
 mod decide;
 pub mod event;
 mod identity;
 mod memory;
+pub mod projection;
+pub mod query;
 mod staged;
 mod store;
 mod stream;
@@ -23,6 +26,7 @@ pub use aggregate::{
     BuildState, Configuration, ConfigurationState, Flake, FlakeState, GenerationState, Module,
     OverlayAggregate, Package, Project,
 };
+pub use answer::{QueryError, ask};
 pub use change::{FileChange, Modes, UnspeakablePath, file_changes, reverted};
 /// The words of Nix's store and of flakes.
 pub use cim_nix_model as model;
@@ -34,6 +38,7 @@ pub use decide::{Decider, Evidence, FlakeFacts, Rejection, State};
 pub use event::{Event, FailureReason, Findings, LockChange, Unreadable};
 pub use identity::{MessageId, MessageIdentity, NoMessageId};
 pub use memory::MemoryStore;
+pub use query::{Answer, Query, QueryEnvelope, QueryResponse};
 pub use staged::Staged;
 pub use store::{
     Append, Appended, EventStore, Expected, Intent, IntentStore, NewEvent, Outgoing, Progress,
