@@ -315,3 +315,6 @@ fn said_project(event: &Event) -> (Option<&str>, bool) {
         Event::ExpressionEvaluated(_) | Event::GarbageCollected(_) => (None, true),
     }
 }
+
+#[cfg(test)]
+mod tests;
