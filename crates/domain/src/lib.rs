@@ -8,6 +8,8 @@ pub mod aggregate;
 pub mod answer;
 mod change;
 pub mod command;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 mod decide;
 pub mod event;
 mod identity;

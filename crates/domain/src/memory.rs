@@ -454,3 +454,17 @@ impl IntentStore for MemoryStore {
         Ok(self.state().blobs.get(&hash).map(|bytes| bytes.to_vec()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> impl Fn() -> MemoryStore {
+        let store = MemoryStore::new();
+        move || store.clone()
+    }
+
+    crate::event_store_contract!(place());
+    crate::intent_store_contract!(place());
+    crate::whole_store_contract!(place());
+}
