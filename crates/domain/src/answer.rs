@@ -392,6 +392,8 @@ pub enum QueryError {
         what: String,
         /// Some of those that fit, with what tells them apart.
         candidates: Vec<String>,
+        /// What a query can say to mean one of them: `its project or its id`.
+        apart_by: &'static str,
     },
     /// A query that nothing can be looked for with.
     Invalid {
@@ -406,7 +408,7 @@ impl fmt::Display for QueryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotFound { what, .. } => write!(f, "there is no {what}"),
-            Self::Ambiguous { what, candidates } => {
+            Self::Ambiguous { what, candidates, .. } => {
                 write!(f, "more than one {what} is there: {}", candidates.join(", "))
             }
             Self::Invalid { problem } => f.write_str(problem),
@@ -431,11 +433,14 @@ impl From<QueryError> for cim_nix_base::Error {
                 [] => Self::user(message),
                 near => Self::user(message).hint(format!("there is {}", near.join(", "))),
             },
-            QueryError::Ambiguous { .. } => {
-                Self::user(message).hint("say which one is meant, by its project or its id")
+            QueryError::Ambiguous { apart_by, .. } => {
+                Self::user(message).hint(format!("say which one is meant, by {apart_by}"))
             }
             QueryError::Invalid { .. } => Self::user(message),
             QueryError::Store(error) => error.into(),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

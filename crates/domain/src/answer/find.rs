@@ -95,7 +95,11 @@ impl Wanted<'_> {
                     None => format!("`{}`", named.project.escape_debug()),
                 };
                 let candidates = several.iter().map(shown).collect();
-                Err(QueryError::Ambiguous { what: self.what(), candidates })
+                let apart_by = match self.project {
+                    Some(_) => "its id",
+                    None => "its project or its id",
+                };
+                Err(QueryError::Ambiguous { what: self.what(), candidates, apart_by })
             }
         }
     }

@@ -124,7 +124,8 @@ impl Meant<'_> {
                     format!("`{}`", name.escape_debug())
                 };
                 let candidates = fits.iter().map(shown).collect();
-                Err(QueryError::Ambiguous { what: self.what(), candidates })
+                let apart_by = "its flake, its attribute, its system or its id";
+                Err(QueryError::Ambiguous { what: self.what(), candidates, apart_by })
             }
         }
     }
