@@ -10,6 +10,7 @@ pub mod command;
 mod decide;
 pub mod event;
 mod identity;
+mod nix_value;
 mod store;
 mod stream;
 mod timestamp;
@@ -31,6 +32,7 @@ pub use command::{
 pub use decide::{Decider, Evidence, FlakeFacts, Rejection, State};
 pub use event::{Event, FailureReason, Findings, LockChange, Unreadable};
 pub use identity::{MessageId, MessageIdentity, NoMessageId};
+pub use nix_value::NixValue;
 pub use store::{
     Append, Appended, EventStore, Expected, Intent, IntentStore, NewEvent, Outgoing, Progress,
     Projection, Record, Rows, Snapshot, StoreError, Subscription, Visit,
@@ -41,5 +43,5 @@ pub use undo::{NotUndoable, UndoStack, is_undoable, undo};
 pub use uuid::Uuid;
 pub use value::{
     ActivationType, BuiltOutput, ConfigurationKind, FlakeInputs, FlakeOutputs, ModuleOption,
-    NixModule, NixOSConfiguration, NixValue, Overlay, Took, package_name,
+    NixModule, NixOSConfiguration, Overlay, Took, package_name,
 };
