@@ -158,7 +158,10 @@ macro_rules! commands {
             /// Errors: the type is not known, or the body does not have its shape.
             pub fn read(command_type: &str, body: &str) -> Result<Self, Unreadable> {
                 let read = match command_type {
-                    $(stringify!($name) => serde_json::from_str(body).map(Self::$name),)*
+                    $(stringify!($name) => {
+                        Unreadable::check_object(command_type, body)?;
+                        serde_json::from_str(body).map(Self::$name)
+                    })*
                     _ => {
                         let message_type = command_type.to_owned();
                         return Err(Unreadable::UnknownType { message_type });

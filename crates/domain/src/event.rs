@@ -477,6 +477,14 @@ pub enum Unreadable {
 }
 
 impl Unreadable {
+    /// Refuses a body that is no object: lists would be taken for the fields in their order.
+    pub(crate) fn check_object(message_type: &str, body: &str) -> Result<(), Self> {
+        match body.trim_ascii_start().starts_with('{') {
+            true => Ok(()),
+            false => Err(Self::malformed(message_type, &"it is no object")),
+        }
+    }
+
     /// A body without the shape of its type. What is wrong may quote the whole of a hostile body, so
     /// its start has to do.
     pub(crate) fn malformed(message_type: &str, problem: &dyn std::fmt::Display) -> Self {
@@ -689,6 +697,7 @@ impl Event {
         let Some(known) = Self::newest_schema(event_type) else {
             return Err(Unreadable::UnknownType { message_type: message_type() });
         };
+        Unreadable::check_object(event_type, body)?;
         let upcast;
         let body = match schema {
             newer if newer > known => {

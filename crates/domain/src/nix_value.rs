@@ -44,8 +44,7 @@ pub enum NixValue {
     Expression(String),
 }
 
-const TAGS: [&str; 8] =
-    ["String", "Int", "Float", "Bool", "Path", "List", "AttrSet", "Expression"];
+const TAGS: [&str; 8] = ["String", "Int", "Float", "Bool", "Path", "List", "AttrSet", "Expression"];
 
 /// How deep values may be nested: deeper ones could be written, but nobody's parser would read them.
 const MAX_DEPTH: usize = 48;
@@ -324,6 +323,12 @@ mod tests {
             errors.push_str(&format!("{json}: {}\n", read(json).expect_err("does not fit")));
         }
         expect_test::expect![[r#"
+            {"Int":"7"}: what is tagged `Int` is something else
+            {"Int":9223372036854775808}: 9223372036854775808 is no 64-bit integer
+            {"a":18446744073709551615}: 18446744073709551615 is no 64-bit integer
+            {"List":[7]}: a tagged value is `"Null"` or a set with one tag
+            {"AttrSet":{"a":{"Ints":7}}}: `Ints` is the tag of no value
+            {"Float":1e999}: number out of range at line 1 column 14
         "#]]
         .assert_eq(&errors);
     }
@@ -343,10 +348,14 @@ mod tests {
 
     #[test]
     fn prints_code() {
-        check_code(r#"{"a b":"x\"${y}$","c":[-1,1e300,-9223372036854775808,null]}"#,
-            r#"{ "a b" = "x\"\${y}$"; c = [ (-1) 1.0e300 (-9223372036854775807 - 1) null ]; }"#);
-        check_code(r#"{"List":[{"Path":"x.nix"},{"Path":"/a b"},{"Expression":"f x"},{"Path":"/"}]}"#,
-            r#"[ ./x.nix (/. + "/a b") (f x) /. ]"#);
+        check_code(
+            r#"{"a b":"x\"${y}$","c":[-1,1e300,-9223372036854775808,null]}"#,
+            r#"{ "a b" = "x\"\${y}$"; c = [ (-1) 1.0e300 (-9223372036854775807 - 1) null ]; }"#,
+        );
+        check_code(
+            r#"{"List":[{"Path":"x.nix"},{"Path":"/a b"},{"Expression":"f x"},{"Path":"/"}]}"#,
+            r#"[ ./x.nix (/. + "/a b") (f x) /. ]"#,
+        );
     }
 
     #[test]

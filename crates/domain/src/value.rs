@@ -59,12 +59,8 @@ impl TryFrom<OptionWire> for ModuleOption {
         let is_option = |fields: &serde_json::Map<String, serde_json::Value>| {
             !fields.is_empty() && fields.keys().all(|name| FIELDS.contains(&name.as_str()))
         };
-        let bare = |option_type, default| Self {
-            option_type,
-            default,
-            example: None,
-            description: None,
-        };
+        let bare =
+            |option_type, default| Self { option_type, default, example: None, description: None };
         match wire {
             serde_json::Value::String(option_type) => Ok(bare(option_type, None)),
             serde_json::Value::Object(fields) if is_option(&fields) => {
