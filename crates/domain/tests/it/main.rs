@@ -3,8 +3,11 @@
 #![allow(clippy::disallowed_methods, reason = "the frozen messages are files")]
 #![allow(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
+mod deciders;
 mod hostile;
+mod undo_stack;
 mod wire;
+mod world;
 
 #[test]
 fn every_file_here_is_a_module() {
@@ -14,5 +17,8 @@ fn every_file_here_is_a_module() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["hostile.rs", "main.rs", "wire.rs"]);
+    assert_eq!(
+        names,
+        ["deciders.rs", "hostile.rs", "main.rs", "undo_stack.rs", "wire.rs", "world.rs"]
+    );
 }
