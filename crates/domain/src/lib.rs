@@ -9,10 +9,12 @@ mod change;
 pub mod command;
 mod decide;
 pub mod event;
+pub mod headers;
 mod identity;
 mod nix_value;
 mod store;
 mod stream;
+mod subject;
 mod timestamp;
 mod undo;
 mod upcast;
@@ -38,6 +40,7 @@ pub use store::{
     Projection, Record, Rows, Snapshot, StoreError, Subscription, Visit,
 };
 pub use stream::{Kind, NoStream, StreamId};
+pub use subject::{NoSubject, Role, Subject};
 pub use timestamp::{NoTimestamp, Timestamp};
 pub use undo::{NotUndoable, UndoStack, is_undoable, undo};
 pub use uuid::Uuid;
