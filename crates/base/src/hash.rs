@@ -32,6 +32,12 @@ impl ContentHash {
         }
         Some(Self(out))
     }
+
+    /// The 32 bytes, for places that keep hashes in binary.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 impl fmt::Display for ContentHash {

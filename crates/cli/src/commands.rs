@@ -30,7 +30,7 @@ pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
         Command::Eval(args) => eval::run(args),
         Command::EvalCompat(args) => eval_compat::run(args),
         Command::Instantiate(args) => instantiate::run(args),
-        Command::Flake(args) => flake::run(args),
+        Command::Flake(args) => flake::run(args, color),
         Command::Options(args) => options::run(args, color),
         Command::Repl(args) => repl::run(args),
         Command::Parse(args) => parse::run(args),

@@ -70,6 +70,20 @@ pub(crate) fn reference(typed: &str) -> Result<FlakeRef, Error> {
     }
 }
 
+/// The flake in a folder, which need not have a `flake.nix` yet; `folder` is absolute, without
+/// symbolic links in it.
+///
+/// Errors: the path is no text.
+pub(crate) fn flake_in(folder: &Path) -> Result<FlakeRef, Error> {
+    let broken = |error: cim_nix_model::FlakeRefError| Error::user(error.to_string());
+    let path = folder.to_str().ok_or_else(|| {
+        Error::user(format!("the path `{}` is no text, as flakes need it", folder.display()))
+    })?;
+    let attrs = [("type", "path"), ("path", path)]
+        .map(|(name, value)| (name.to_owned(), RefAttr::Text(value.to_owned())));
+    in_folder(folder, &FlakeRef::from_attrs(attrs.into()).map_err(broken)?)
+}
+
 /// The same reference with its path from the root.
 fn absolute(path: &str, typed: &FlakeRef) -> Result<FlakeRef, Error> {
     let folder = Path::new(path).canonicalize();
@@ -115,11 +129,16 @@ fn of_folder(path: &str, typed: &FlakeRef, is_searched: bool) -> Result<FlakeRef
             return Err(Error::user(message).hint(hint));
         }
     }
+    in_folder(&folder, typed)
+}
+
+/// The flake of a folder; in a Git repository, the files that Git knows.
+fn in_folder(folder: &Path, typed: &FlakeRef) -> Result<FlakeRef, Error> {
     let repository = folder.ancestors().find(|above| above.join(".git").exists());
     let text = |path: &Path| RefAttr::Text(path.to_string_lossy().into_owned());
     let mut attrs = typed.attrs();
     let Some(top) = repository else {
-        attrs.insert("path".to_owned(), text(&folder));
+        attrs.insert("path".to_owned(), text(folder));
         return FlakeRef::from_attrs(attrs).map_err(|error| Error::user(error.to_string()));
     };
     attrs.remove("path");

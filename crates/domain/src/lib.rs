@@ -7,11 +7,15 @@
 pub mod aggregate;
 mod change;
 pub mod command;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 mod decide;
 pub mod event;
 pub mod headers;
 mod identity;
+mod memory;
 mod nix_value;
+mod staged;
 mod store;
 mod stream;
 mod subject;
@@ -34,7 +38,9 @@ pub use command::{
 pub use decide::{Decider, Evidence, FlakeFacts, Rejection, State};
 pub use event::{Event, FailureReason, Findings, LockChange, Unreadable};
 pub use identity::{MessageId, MessageIdentity, NoMessageId};
+pub use memory::MemoryStore;
 pub use nix_value::NixValue;
+pub use staged::Staged;
 pub use store::{
     Append, Appended, EventStore, Expected, Intent, IntentStore, NewEvent, Outgoing, Progress,
     Projection, Record, Rows, Snapshot, StoreError, Subscription, Visit,

@@ -97,10 +97,82 @@ pub struct Record<'a> {
     pub schema: u32,
     /// When it happened, by the clock of whoever wrote it.
     pub at: Timestamp,
+    /// The conversation that it belongs to.
+    pub correlation: &'a MessageId,
+    /// The message that caused it.
+    pub causation: &'a MessageId,
     /// The event as JSON.
     pub body: &'a str,
     /// What else is known of its origin, as a JSON object.
     pub meta: &'a str,
+}
+
+impl Append {
+    /// The longest body and the longest meta that stores take, in bytes.
+    pub const MOST: usize = 64 << 20;
+
+    /// What every store looks at before it stores anything.
+    ///
+    /// Errors: [`StoreError::Invalid`] for an empty append and for events that could not be read
+    /// again, [`StoreError::Duplicate`] for an id that occurs twice in it.
+    pub fn check(&self) -> Result<(), StoreError> {
+        if self.events.is_empty() {
+            return Err(StoreError::Invalid(format!("an append to {} has no events", self.stream)));
+        }
+        let mut ids: Vec<Uuid> = self.events.iter().map(|event| event.id).collect();
+        ids.sort_unstable();
+        if let Some(pair) = ids.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(StoreError::Duplicate { id: pair[0] });
+        }
+        self.events.iter().try_for_each(NewEvent::check)
+    }
+}
+
+impl NewEvent {
+    fn check(&self) -> Result<(), StoreError> {
+        let refuse = |problem: &str| {
+            Err(StoreError::Invalid(format!("event {} cannot be stored: {problem}", self.id)))
+        };
+        if self.event_type.is_empty() || self.event_type.len() > 200 {
+            return refuse("its type has to have a name, of at most 200 bytes");
+        }
+        if self.schema == 0 {
+            return refuse("versions of bodies count from 1");
+        }
+        if self.body.len().max(self.meta.len()) > Append::MOST {
+            return refuse("its body is longer than 64 MiB");
+        }
+        if !is_json(&self.body) {
+            return refuse("its body is not JSON");
+        }
+        if !is_object(&self.meta) {
+            return refuse("its meta is not a JSON object");
+        }
+        Ok(())
+    }
+}
+
+/// Whether `text` is one JSON value, however deep.
+pub(crate) fn is_json(text: &str) -> bool {
+    serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok()
+}
+
+fn is_object(text: &str) -> bool {
+    text.trim_ascii_start().starts_with('{') && is_json(text)
+}
+
+impl Snapshot {
+    /// What every store looks at before it keeps a snapshot.
+    ///
+    /// Errors: [`StoreError::Invalid`] for one that could not be read again.
+    pub fn check(&self) -> Result<(), StoreError> {
+        match self.version > 0 && is_json(&self.state) && self.state.len() <= Append::MOST {
+            true => Ok(()),
+            false => Err(StoreError::Invalid(
+                "a snapshot stands for a version and has a state in JSON, of at most 64 MiB".into(),
+            )),
+        }
+    }
 }
 
 impl Record<'_> {
@@ -312,6 +384,21 @@ pub struct Intent {
     pub events: Vec<Uuid>,
     /// What is to be done, as a JSON object for whoever recovers it.
     pub plan: String,
+}
+
+impl Intent {
+    /// What every store looks at before it keeps an intent.
+    ///
+    /// Errors: [`StoreError::Invalid`] for one that could not be read again.
+    pub fn check(&self) -> Result<(), StoreError> {
+        match is_object(&self.plan) && self.plan.len() <= Append::MOST {
+            true => Ok(()),
+            false => Err(StoreError::Invalid(format!(
+                "the plan of intent {} is not a JSON object of at most 64 MiB",
+                self.id
+            ))),
+        }
+    }
 }
 
 /// Keeps intents and the bytes of files, beside the events.

@@ -91,7 +91,9 @@ const GIT: &[&str] = &[
     "publicKeys",
 ];
 
-pub(crate) fn is_id(text: &str) -> bool {
+/// Whether Nix takes a text for the name of a flake: of an entry of a registry or of an input.
+#[must_use]
+pub fn is_flake_id(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
@@ -199,7 +201,7 @@ impl FlakeRef {
             Some((id, more)) => (id, Some(more)),
             None => (rest, None),
         };
-        if !is_id(id) || more.is_some_and(|more| !is_plain_ref(more)) {
+        if !is_flake_id(id) || more.is_some_and(|more| !is_plain_ref(more)) {
             return Ok(None);
         }
         let Ok(fragment) = decode_fragment(fragment, url) else { return Ok(None) };
@@ -294,7 +296,7 @@ impl FlakeRef {
             }
             "indirect" => {
                 let id = reference.need("id")?;
-                if !is_id(id) {
+                if !is_flake_id(id) {
                     return fail(format!("'{id}' is not a valid flake ID"));
                 }
             }

@@ -12,6 +12,7 @@ mod date;
 mod derivation;
 mod flake_ref;
 mod hash;
+mod lock_changes;
 mod lock_file;
 mod lock_graph;
 mod nar;
@@ -25,8 +26,9 @@ pub use aterm::AtermError;
 pub use attribute_path::{AttributePath, AttributePathError};
 pub use date::date_digits;
 pub use derivation::{Derivation, DerivationHash, Method, Output};
-pub use flake_ref::{FlakeRef, FlakeRefError, RefAttr, RefAttrs};
+pub use flake_ref::{FlakeRef, FlakeRefError, RefAttr, RefAttrs, is_flake_id};
 pub use hash::{Hash, HashError, HashFormat, HashKind, Hasher};
+pub use lock_changes::{InputState, LockChange};
 pub use lock_file::{
     Edge, InputPath, LockFile, LockFileError, LockedInput, NodeId, input_path, show_input_path,
 };

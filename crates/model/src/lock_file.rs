@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use crate::{FlakeRef, date_digits};
+use crate::FlakeRef;
 
 /// The names of inputs that lead from a flake to one of the inputs of its inputs.
 pub type InputPath = Vec<String>;
@@ -15,7 +15,7 @@ pub type InputPath = Vec<String>;
 /// Errors: a part is no name of an input.
 pub fn input_path(text: &str) -> Result<InputPath, LockFileError> {
     let parts = text.split('/').filter(|part| !part.is_empty());
-    let checked = parts.map(|part| match crate::flake_ref::is_id(part) {
+    let checked = parts.map(|part| match crate::flake_ref::is_flake_id(part) {
         true => Ok(part.to_owned()),
         false => Err(LockFileError(format!("invalid flake input attribute path element '{part}'"))),
     });
@@ -347,54 +347,6 @@ impl LockFile {
         let keys = self.keys();
         let mut locked = keys.iter().filter_map(|(id, _)| Some(&self.input(*id)?.locked));
         locked.find(|locked| !locked.is_locked() && !locked.is_relative())
-    }
-
-    /// What a newer lock file changes, for people; empty if nothing that they would see.
-    #[must_use]
-    pub fn changes(&self, newer: &Self) -> String {
-        let (old, new) = (self.all_inputs(), newer.all_inputs());
-        let mut paths: Vec<&InputPath> = old.keys().chain(new.keys()).collect();
-        paths.sort_unstable();
-        paths.dedup();
-        let mut out = String::new();
-        for path in paths {
-            let name = show_input_path(path);
-            match (old.get(path), new.get(path)) {
-                (Some(&old), Some(&new)) => {
-                    let is_same = match (old, new) {
-                        (Edge::Node(a), Edge::Node(b)) => {
-                            self.input(*a).map(|i| &i.locked) == newer.input(*b).map(|i| &i.locked)
-                        }
-                        (old, new) => old == new,
-                    };
-                    if !is_same {
-                        let (old, new) = (self.describe(old), newer.describe(new));
-                        out.push_str(&format!("• Updated input '{name}':\n    {old}\n  → {new}\n"));
-                    }
-                }
-                (None, Some(&new)) => {
-                    let new = newer.describe(new);
-                    out.push_str(&format!("• Added input '{name}':\n    {new}\n"));
-                }
-                _ => out.push_str(&format!("• Removed input '{name}'\n")),
-            }
-        }
-        out
-    }
-
-    fn describe(&self, edge: &Edge) -> String {
-        match edge {
-            Edge::Follows(path) => format!("follows '{}'", show_input_path(path)),
-            Edge::Node(id) => {
-                let Some(input) = self.input(*id) else { return String::new() };
-                let date = input.locked.number("lastModified").map(|seconds| {
-                    let digits = date_digits(seconds);
-                    let part = |range: std::ops::Range<usize>| digits.get(range).unwrap_or("?");
-                    format!(" ({}-{}-{})", part(0..4), part(4..6), part(6..8))
-                });
-                format!("'{}'{}", input.locked, date.unwrap_or_default())
-            }
-        }
     }
 }
 

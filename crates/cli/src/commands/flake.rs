@@ -1,4 +1,7 @@
-//! `cim-nix flake`: what a flake has, and where it and its inputs come from.
+//! `cim-nix flake`: what a flake has, where it and its inputs come from, and its lock file.
+
+mod edit;
+mod lock;
 
 use std::collections::HashSet;
 
@@ -8,13 +11,13 @@ use cim_nix_model::{Edge, LockFile, NodeId, show_input_path};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use self::lock::{LockCommand, UpdateCommand};
 use crate::evaluation::EvalArgs;
 use crate::exit::Exit;
 use crate::flake_show::{self, ShowOptions};
 use crate::installable::Installable;
 use crate::lock_args::LockArgs;
-use crate::terminal::Out;
-use crate::terminal::printable;
+use crate::terminal::{ColorWhen, Out, printable};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,11 +25,14 @@ Examples:
   cim-nix flake show github:owner/repo --json
   cim-nix flake metadata                 where it and its inputs come from
   cim-nix flake show --override-input nixpkgs ../nixpkgs
+  cim-nix flake lock                     add to flake.lock what it lacks
+  cim-nix flake update nixpkgs           lock an input to its newest version
 
-Nix need not be installed. What a lock file lacks is locked for this run, and nothing is written.
+Nix need not be installed. What a lock file lacks is locked for this run, and nothing is written but
+by lock and update.
 Exit status: 0 shown, 1 evaluation failed, 2 wrong usage, 3 the machine failed.";
 
-/// Show what a flake has and where it comes from
+/// Show what a flake has and where it comes from, and write its lock file
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct FlakeArgs {
@@ -40,6 +46,22 @@ enum FlakeCommand {
     Show(ShowArgs),
     /// Show where a flake and its inputs come from
     Metadata(MetadataArgs),
+    /// Add to the lock file what it lacks
+    Lock(LockCommand),
+    /// Lock inputs to their newest versions
+    Update(UpdateCommand),
+    AddInput(edit::AddInput),
+    RemoveInput(edit::RemoveInput),
+    SetInput(edit::SetInput),
+    RenameInput(edit::RenameInput),
+    Follow(edit::Follow),
+    Unfollow(edit::Unfollow),
+    Dedupe(edit::Dedupe),
+    Describe(edit::Describe),
+    AddOutput(edit::AddOutput),
+    AddSystem(edit::AddSystem),
+    AddOverlay(edit::AddOverlay),
+    AddModule(edit::AddModule),
 }
 
 #[derive(Args, Debug)]
@@ -78,10 +100,24 @@ struct MetadataArgs {
     eval_args: EvalArgs,
 }
 
-pub(crate) fn run(args: &FlakeArgs) -> Result<Exit, Error> {
+pub(crate) fn run(args: &FlakeArgs, color: ColorWhen) -> Result<Exit, Error> {
     match &args.command {
         FlakeCommand::Show(args) => show(args),
         FlakeCommand::Metadata(args) => metadata(args),
+        FlakeCommand::Lock(args) => lock::lock(args, color),
+        FlakeCommand::Update(args) => lock::update(args, color),
+        FlakeCommand::AddInput(args) => args.run(color),
+        FlakeCommand::RemoveInput(args) => args.run(color),
+        FlakeCommand::SetInput(args) => args.run(color),
+        FlakeCommand::RenameInput(args) => args.run(color),
+        FlakeCommand::Follow(args) => args.run(color),
+        FlakeCommand::Unfollow(args) => args.run(color),
+        FlakeCommand::Dedupe(args) => args.run(color),
+        FlakeCommand::Describe(args) => args.run(color),
+        FlakeCommand::AddOutput(args) => args.run(color),
+        FlakeCommand::AddSystem(args) => args.run(color),
+        FlakeCommand::AddOverlay(args) => args.run(color),
+        FlakeCommand::AddModule(args) => args.run(color),
     }
 }
 

@@ -1,0 +1,167 @@
+//! Opens a store: makes the file, knows ours from others, brings older ones up to date.
+
+use std::fs;
+use std::io::{ErrorKind, Result as IoResult};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use cim_domain_nix::{Projection, StoreError};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::fault::{Fault, no_wal, unavailable};
+use crate::schema;
+
+/// How to open a store.
+#[derive(Clone)]
+pub struct Options {
+    /// Read models that move with each append, in its transaction.
+    pub projections: Vec<Arc<dyn Projection>>,
+    /// How long to wait for another process that is writing.
+    pub patience: Duration,
+    /// Whether a store that does not exist is made.
+    pub create: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { projections: Vec::new(), patience: Duration::from_secs(10), create: true }
+    }
+}
+
+/// Pages of 4 KiB that the log may have before it is taken over into the file: a single append
+/// writes about eight of them, so the two flushes of a take-over are shared by hundreds.
+const CHECKPOINT_PAGES: u32 = 4_000;
+/// What the log keeps of its length after a burst, for the next one: overwriting is cheaper than
+/// growing.
+const LOG_BYTES: u32 = 64 << 20;
+/// Memory for pages, in KiB.
+const WRITER_CACHE: u32 = 16 << 10;
+const READER_CACHE: u32 = 8 << 10;
+
+/// Only one store is opened at a time: a file that this process closes while it is open as a
+/// database in another thread would lose that one's locks.
+static OPENING: Mutex<()> = Mutex::new(());
+
+/// The connection that writes, to a store that is ours and up to date.
+pub(crate) fn writer(path: &Path, options: &Options) -> Result<Connection, StoreError> {
+    let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+    find(path, options.create)?;
+    let deadline = Instant::now() + options.patience;
+    loop {
+        match prepare(path) {
+            Err(fault) if fault.is_busy() && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            prepared => return prepared.map_err(|fault| fault.at(path)),
+        }
+    }
+}
+
+/// A connection that reads.
+pub(crate) fn reader(path: &Path, patience: Duration) -> Result<Connection, Fault> {
+    let connection = connect(path)?;
+    connection.busy_timeout(patience)?;
+    connection.pragma_update(None, "cache_size", -i64::from(READER_CACHE))?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn connect(path: &Path) -> Result<Connection, Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    // Sorting and the like stay off the disk.
+    connection.pragma_update(None, "temp_store", "memory")?;
+    Ok(connection)
+}
+
+/// Makes sure that there is a file which may be a store.
+fn find(path: &Path, create: bool) -> Result<(), StoreError> {
+    let cannot = |what: &str, error: &std::io::Error| {
+        unavailable(
+            format!("cannot {what} the event store {}: {error}", path.display()),
+            "the file and its folder have to be writable for you",
+        )
+    };
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(()),
+        Ok(_) => Err(unavailable(
+            format!("{} is no event store: it is not a file", path.display()),
+            "name a file",
+        )),
+        Err(error) if error.kind() == ErrorKind::NotFound && create => {
+            make(path).map_err(|error| cannot("make", &error))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(StoreError::Unavailable {
+            problem: format!("there is no event store at {}", path.display()),
+            hint: None,
+        }),
+        Err(error) => Err(cannot("open", &error)),
+    }
+}
+
+/// Makes an empty file that only its owner may read; its place in the folder is durable.
+fn make(path: &Path) -> IoResult<()> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(file) => file.sync_all()?,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    // The folder may be new as well, so the one above it is synced, too.
+    for folder in folder.ancestors().take(2).filter(|folder| *folder != Path::new("")) {
+        fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Looks whose file it is before anything is written to it.
+fn prepare(path: &Path) -> Result<Connection, Fault> {
+    let mut connection = connect(path)?;
+    connection.busy_timeout(Duration::from_millis(100))?;
+    // Who only looks must not change anything when closing, either.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    check_owner(&connection, path)?;
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(Fault::Store(no_wal(path)));
+    }
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
+    connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE))?;
+    schema::migrate(&mut connection, schema::STEPS)?;
+    Ok(connection)
+}
+
+fn check_owner(connection: &Connection, path: &Path) -> Result<(), Fault> {
+    let application: i32 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let found = schema::version(connection)?;
+    let n_tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let is_empty = application == 0 && found == 0 && n_tables == 0;
+    if application != schema::APPLICATION && !is_empty {
+        return Err(Fault::Store(unavailable(
+            format!("{} is no event store: it is a database of another program", path.display()),
+            "name another file; nothing was changed in this one",
+        )));
+    }
+    let known = schema::newest(schema::STEPS);
+    match found > known {
+        true => {
+            let place = format!("the event store {}", path.display());
+            Err(Fault::Store(StoreError::Newer { place, found, known }))
+        }
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,124 @@
+//! What readers ask.
+
+use std::ops::ControlFlow;
+
+use cim_domain_nix::{MessageId, Outgoing, Record, Snapshot, StreamId, Uuid, Visit};
+use rusqlite::{CachedStatement, Connection, Params, params};
+
+use crate::decode::{COLUMNS, IdColumn, Of, number, record, sql, stream as stream_id};
+use crate::fault::{Fault, corrupt};
+use crate::write::published_mark;
+
+type Visitor<'v> = &'v mut dyn FnMut(&Record<'_>) -> Visit;
+
+/// A query for events with their streams.
+fn joined<'c>(connection: &'c Connection, rest: &str) -> Result<CachedStatement<'c>, Fault> {
+    Ok(connection.prepare_cached(&format!(
+        "SELECT {COLUMNS}, s.kind, s.aggregate FROM events e JOIN streams s ON s.id = e.stream \
+         WHERE {rest}"
+    ))?)
+}
+
+/// Shows what a query finds; answers whether it found anything.
+fn show(
+    mut query: CachedStatement<'_>,
+    values: impl Params,
+    of: Of<'_>,
+    visit: Visitor<'_>,
+) -> Result<bool, Fault> {
+    let mut rows = query.query(values)?;
+    let mut has_found = false;
+    while let Some(row) = rows.next()? {
+        has_found = true;
+        if record(row, of, visit)?.is_break() {
+            break;
+        }
+    }
+    Ok(has_found)
+}
+
+pub(crate) fn stream(
+    connection: &Connection,
+    stream: &StreamId,
+    after: u64,
+    visit: Visitor<'_>,
+) -> Result<(), Fault> {
+    let query = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM events e WHERE e.version > ?3 AND e.stream = \
+         (SELECT id FROM streams WHERE kind = ?1 AND aggregate = ?2) ORDER BY e.version"
+    ))?;
+    let values = params![stream.kind.token(), stream.id.as_bytes(), sql(after)];
+    show(query, values, Of::Stream(stream), visit).map(drop)
+}
+
+pub(crate) fn all(connection: &Connection, after: u64, visit: Visitor<'_>) -> Result<(), Fault> {
+    let query = joined(connection, "e.position > ?1 ORDER BY e.position")?;
+    show(query, [sql(after)], Of::Joined, visit).map(drop)
+}
+
+pub(crate) fn back(connection: &Connection, before: u64, visit: Visitor<'_>) -> Result<(), Fault> {
+    let query = joined(connection, "e.position < ?1 ORDER BY e.position DESC")?;
+    show(query, [sql(before)], Of::Joined, visit).map(drop)
+}
+
+pub(crate) fn find(connection: &Connection, id: Uuid, visit: Visitor<'_>) -> Result<bool, Fault> {
+    show(joined(connection, "e.id = ?1")?, [id.as_bytes()], Of::Joined, visit)
+}
+
+pub(crate) fn caused_by(
+    connection: &Connection,
+    cause: &MessageId,
+    visit: Visitor<'_>,
+) -> Result<(), Fault> {
+    let query = joined(connection, "e.causation = ?1 ORDER BY e.position")?;
+    show(query, [IdColumn(cause)], Of::Joined, visit).map(drop)
+}
+
+pub(crate) fn correlated(
+    connection: &Connection,
+    correlation: &MessageId,
+    visit: Visitor<'_>,
+) -> Result<(), Fault> {
+    let query = joined(connection, "e.correlation = ?1 ORDER BY e.position")?;
+    show(query, [IdColumn(correlation)], Of::Joined, visit).map(drop)
+}
+
+pub(crate) fn snapshot(
+    connection: &Connection,
+    stream: &StreamId,
+) -> Result<Option<Snapshot>, Fault> {
+    let mut query = connection.prepare_cached(
+        "SELECT n.version, n.schema, n.state FROM snapshots n JOIN streams s ON s.id = n.stream \
+         WHERE s.kind = ?1 AND s.aggregate = ?2",
+    )?;
+    let mut rows = query.query(params![stream.kind.token(), stream.id.as_bytes()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let schema = u32::try_from(number(row, 1)?)
+        .map_err(|_| corrupt(format!("the snapshot of {stream}"), "its schema cannot be read"))?;
+    Ok(Some(Snapshot { version: number(row, 0)?, schema, state: row.get(2)? }))
+}
+
+pub(crate) fn outgoing(connection: &Connection, limit: usize) -> Result<Vec<Outgoing>, Fault> {
+    let query = joined(
+        connection,
+        "e.position > ?1 AND NOT EXISTS \
+         (SELECT 1 FROM published_ahead p WHERE p.position = e.position) \
+         ORDER BY e.position LIMIT ?2",
+    )?;
+    let values = params![sql(published_mark(connection)?), sql(limit as u64)];
+    let mut found = Vec::new();
+    show(query, values, Of::Joined, &mut |event| {
+        found.push(Outgoing {
+            position: event.position,
+            id: event.id,
+            stream: stream_id(event.kind, event.aggregate)?,
+            version: event.version,
+            event_type: event.event_type.to_owned(),
+            schema: event.schema,
+            body: event.body.to_owned(),
+            meta: event.meta.to_owned(),
+        });
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(found)
+}

@@ -1,0 +1,116 @@
+//! What stands in the file, and how older files become newer ones.
+//!
+//! `events` is keyed by position, so appending writes at its end and reading all of them is one
+//! walk. `events_of_streams` finds those of a stream and keeps versions unique. Ids are 16 bytes; an
+//! id of a message that is a content id is a text instead. Nothing is ever updated in `events`.
+//!
+//! What was published is a mark in `store` and, above it, `published_ahead`: no event costs a row
+//! that has to be removed again.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::fault::Fault;
+
+/// "cimx", so that `file` and we can tell it from other databases.
+pub(crate) const APPLICATION: i32 = 0x6369_6d78;
+
+/// One step per version of the file: step n leads from version n to n + 1.
+pub(crate) const STEPS: &[&str] = &[V1];
+
+const V1: &str = "
+CREATE TABLE streams (
+  id INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,
+  aggregate BLOB NOT NULL CHECK (length(aggregate) = 16),
+  version INTEGER NOT NULL,
+  UNIQUE (kind, aggregate)
+) STRICT;
+
+CREATE TABLE events (
+  position INTEGER PRIMARY KEY,
+  stream INTEGER NOT NULL REFERENCES streams (id),
+  version INTEGER NOT NULL CHECK (version > 0),
+  id BLOB NOT NULL CHECK (length(id) = 16),
+  type TEXT NOT NULL,
+  schema INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  correlation ANY NOT NULL,
+  causation ANY NOT NULL,
+  sum INTEGER NOT NULL,
+  meta TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX events_of_streams ON events (stream, version);
+CREATE UNIQUE INDEX events_by_id ON events (id);
+CREATE INDEX events_by_correlation ON events (correlation);
+CREATE INDEX events_by_causation ON events (causation);
+
+CREATE TABLE store (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  published INTEGER NOT NULL
+) STRICT;
+INSERT INTO store VALUES (1, 0);
+CREATE TABLE published_ahead (position INTEGER PRIMARY KEY) STRICT;
+
+CREATE TABLE snapshots (
+  stream INTEGER PRIMARY KEY REFERENCES streams (id),
+  version INTEGER NOT NULL,
+  schema INTEGER NOT NULL,
+  state TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE projections (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  schema INTEGER NOT NULL,
+  position INTEGER NOT NULL
+) STRICT;
+CREATE TABLE rows (
+  projection INTEGER NOT NULL REFERENCES projections (id),
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (projection, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE intents (
+  number INTEGER PRIMARY KEY,
+  id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+  at INTEGER NOT NULL,
+  stream TEXT NOT NULL,
+  expected INTEGER NOT NULL,
+  events BLOB NOT NULL,
+  plan TEXT NOT NULL
+) STRICT;
+CREATE TABLE blobs (
+  hash BLOB PRIMARY KEY CHECK (length(hash) = 32),
+  bytes BLOB NOT NULL
+) STRICT;
+";
+
+/// The version that `steps` lead to.
+pub(crate) fn newest(steps: &[&str]) -> u32 {
+    steps.len() as u32
+}
+
+/// What `PRAGMA user_version` says.
+pub(crate) fn version(connection: &Connection) -> Result<u32, Fault> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// Takes the missing steps, in one transaction.
+pub(crate) fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), Fault> {
+    if version(connection)? == newest(steps) {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have been faster.
+    let found = version(&transaction)?;
+    for step in steps.iter().skip(found as usize) {
+        transaction.execute_batch(step)?;
+    }
+    if found < newest(steps) {
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.pragma_update(None, "user_version", newest(steps))?;
+    }
+    Ok(transaction.commit()?)
+}

@@ -1,0 +1,364 @@
+//! The store: one connection that writes, some that read.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use cim_domain_nix::{
+    Append, Appended, EventStore, MessageId, Outgoing, Progress, Projection, Record, Rows,
+    Snapshot, StoreError, StreamId, Subscription, Uuid, Visit,
+};
+use rusqlite::Connection;
+
+use crate::fault::Fault;
+use crate::follow::Follower;
+use crate::group::{Answer, Group, Job};
+use crate::models::{self, ModelRows};
+use crate::open::{self, Options};
+use crate::{read, write};
+
+/// Events, intents, blobs and read models in one SQLite file. Shared by threads as it is, and by
+/// processes that open the same file.
+pub struct SqliteStore {
+    path: PathBuf,
+    projections: Vec<Arc<dyn Projection>>,
+    patience: Duration,
+    group: Group,
+    writer: Mutex<Connection>,
+    readers: Mutex<Vec<Connection>>,
+    /// The position of the last event that was stored through this value.
+    pub(crate) head: Mutex<u64>,
+    pub(crate) grown: Condvar,
+}
+
+/// Readers that are kept for the next ones.
+const MOST_READERS: usize = 8;
+/// Events that a read model takes in one transaction while it catches up.
+const PORTION: usize = 5_000;
+
+impl SqliteStore {
+    /// Opens the store in the file `path`, and makes it where there is none.
+    ///
+    /// Errors: [`StoreError::Unavailable`] for a file that is none of ours or that cannot be used,
+    /// [`StoreError::Newer`] for one from a newer version; neither is changed.
+    pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
+        let writer = open::writer(path, &options)?;
+        let head = write::head(&writer).map_err(|fault| fault.at(path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            projections: options.projections,
+            patience: options.patience,
+            group: Group::default(),
+            writer: Mutex::new(writer),
+            readers: Mutex::default(),
+            head: Mutex::new(head),
+            grown: Condvar::new(),
+        })
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs `read` on a connection that reads.
+    pub(crate) fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let kept = self.kept_readers().pop();
+        let connection = match kept {
+            Some(connection) => Ok(connection),
+            None => open::reader(&self.path, self.patience),
+        };
+        let answer = connection.and_then(|connection| {
+            let answer = read(&connection);
+            let mut kept = self.kept_readers();
+            if answer.is_ok() && kept.len() < MOST_READERS {
+                kept.push(connection);
+            }
+            answer
+        });
+        answer.map_err(|fault| fault.at(&self.path))
+    }
+
+    /// Runs `read` in a transaction, for those that ask several questions about one moment.
+    pub(crate) fn read_moment<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        self.read(|connection| {
+            let moment = connection.unchecked_transaction()?;
+            let answer = read(&moment);
+            moment.finish()?;
+            answer
+        })
+    }
+
+    fn kept_readers(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `write` in a transaction of the writer; it is stored and durable if it answers well.
+    pub(crate) fn write<T>(
+        &self,
+        write: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.begin(&writer)?;
+        let guard = Rollback(&writer);
+        let answer = write(&writer)?;
+        writer.prepare_cached("COMMIT")?.execute([])?;
+        drop(guard);
+        Ok(answer)
+    }
+
+    /// Begins to write, as soon as no other process does.
+    fn begin(&self, writer: &Connection) -> Result<(), Fault> {
+        let deadline = Instant::now() + self.patience;
+        let mut pause = Duration::from_micros(200);
+        loop {
+            let begun = writer.prepare_cached("BEGIN IMMEDIATE")?.execute([]);
+            match begun.map_err(Fault::Sql) {
+                Err(fault) if fault.is_busy() && Instant::now() < deadline => {
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(Duration::from_millis(5));
+                }
+                begun => return begun.map(drop),
+            }
+        }
+    }
+
+    pub(crate) fn submit(&self, job: Job) -> Answer {
+        self.group.submit(job, &|jobs| self.write_group(jobs))
+    }
+
+    /// Writes jobs in one transaction. If SQLite fails, each is tried on its own, so that one that
+    /// cannot be stored does not take the others with it.
+    fn write_group(&self, jobs: &[Job]) -> Vec<Answer> {
+        let fault = match self.try_group(jobs) {
+            Ok(answers) => return answers,
+            Err(fault) => fault,
+        };
+        if let [_] = jobs {
+            return vec![Err(fault.at(&self.path))];
+        }
+        if fault.is_busy() {
+            return jobs.iter().map(|_| Err(self.busy())).collect();
+        }
+        let alone = |job| match self.try_group(std::slice::from_ref(job)) {
+            Ok(mut answers) => answers.pop().expect("one answer for each job"),
+            Err(fault) => Err(fault.at(&self.path)),
+        };
+        jobs.iter().map(alone).collect()
+    }
+
+    fn busy(&self) -> StoreError {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        Fault::Sql(rusqlite::Error::SqliteFailure(code, None)).at(&self.path)
+    }
+
+    fn try_group(&self, jobs: &[Job]) -> Result<Vec<Answer>, Fault> {
+        let (answers, head) = self.write(|connection| {
+            let before = write::head(connection)?;
+            let mut head = before;
+            let mut answers = Vec::with_capacity(jobs.len());
+            for job in jobs {
+                answers.push(match run(connection, job, &mut head) {
+                    Ok(answer) => Ok(answer),
+                    Err(Fault::Store(refusal)) => Err(refusal),
+                    Err(fault) => return Err(fault),
+                });
+            }
+            if head > before {
+                self.move_models(connection, before)?;
+            }
+            Ok((answers, head))
+        })?;
+        let mut known = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = head.max(*known);
+        self.grown.notify_all();
+        Ok(answers)
+    }
+
+    /// Takes the new events into the registered read models that had all before them. One that
+    /// fails stays behind, and says why when it is told to catch up: an event is a fact, and must
+    /// not be lost because of what somebody makes of it.
+    fn move_models(&self, connection: &Connection, before: u64) -> Result<(), Fault> {
+        for projection in &self.projections {
+            let model = models::model(connection, projection.name())?;
+            // In an empty store a model is up to date before it exists.
+            let model = match model {
+                None if before == 0 => models::prepare(connection, &**projection)?,
+                Some(model) if model.position == before && model.schema == projection.schema() => {
+                    model
+                }
+                _ => continue,
+            };
+            models::follow(connection, &self.path, &**projection, model, usize::MAX)?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes back what was begun, unless it was committed.
+struct Rollback<'c>(&'c Connection);
+
+impl Drop for Rollback<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit() {
+            // SQLite has given up already where this fails.
+            let _ = self.0.execute_batch("ROLLBACK");
+        }
+    }
+}
+
+fn run(connection: &Connection, job: &Job, head: &mut u64) -> Result<Option<Appended>, Fault> {
+    match job {
+        Job::Append(append) => write::append(connection, append, head).map(Some),
+        Job::OpenIntent(intent, blobs) => {
+            write::open_intent(connection, intent, blobs).map(|()| None)
+        }
+        Job::CloseIntent(id) => write::close_intent(connection, Some(*id)).map(|()| None),
+        Job::SaveSnapshot(stream, snapshot) => {
+            write::save_snapshot(connection, stream, snapshot).map(|()| None)
+        }
+        Job::Published(positions) => write::published(connection, positions).map(|()| None),
+    }
+}
+
+impl EventStore for SqliteStore {
+    fn append(&self, append: Append) -> Result<Appended, StoreError> {
+        append.check()?;
+        let appended = self.submit(Job::Append(append))?;
+        Ok(appended.expect("an append is answered with where it stands"))
+    }
+
+    fn read_stream(
+        &self,
+        stream: &StreamId,
+        after: u64,
+        visit: &mut dyn FnMut(&Record<'_>) -> Visit,
+    ) -> Result<(), StoreError> {
+        self.read(|connection| read::stream(connection, stream, after, visit))
+    }
+
+    fn read_all(
+        &self,
+        after: u64,
+        visit: &mut dyn FnMut(&Record<'_>) -> Visit,
+    ) -> Result<(), StoreError> {
+        self.read(|connection| read::all(connection, after, visit))
+    }
+
+    fn read_back(
+        &self,
+        before: Option<u64>,
+        visit: &mut dyn FnMut(&Record<'_>) -> Visit,
+    ) -> Result<(), StoreError> {
+        self.read(|connection| read::back(connection, before.unwrap_or(u64::MAX), visit))
+    }
+
+    fn find(
+        &self,
+        id: Uuid,
+        visit: &mut dyn FnMut(&Record<'_>) -> Visit,
+    ) -> Result<bool, StoreError> {
+        self.read(|connection| read::find(connection, id, visit))
+    }
+
+    fn caused_by(
+        &self,
+        cause: &MessageId,
+        visit: &mut dyn FnMut(&Record<'_>) -> Visit,
+    ) -> Result<(), StoreError> {
+        self.read(|connection| read::caused_by(connection, cause, visit))
+    }
+
+    fn correlated(
+        &self,
+        correlation: &MessageId,
+        visit: &mut dyn FnMut(&Record<'_>) -> Visit,
+    ) -> Result<(), StoreError> {
+        self.read(|connection| read::correlated(connection, correlation, visit))
+    }
+
+    fn version(&self, stream: &StreamId) -> Result<u64, StoreError> {
+        self.read(|connection| {
+            Ok(write::stream_row(connection, stream)?.map_or(0, |row| row.version))
+        })
+    }
+
+    fn head(&self) -> Result<u64, StoreError> {
+        self.read(write::head)
+    }
+
+    fn subscribe(&self, after: u64) -> Result<Box<dyn Subscription + '_>, StoreError> {
+        Ok(Box::new(Follower::new(self, after)))
+    }
+
+    fn snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
+        self.read(|connection| read::snapshot(connection, stream))
+    }
+
+    fn save_snapshot(&self, stream: &StreamId, snapshot: &Snapshot) -> Result<(), StoreError> {
+        snapshot.check()?;
+        self.submit(Job::SaveSnapshot(stream.clone(), snapshot.clone())).map(drop)
+    }
+
+    fn outgoing(&self, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+        self.read_moment(|connection| read::outgoing(connection, limit))
+    }
+
+    fn published(&self, positions: &[u64]) -> Result<(), StoreError> {
+        match positions {
+            [] => Ok(()),
+            _ => self.submit(Job::Published(positions.to_vec())).map(drop),
+        }
+    }
+
+    fn catch_up(&self, projection: &dyn Projection) -> Result<Progress, StoreError> {
+        loop {
+            let (model, head) = self.read_moment(|connection| {
+                Ok((models::model(connection, projection.name())?, write::head(connection)?))
+            })?;
+            if let Some(model) = model
+                && model.schema == projection.schema()
+                && model.position >= head
+            {
+                return Ok(Progress { position: model.position, head });
+            }
+            let followed = self.write(|connection| {
+                let model = models::prepare(connection, projection)?;
+                models::follow(connection, &self.path, projection, model, PORTION)
+            });
+            if let Some(failure) = followed.map_err(|fault| fault.at(&self.path))?.failure {
+                return Err(failure);
+            }
+        }
+    }
+
+    fn progress(&self, name: &str) -> Result<Progress, StoreError> {
+        self.read_moment(|connection| {
+            let position = models::model(connection, name)?.map_or(0, |model| model.position);
+            Ok(Progress { position, head: write::head(connection)? })
+        })
+    }
+
+    fn drop_projection(&self, name: &str) -> Result<(), StoreError> {
+        let dropped = self.write(|connection| models::discard(connection, name));
+        dropped.map_err(|fault| fault.at(&self.path))
+    }
+
+    fn rows(
+        &self,
+        name: &str,
+        read: &mut dyn FnMut(&dyn Rows) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.read_moment(|connection| {
+            let model = models::model(connection, name)?.map(|model| model.id);
+            Ok(read(&ModelRows { connection, path: &self.path, model })?)
+        })
+    }
+}
