@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     ActivationType, Kind, MessageIdentity, NixModule, NixOSConfiguration, Overlay, StreamId,
-    Timestamp,
+    Timestamp, Unreadable,
 };
 
 /// An edit to a flake that has no command of its own in the contract.
@@ -156,12 +156,18 @@ macro_rules! commands {
             /// Reads the body of a command.
             ///
             /// Errors: the type is not known, or the body does not have its shape.
-            pub fn read(command_type: &str, body: &str) -> Result<Self, String> {
+            pub fn read(command_type: &str, body: &str) -> Result<Self, Unreadable> {
                 let read = match command_type {
-                    $(stringify!($name) => serde_json::from_str(body).map(Self::$name),)*
-                    _ => return Err(format!("no command of the type `{}` is known", command_type.escape_debug())),
+                    $(stringify!($name) => {
+                        Unreadable::check_object(command_type, body)?;
+                        serde_json::from_str(body).map(Self::$name)
+                    })*
+                    _ => {
+                        let message_type = command_type.to_owned();
+                        return Err(Unreadable::UnknownType { message_type });
+                    }
                 };
-                read.map_err(|error| format!("the body of {command_type} does not fit: {error}"))
+                read.map_err(|error| Unreadable::malformed(command_type, &error))
             }
 
             /// The subject on which other services send a type of commands.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use cim_nix_model::AttributePath;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use crate::{
@@ -63,6 +63,21 @@ pub enum FailureReason {
     TimedOut,
     /// The process that built it was interrupted, and what became of the build is not known.
     Interrupted,
+}
+
+/// Reads store paths, as text or as other services write them.
+fn store_paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a store path is a text or has `hash` and `name`")]
+    enum Path {
+        Text(String),
+        Parts { hash: String, name: String },
+    }
+    let text = |path| match path {
+        Path::Text(path) => path,
+        Path::Parts { hash, name } => format!("/nix/store/{hash}-{name}"),
+    };
+    Ok(Vec::<Path>::deserialize(deserializer)?.into_iter().map(text).collect())
 }
 
 macro_rules! event_structs {
@@ -425,7 +440,8 @@ event_structs! {
     GarbageCollected { collection_id, timestamp;
         /// Bytes that are free now.
         freed_bytes: u64,
-        /// The paths.
+        /// The paths. Other services write hash and name of each apart, which is read as well.
+        #[serde(deserialize_with = "store_paths")]
         removed_paths: Vec<String>,
         /// Age in days of the generations that went before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -433,19 +449,19 @@ event_structs! {
     }
 }
 
-/// Which event cannot be read, and why.
+/// Which message cannot be read, and why.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Unreadable {
-    /// No version of this product up to this one has such an event.
+    /// No version of this product up to this one has such a message.
     UnknownType {
         /// The name of its type.
-        event_type: String,
+        message_type: String,
     },
     /// A newer version of this product wrote it.
     Newer {
         /// The name of its type.
-        event_type: String,
+        message_type: String,
         /// The version of its shape.
         found: u32,
         /// The newest that is known here.
@@ -454,26 +470,47 @@ pub enum Unreadable {
     /// Its body does not have the shape of its type.
     Malformed {
         /// The name of its type.
-        event_type: String,
+        message_type: String,
         /// What is wrong.
         problem: String,
     },
 }
 
+impl Unreadable {
+    /// Refuses a body that is no object: lists would be taken for the fields in their order.
+    pub(crate) fn check_object(message_type: &str, body: &str) -> Result<(), Self> {
+        match body.trim_ascii_start().starts_with('{') {
+            true => Ok(()),
+            false => Err(Self::malformed(message_type, &"it is no object")),
+        }
+    }
+
+    /// A body without the shape of its type. What is wrong may quote the whole of a hostile body, so
+    /// its start has to do.
+    pub(crate) fn malformed(message_type: &str, problem: &dyn std::fmt::Display) -> Self {
+        const MOST: usize = 300;
+        let mut problem = problem.to_string();
+        if let Some((end, _)) = problem.char_indices().nth(MOST) {
+            problem.truncate(end);
+            problem.push_str(" ...");
+        }
+        Self::Malformed { message_type: message_type.to_owned(), problem }
+    }
+}
+
 impl std::fmt::Display for Unreadable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let short =
-            |text: &str| text.chars().take(60).collect::<String>().escape_debug().to_string();
         match self {
-            Self::UnknownType { event_type } => {
-                write!(f, "no event of the type `{}` is known", short(event_type))
+            Self::UnknownType { message_type } => {
+                let shown: String = message_type.chars().take(60).collect();
+                write!(f, "no message of the type `{}` is known", shown.escape_debug())
             }
-            Self::Newer { event_type, found, known } => write!(
+            Self::Newer { message_type, found, known } => write!(
                 f,
-                "{event_type} was written by a newer version: its shape is {found}, {known} is known here"
+                "{message_type} was written by a newer version: its shape is {found}, {known} is known here"
             ),
-            Self::Malformed { event_type, problem } => {
-                write!(f, "the body of {event_type} does not fit: {problem}")
+            Self::Malformed { message_type, problem } => {
+                write!(f, "the body of {message_type} does not fit: {problem}")
             }
         }
     }
@@ -656,27 +693,28 @@ impl Event {
     ///
     /// Errors: [`Unreadable`] says which event and why.
     pub fn read(event_type: &str, schema: u32, body: &str) -> Result<Self, Unreadable> {
+        let message_type = || event_type.to_owned();
         let Some(known) = Self::newest_schema(event_type) else {
-            return Err(Unreadable::UnknownType { event_type: event_type.to_owned() });
+            return Err(Unreadable::UnknownType { message_type: message_type() });
         };
-        let malformed =
-            |problem: String| Unreadable::Malformed { event_type: event_type.to_owned(), problem };
+        Unreadable::check_object(event_type, body)?;
         let upcast;
         let body = match schema {
             newer if newer > known => {
-                let event_type = event_type.to_owned();
-                return Err(Unreadable::Newer { event_type, found: newer, known });
+                let message_type = message_type();
+                return Err(Unreadable::Newer { message_type, found: newer, known });
             }
             newest if newest == known => body,
             older => {
-                upcast = crate::upcast::upcast(event_type, older, body).map_err(&malformed)?;
+                upcast = crate::upcast::upcast(event_type, older, body)
+                    .map_err(|problem| Unreadable::malformed(event_type, &problem))?;
                 &upcast
             }
         };
         match Self::of_newest(event_type, body) {
             Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(malformed(error.to_string())),
-            None => Err(Unreadable::UnknownType { event_type: event_type.to_owned() }),
+            Some(Err(error)) => Err(Unreadable::malformed(event_type, &error)),
+            None => Err(Unreadable::UnknownType { message_type: message_type() }),
         }
     }
 }

@@ -12,13 +12,16 @@ pub mod command;
 pub mod contract;
 mod decide;
 pub mod event;
+pub mod headers;
 mod identity;
 mod memory;
 pub mod projection;
 pub mod query;
+mod nix_value;
 mod staged;
 mod store;
 mod stream;
+mod subject;
 mod timestamp;
 mod undo;
 mod upcast;
@@ -41,16 +44,18 @@ pub use event::{Event, FailureReason, Findings, LockChange, Unreadable};
 pub use identity::{MessageId, MessageIdentity, NoMessageId};
 pub use memory::MemoryStore;
 pub use query::{Answer, Query, QueryEnvelope, QueryResponse};
+pub use nix_value::NixValue;
 pub use staged::Staged;
 pub use store::{
     Append, Appended, EventStore, Expected, Intent, IntentStore, NewEvent, Outgoing, Progress,
     Projection, Record, Rows, Snapshot, StoreError, Subscription, Visit,
 };
 pub use stream::{Kind, NoStream, StreamId};
+pub use subject::{NoSubject, Role, Subject};
 pub use timestamp::{NoTimestamp, Timestamp};
 pub use undo::{NotUndoable, UndoStack, is_undoable, undo};
 pub use uuid::Uuid;
 pub use value::{
     ActivationType, BuiltOutput, ConfigurationKind, FlakeInputs, FlakeOutputs, ModuleOption,
-    NixModule, NixOSConfiguration, NixValue, Overlay, Took, package_name,
+    NixModule, NixOSConfiguration, Overlay, Took, package_name,
 };
