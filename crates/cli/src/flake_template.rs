@@ -44,10 +44,10 @@ impl Template {
         let locked = evaluation.lock(&template.flake, &request.options)?;
         let flake = evaluation.flake(&locked)?;
         let outputs = evaluation.attr(flake, "outputs")?.unwrap_or(flake);
-        let attr = &template.attr;
+        let attr = template.attr.to_string();
         let paths = match attr.strip_prefix('.') {
             Some(exact) => vec![exact.to_owned()],
-            None if attr.is_empty() => {
+            None if template.attr.is_default() => {
                 vec!["templates.default".to_owned(), "defaultTemplate".to_owned()]
             }
             None => vec![format!("templates.{attr}"), attr.clone()],

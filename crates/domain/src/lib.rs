@@ -15,9 +15,9 @@ pub mod event;
 pub mod headers;
 mod identity;
 mod memory;
+mod nix_value;
 pub mod projection;
 pub mod query;
-mod nix_value;
 mod staged;
 mod store;
 mod stream;
@@ -43,8 +43,8 @@ pub use decide::{Decider, Evidence, FlakeFacts, Rejection, State};
 pub use event::{Event, FailureReason, Findings, LockChange, Unreadable};
 pub use identity::{MessageId, MessageIdentity, NoMessageId};
 pub use memory::MemoryStore;
-pub use query::{Answer, Query, QueryEnvelope, QueryResponse};
 pub use nix_value::NixValue;
+pub use query::{Answer, Query, QueryEnvelope, QueryResponse};
 pub use staged::Staged;
 pub use store::{
     Append, Appended, EventStore, Expected, Intent, IntentStore, NewEvent, Outgoing, Progress,
