@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use cim_nix_base::{ChangeSet, Error, FileMode, Op};
 use cim_nix_eval::{EvalError, Evaluation, File};
+use cim_nix_model::AttributePath;
 
 use crate::flake_writing::{FlakeChange, GitStep, OtherFile};
 use crate::installable::Installable;
@@ -44,13 +45,17 @@ impl Template {
         let locked = evaluation.lock(&template.flake, &request.options)?;
         let flake = evaluation.flake(&locked)?;
         let outputs = evaluation.attr(flake, "outputs")?.unwrap_or(flake);
-        let attr = template.attr.to_string();
-        let paths = match attr.strip_prefix('.') {
-            Some(exact) => vec![exact.to_owned()],
-            None if template.attr.is_default() => {
-                vec!["templates.default".to_owned(), "defaultTemplate".to_owned()]
+        let attr = &template.attr;
+        let path = attr.path();
+        let paths = match (attr.is_default(), attr.to_string().starts_with('.')) {
+            (true, _) => {
+                vec![
+                    AttributePath::new(["templates", "default"]),
+                    AttributePath::new(["defaultTemplate"]),
+                ]
             }
-            None => vec![format!("templates.{attr}"), attr.clone()],
+            (_, true) => vec![path.clone()],
+            _ => vec![AttributePath::new(["templates"]).join(path), path.clone()],
         };
         let found = evaluation.first_of(outputs, &paths)?.map_err(|near| {
             let paths: Vec<String> = paths.iter().map(|path| format!("'{path}'")).collect();
