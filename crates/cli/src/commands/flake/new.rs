@@ -115,7 +115,7 @@ fn fill(args: &TemplateArgs, folder: &Path, color: ColorWhen) -> Result<Exit, Er
         }
     };
     let welcome = template.welcome.clone();
-    let planned = template.planned(folder)?;
+    let planned = template.planned(folder, args.template.as_deref())?;
     if !args.dry_run {
         apply(&planned.change)?;
     }
