@@ -14,6 +14,7 @@ mod docs;
 mod explain;
 mod fetch;
 mod fix;
+mod flake_commands;
 mod flake_faults;
 mod flake_graphs;
 mod flake_inputs;
