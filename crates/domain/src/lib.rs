@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
+pub mod answer;
 mod change;
 pub mod command;
 #[cfg(any(test, feature = "contract"))]
@@ -15,6 +16,8 @@ pub mod headers;
 mod identity;
 mod memory;
 mod nix_value;
+pub mod projection;
+pub mod query;
 mod staged;
 mod store;
 mod stream;
@@ -28,6 +31,7 @@ pub use aggregate::{
     BuildState, Configuration, ConfigurationState, Flake, FlakeState, GenerationState, Module,
     OverlayAggregate, Package, Project,
 };
+pub use answer::{QueryError, ask};
 pub use change::{FileChange, Modes, UnspeakablePath, file_changes, reverted};
 /// The words of Nix's store and of flakes.
 pub use cim_nix_model as model;
@@ -40,6 +44,7 @@ pub use event::{Event, FailureReason, Findings, LockChange, Unreadable};
 pub use identity::{MessageId, MessageIdentity, NoMessageId};
 pub use memory::MemoryStore;
 pub use nix_value::NixValue;
+pub use query::{Answer, Query, QueryEnvelope, QueryResponse};
 pub use staged::Staged;
 pub use store::{
     Append, Appended, EventStore, Expected, Intent, IntentStore, NewEvent, Outgoing, Progress,

@@ -162,7 +162,8 @@ impl Decider for Configuration {
             Event::ConfigurationRolledBack(event) => {
                 let state = self.present(event.configuration_id);
                 let (at, path) = (event.occurred_at, &event.store_path);
-                let known = state.generations.get(&event.generation);
+                let is_same = state.profile == event.profile;
+                let known = state.generations.get(&event.generation).filter(|_| is_same);
                 let kind = known.and_then(|generation| generation.activation);
                 state.in_force(&event.profile, event.generation, path, at, kind);
             }
