@@ -18,7 +18,7 @@
 //! | [`Installable`] | `nixpkgs#hello^dev`, `./x#a.b`, `/nix/store/…` | `flake:` before names, paths not in shape | text |
 //! | [`FlakeRef`] | as `builtins.flakeRefToString`, which may leave something out | all that `builtins.parseFlakeRef` reads | [an exact URL](FlakeRef::exact_url) or attributes; [a third form](FlakeRef::from_wire) is read |
 //! | [`LockFile`] | [`LockFile::to_text`]: version 7 | versions 5 to 7, by [`LockFile::parse`] | the same JSON |
-//! | [`Hash`], [`NarHash`] | `sha256-…` | base 16, 32 and 64 | text |
+//! | [`Hash`](struct@Hash), [`NarHash`] | `sha256-…` | base 16, 32 and 64 | text |
 //! | [`System`] | `x86_64-linux`, or the long form where that says more | the long form | text |
 //! | [`Version`], [`DrvName`] | as written | any text | text |
 //! | [`Generation`] | `system-42-link`, perhaps with a folder | | `{"link": …, "number": …, "created": …}`; text is read |
