@@ -18,6 +18,8 @@ mod memory;
 mod nix_value;
 pub mod projection;
 pub mod query;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod staged;
 mod store;
 mod stream;
