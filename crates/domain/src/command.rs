@@ -15,6 +15,25 @@ use crate::{
     Timestamp, Unreadable,
 };
 
+/// What a module of a flake is for.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModuleClass {
+    /// NixOS.
+    #[default]
+    Nixos,
+    /// Home Manager.
+    Home,
+    /// nix-darwin.
+    Darwin,
+    /// flake-parts.
+    Flake,
+}
+
+fn is_nixos(class: &ModuleClass) -> bool {
+    *class == ModuleClass::Nixos
+}
+
 /// An edit to a flake that has no command of its own in the contract.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -75,6 +94,9 @@ pub enum FlakeEdit {
     },
     /// The flake has a module more.
     AddModule {
+        /// What it is for.
+        #[serde(default, skip_serializing_if = "is_nixos")]
+        class: ModuleClass,
         /// Its name.
         name: String,
         /// Its value as code.

@@ -39,7 +39,7 @@ pub use change::{FileChange, Modes, UnspeakablePath, file_changes, reverted};
 pub use cim_nix_model as model;
 pub use command::{
     AcknowledgmentStatus, Command, CommandAcknowledgment, CommandEnvelope, Draft, EntityId,
-    FlakeEdit,
+    FlakeEdit, ModuleClass,
 };
 pub use decide::{Decider, Evidence, FlakeFacts, Rejection, State};
 pub use event::{Event, FailureReason, Findings, LockChange, Unreadable};

@@ -25,6 +25,7 @@ mod compare;
 pub mod corpus;
 pub mod evaluation;
 pub mod generate;
+pub mod locks;
 pub mod mutate;
 mod nix;
 #[cfg(test)]

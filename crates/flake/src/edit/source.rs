@@ -1,6 +1,6 @@
 //! The file that is to be changed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cim_nix_base::TextRange;
 use cim_nix_model::is_flake_id;
@@ -138,6 +138,15 @@ impl Source {
     /// The number of variables that nothing supplies.
     pub(super) fn n_undefined(&self) -> usize {
         self.ir.free_names().filter(|(_, id)| self.ir.is_undefined(*id)).count()
+    }
+
+    /// The names that nothing supplies, but for those of another file.
+    pub(super) fn undefined_but(&self, other: &Self) -> Vec<String> {
+        let names = |source: &Self| -> BTreeSet<String> {
+            let free = source.ir.free_names().filter(|(_, id)| source.ir.is_undefined(*id));
+            free.map(|(symbol, _)| source.ir.symbol(symbol).to_owned()).collect()
+        };
+        names(self).difference(&names(other)).cloned().collect()
     }
 
     /// The range of the body and the pattern of `outputs`.

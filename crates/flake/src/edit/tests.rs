@@ -5,6 +5,7 @@ use expect_test::Expect;
 use super::*;
 
 mod adding;
+mod outputs;
 mod removing;
 mod renaming;
 mod sources;
