@@ -17,6 +17,7 @@ use crate::{
 
 /// What a module of a flake is for.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ModuleClass {
     /// NixOS.

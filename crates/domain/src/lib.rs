@@ -14,6 +14,7 @@ mod decide;
 pub mod event;
 pub mod headers;
 mod identity;
+mod lifecycle;
 mod memory;
 mod nix_value;
 pub mod projection;
@@ -44,6 +45,7 @@ pub use command::{
 pub use decide::{Decider, Evidence, FlakeFacts, Rejection, State};
 pub use event::{Event, FailureReason, Findings, LockChange, Unreadable};
 pub use identity::{MessageId, MessageIdentity, NoMessageId};
+pub use lifecycle::Transition;
 pub use memory::MemoryStore;
 pub use nix_value::NixValue;
 pub use query::{Answer, Query, QueryEnvelope, QueryResponse};
