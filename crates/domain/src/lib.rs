@@ -14,10 +14,13 @@ mod decide;
 pub mod event;
 pub mod headers;
 mod identity;
+mod lifecycle;
 mod memory;
 mod nix_value;
 pub mod projection;
 pub mod query;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod staged;
 mod store;
 mod stream;
@@ -42,6 +45,7 @@ pub use command::{
 pub use decide::{Decider, Evidence, FlakeFacts, Rejection, State};
 pub use event::{Event, FailureReason, Findings, LockChange, Unreadable};
 pub use identity::{MessageId, MessageIdentity, NoMessageId};
+pub use lifecycle::Transition;
 pub use memory::MemoryStore;
 pub use nix_value::NixValue;
 pub use query::{Answer, Query, QueryEnvelope, QueryResponse};
