@@ -137,7 +137,8 @@ fn nothing_is_lost_whenever_the_program_is_killed() {
     }
     // Each file is what the last event about it says, or what the other program wrote.
     let texts = meddler.texts.into_inner().unwrap();
-    let status: Value = serde_json::from_str(&stdout(&sandbox.run("status --format json"))).unwrap();
+    let status: Value =
+        serde_json::from_str(&stdout(&sandbox.run("status --format json"))).unwrap();
     for drift in status["drift"].as_array().unwrap() {
         let text = sandbox.read(drift["path"].as_str().unwrap());
         assert!(texts.contains(&text), "{drift}:\n{text}");
