@@ -20,6 +20,7 @@ mod diagnostic;
 mod error;
 mod graph;
 mod hash;
+mod ledger;
 mod text;
 
 pub use changeset::{Change, ChangeSet, FileMode, Op, TextEdit, apply_edits, unified_diff};
@@ -27,4 +28,5 @@ pub use diagnostic::{Applicability, Code, Diagnostic, FileReport, Fix, Label, Re
 pub use error::{Error, ErrorKind};
 pub use graph::{Edge, Graph, GraphNode, TooLarge};
 pub use hash::ContentHash;
+pub use ledger::Ledger;
 pub use text::{LineIndex, Position, TextRange, TextSize};

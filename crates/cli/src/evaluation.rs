@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cim_nix_base::Error;
-use cim_nix_eval::{EvalError, Evaluation, Handle, Lint, Lints, Settings, Stop, with_stack};
+use cim_nix_eval::{EvalError, Evaluation, Handle, Io, Lint, Lints, Settings, Stop, with_stack};
 use cim_nix_fetch::{Building, Fetching, RegistryPlace};
 use cim_nix_vfs::DiskIo;
 use clap::Args;
@@ -121,6 +121,10 @@ pub(crate) struct Surroundings {
     pub(crate) store_root: Option<PathBuf>,
     build_with: Option<String>,
     arguments: Vec<(String, String, bool)>,
+    /// Whether lock files may hold sources that nothing but a hash fixes.
+    pub(crate) allows_dirty_locks: bool,
+    /// The first line of what a lock file is committed with, if somebody chose one.
+    pub(crate) commit_summary: Option<String>,
 }
 
 impl EvalArgs {
@@ -214,7 +218,20 @@ impl EvalArgs {
         let is_allowed = option("allow-import-from-derivation") != Some("false");
         let build_with = build_with.filter(|_| is_allowed);
         let store_root = None;
-        Ok(Surroundings { settings, fetch, show_trace, folder, store_root, build_with, arguments })
+        let allows_dirty_locks = option("allow-dirty-locks") == Some("true");
+        let commit_summary = option("commit-lock-file-summary").filter(|text| !text.is_empty());
+        let commit_summary = commit_summary.map(str::to_owned);
+        Ok(Surroundings {
+            settings,
+            fetch,
+            show_trace,
+            folder,
+            store_root,
+            build_with,
+            arguments,
+            allows_dirty_locks,
+            commit_summary,
+        })
     }
 }
 
@@ -280,6 +297,11 @@ impl Surroundings {
         }
     }
 
+    /// Asks for what names and branches stand for, however new the last answer is.
+    pub(crate) fn asks_anew(&mut self) {
+        self.fetch.tarball_ttl = 0;
+    }
+
     /// A new evaluation, for a thread that was made by [`with_stack`].
     pub(crate) fn start(&self) -> (Evaluation, Around) {
         let (evaluation, around, is_quiet) = self.start_quietly();
@@ -292,18 +314,32 @@ impl Surroundings {
         let is_quiet = Rc::new(Cell::new(true));
         let say = {
             let is_quiet = is_quiet.clone();
-            move |text: &str| {
+            Rc::new(move |text: &str| {
                 if !is_quiet.get() {
                     terminal::say(text);
                 }
-            }
+            })
         };
-        let disk = self.store_root.clone().map_or_else(DiskIo::default, DiskIo::writing_to);
-        let building = Building::new(disk, self.build_with.clone(), Box::new(say.clone()));
-        let io = Fetching::new(building, self.fetch.clone(), Box::new(say.clone()));
-        let evaluation = Evaluation::new(self.settings.clone(), Box::new(io), Box::new(say));
+        let evaluation = self.start_over(say, |io| io);
         let around = Around { folder: self.folder.clone(), arguments: self.arguments.clone() };
         (evaluation, around, is_quiet)
+    }
+
+    /// A new evaluation that sees the world through what `wrap` makes of it, and tells `say` what
+    /// it has to say; for a thread that was made by [`with_stack`].
+    pub(crate) fn start_over<I: Io + 'static>(
+        &self,
+        say: Rc<impl Fn(&str) + 'static>,
+        wrap: impl FnOnce(Fetching<Building<DiskIo>>) -> I,
+    ) -> Evaluation {
+        let teller = || -> Box<dyn Fn(&str)> {
+            let say = say.clone();
+            Box::new(move |text| say(text))
+        };
+        let disk = self.store_root.clone().map_or_else(DiskIo::default, DiskIo::writing_to);
+        let building = Building::new(disk, self.build_with.clone(), teller());
+        let io = wrap(Fetching::new(building, self.fetch.clone(), teller()));
+        Evaluation::new(self.settings.clone(), Box::new(io), teller())
     }
 
     /// Runs `work` with a new evaluation, and reports what went wrong.

@@ -46,6 +46,7 @@ pub(crate) struct LockArgs {
 }
 
 /// What the options ask for.
+#[derive(Default)]
 pub(crate) struct LockRequest {
     pub(crate) options: FlakeOptions,
     inputs_from: Vec<FlakeRef>,
@@ -95,6 +96,7 @@ impl LockArgs {
         let options = FlakeOptions {
             is_for_this_run: self.no_write_lock_file || !overrides.is_empty(),
             needs_current_lock: self.no_update_lock_file,
+            is_written: false,
             lock_file,
             lock: LockOptions {
                 overrides,

@@ -27,6 +27,8 @@ pub struct FlakeOptions {
     /// Whether it is clear that no lock file is to be written, so that flakes are fine, too, whose
     /// lock file nobody can change.
     pub is_for_this_run: bool,
+    /// Whether the caller writes the lock file, so that nothing is told of how it changes.
+    pub is_written: bool,
     /// A lock file that counts instead of the flake's own.
     pub lock_file: Option<GivenLockFile>,
 }
@@ -55,6 +57,8 @@ pub struct LockedFlake {
     pub store_path: String,
     /// The inputs.
     pub lock_file: LockFile,
+    /// The same as it was before.
+    pub old_lock_file: LockFile,
     /// The version as it was found before the flake asked for more of its source, such as
     /// submodules: Nix's fingerprint does not see the difference.
     plain: FlakeRef,
@@ -229,9 +233,9 @@ impl Evaluator {
             };
             let new = lock(&sources, &folder, &inputs, &old, &options.lock)?;
             let is_changed = self.tell_changes(reference, &old, &new.file, options)?;
-            Ok((new, is_changed))
+            Ok((new, old, is_changed))
         })();
-        let (new, is_changed) = computed.map_err(|failed| {
+        let (new, old, is_changed) = computed.map_err(|failed| {
             self.trace(failed, 0, format!("while updating the lock file of flake '{locked}'"))
         })?;
         Ok(LockedFlake {
@@ -242,6 +246,7 @@ impl Evaluator {
             plain,
             store_path,
             lock_file: new.file,
+            old_lock_file: old,
             places: new.places,
             is_changed,
         })
@@ -256,8 +261,8 @@ impl Evaluator {
         new: &LockFile,
         options: &FlakeOptions,
     ) -> Res<bool> {
-        if old == new {
-            return Ok(false);
+        if options.is_written || old == new {
+            return Ok(options.is_written && old != new);
         }
         if !options.is_for_this_run {
             if !is_writable(reference) {

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::path::Path;
 
-use cim_nix_model::FlakeRef;
+use cim_nix_model::{AttributePath, FlakeRef};
 
 use crate::builtins::{self, Text};
 use crate::error::{ErrorKind, EvalError, Failed};
@@ -236,10 +236,12 @@ impl Evaluation {
         arguments: &[(String, Handle<'e>)],
     ) -> Result<Handle<'e>, Box<EvalError>> {
         let mut value = root.value;
-        for name in split_path(path) {
-            let step = self
-                .auto_call_value(value, arguments)
-                .and_then(|set| self.member(set, &name, path));
+        let names = AttributePath::parse_selection(path).map_err(|_| {
+            EvalError::other(format!("missing closing quote in selection path '{path}'"))
+        })?;
+        for name in names.segments() {
+            let step =
+                self.auto_call_value(value, arguments).and_then(|set| self.member(set, name, path));
             value = self.owned(step)?;
         }
         Ok(self.handle(value))
@@ -282,7 +284,7 @@ impl Evaluation {
     pub fn first_of<'e>(
         &'e self,
         root: Handle<'e>,
-        paths: &[String],
+        paths: &[AttributePath],
     ) -> Result<Result<Handle<'e>, Vec<String>>, Box<EvalError>> {
         let mut near: Vec<(usize, String)> = Vec::new();
         for path in paths {
@@ -297,10 +299,14 @@ impl Evaluation {
     }
 
     /// What a path leads to, or names near the first one that is not there.
-    fn walk(&self, root: Value, path: &str) -> Result<Result<Value, Vec<(usize, String)>>, Failed> {
+    fn walk(
+        &self,
+        root: Value,
+        path: &AttributePath,
+    ) -> Result<Result<Value, Vec<(usize, String)>>, Failed> {
         let ev = &self.ev;
         let mut value = ev.force(root)?;
-        let names = split_path(path);
+        let names = path.segments();
         for (at, name) in names.iter().enumerate() {
             let Some(set) = value.as_attrs() else {
                 let message = format!("'{}' is not an attribute set", names[..at].join("."));
@@ -352,22 +358,26 @@ impl Evaluation {
     fn member(&self, set: Value, name: &str, path: &str) -> Result<Value, Failed> {
         let ev = &self.ev;
         let set = ev.force(set)?;
-        if let Ok(at) = name.parse::<usize>()
-            && let Some(list) = set.as_list()
-        {
+        let wrong = |wanted| {
+            let phrase = ev.type_phrase(set);
+            let message = format!(
+                "the expression selected by the selection path '{path}' should be {wanted} but is {phrase}"
+            );
+            ev.fail(ErrorKind::Type, 0, message)
+        };
+        if let Ok(at) = name.parse::<u32>() {
+            let list = set.as_list().ok_or_else(|| wrong("a list"))?;
             let message = format!("list index {at} in selection path '{path}' is out of range");
             return list
-                .get(at)
+                .get(at as usize)
                 .map(std::cell::Cell::get)
                 .ok_or_else(|| ev.fail(ErrorKind::MissingAttribute, 0, message));
         }
-        let Some(attrs) = set.as_attrs() else {
-            let phrase = ev.type_phrase(set);
-            let message = format!(
-                "the expression selected by the selection path '{path}' should be a set but is {phrase}"
-            );
-            return Err(ev.fail(ErrorKind::Type, 0, message));
-        };
+        let attrs = set.as_attrs().ok_or_else(|| wrong("a set"))?;
+        if name.is_empty() {
+            let message = format!("empty attribute name in selection path '{path}'");
+            return Err(ev.fail(ErrorKind::Other, 0, message));
+        }
         let found = ev.symbols.find(name.as_bytes()).and_then(|symbol| attrs.get(symbol));
         found.ok_or_else(|| {
             let known = ev.layouts.flat(&ev.heap, attrs).layout.keys;
@@ -457,22 +467,4 @@ impl Evaluation {
             _ => "lambda",
         }
     }
-}
-
-/// The names of a path; those in quotes may hold dots.
-fn split_path(path: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut name = String::new();
-    let mut chars = path.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '.' => names.push(std::mem::take(&mut name)),
-            '"' => name.extend(chars.by_ref().take_while(|c| *c != '"')),
-            _ => name.push(c),
-        }
-    }
-    if !name.is_empty() || !names.is_empty() {
-        names.push(name);
-    }
-    names
 }

@@ -44,6 +44,45 @@ fn check_error(text: &str, want: &Expect) {
     want.assert_eq(&eval(text, Format::Nix));
 }
 
+/// What `-A` selects.
+#[test]
+fn selection_paths() {
+    let check = |path: &str, want: Expect| {
+        let run = || {
+            let settings = Settings::default();
+            let evaluation = Evaluation::new(settings, Box::new(files()), Box::new(|_| {}));
+            let text = r#"{ a.b = 1; "a.b" = 7; "x\\y" = 8; l = [ 3 { c = 4; } ]; "" = 9; }"#;
+            let value = evaluation.text(text, Path::new("/p"))?;
+            let value = evaluation.select(value, path, &[])?;
+            evaluation.write(evaluation.force(value, true)?, Format::Nix, true)
+        };
+        want.assert_eq(&match with_stack(run).unwrap() {
+            Ok(bytes) => String::from_utf8(bytes).unwrap(),
+            Err(error) => error.message,
+        });
+    };
+    check("a.b", expect!["1"]);
+    check("a.", expect!["{ b = 1; }"]);
+    check(r#""a.b""#, expect!["7"]);
+    check(r"x\y", expect!["8"]);
+    check("l.1.c", expect!["4"]);
+    check("l.2", expect!["list index 2 in selection path 'l.2' is out of range"]);
+    check(
+        "a.0",
+        expect![
+            "the expression selected by the selection path 'a.0' should be a list but is a set"
+        ],
+    );
+    check(
+        "l.x",
+        expect![
+            "the expression selected by the selection path 'l.x' should be a set but is a list"
+        ],
+    );
+    check("a..b", expect!["empty attribute name in selection path 'a..b'"]);
+    check(r#"a."b"#, expect![[r#"missing closing quote in selection path 'a."b'"#]]);
+}
+
 #[test]
 fn language() {
     check("let f = n: if n < 2 then n else f (n - 1) + f (n - 2); in f 20", "6765");

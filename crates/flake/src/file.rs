@@ -79,6 +79,8 @@ pub struct Outputs {
 pub struct FlakeFile {
     /// The set that the file is about.
     pub set: NodeId,
+    /// What stands behind `description`, and its text if it is a string as it stands.
+    pub description: Option<Placed<Option<String>>>,
     /// The declared inputs in the order of their first places; `self` is none.
     pub inputs: Vec<Input>,
     /// The entries of the file's set that are about inputs.
@@ -139,6 +141,7 @@ impl FlakeFile {
         }
         let mut file = Self {
             set: set.id(),
+            description: None,
             inputs: Vec::new(),
             input_entries: Vec::new(),
             outputs: None,
@@ -179,9 +182,13 @@ impl FlakeFile {
                 self.settings = values.map(Node::id).collect();
             }
             "description" => {
-                if text_of(first).is_none() {
+                let value = text_of(first);
+                if value.is_none() {
                     self.fault(first.place(), "the `description` must be a string as it stands");
                 }
+                let (node, entry) = (first.value.unwrap_or(first.name), first.entry.id());
+                let range = node.range();
+                self.description = Some(Placed { value, range, node: node.id(), entry });
             }
             name => {
                 let message = format!("Nix knows no attribute `{name}` of a flake");

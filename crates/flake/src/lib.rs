@@ -20,6 +20,7 @@
 //! ```
 
 mod copies;
+pub mod edit;
 mod file;
 mod identity;
 mod inputs;

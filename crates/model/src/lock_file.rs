@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value, json};
 
-use crate::{FlakeRef, date_digits};
+use crate::FlakeRef;
 
 /// The names of inputs that lead from a flake to one of the inputs of its inputs.
 pub type InputPath = Vec<String>;
@@ -15,7 +16,7 @@ pub type InputPath = Vec<String>;
 /// Errors: a part is no name of an input.
 pub fn input_path(text: &str) -> Result<InputPath, LockFileError> {
     let parts = text.split('/').filter(|part| !part.is_empty());
-    let checked = parts.map(|part| match crate::flake_ref::is_id(part) {
+    let checked = parts.map(|part| match crate::flake_ref::is_flake_id(part) {
         true => Ok(part.to_owned()),
         false => Err(LockFileError(format!("invalid flake input attribute path element '{part}'"))),
     });
@@ -80,6 +81,8 @@ struct Node {
 }
 
 /// A lock file: a graph of locked inputs. The root stands for the flake itself.
+///
+/// As part of a message it is the same JSON; read from there, nobody hears the warnings.
 #[derive(Clone, Debug)]
 pub struct LockFile {
     nodes: Vec<Node>,
@@ -98,6 +101,21 @@ impl PartialEq for LockFile {
     }
 }
 
+impl Eq for LockFile {}
+
+impl Serialize for LockFile {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_json().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for LockFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = Value::deserialize(deserializer)?;
+        Self::from_json(&json, "flake.lock", &mut |_| {}).map_err(de::Error::custom)
+    }
+}
+
 /// How deep the inputs of inputs may nest in a lock file; flakes may less.
 const MAX_LOCKED_DEPTH: usize = 1_000;
 /// How many inputs may follow each other in a row; each step looks at those before.
@@ -113,6 +131,13 @@ impl LockFile {
     pub fn parse(text: &str, name: &str, warn: &mut dyn FnMut(String)) -> Res<Self> {
         let json: Value = serde_json::from_str(text)
             .map_err(|error| LockFileError(format!("Could not parse '{name}': {error}")))?;
+        Self::from_json(&json, name, warn)
+    }
+
+    /// Reads a lock file's JSON, as [`LockFile::parse`] does.
+    ///
+    /// Errors: as there.
+    pub fn from_json(json: &Value, name: &str, warn: &mut dyn FnMut(String)) -> Res<Self> {
         let version = json.get("version").and_then(Value::as_i64).unwrap_or(0);
         if !(5..=7).contains(&version) {
             return fail(format!("lock file '{name}' has unsupported version {version}"));
@@ -347,54 +372,6 @@ impl LockFile {
         let keys = self.keys();
         let mut locked = keys.iter().filter_map(|(id, _)| Some(&self.input(*id)?.locked));
         locked.find(|locked| !locked.is_locked() && !locked.is_relative())
-    }
-
-    /// What a newer lock file changes, for people; empty if nothing that they would see.
-    #[must_use]
-    pub fn changes(&self, newer: &Self) -> String {
-        let (old, new) = (self.all_inputs(), newer.all_inputs());
-        let mut paths: Vec<&InputPath> = old.keys().chain(new.keys()).collect();
-        paths.sort_unstable();
-        paths.dedup();
-        let mut out = String::new();
-        for path in paths {
-            let name = show_input_path(path);
-            match (old.get(path), new.get(path)) {
-                (Some(&old), Some(&new)) => {
-                    let is_same = match (old, new) {
-                        (Edge::Node(a), Edge::Node(b)) => {
-                            self.input(*a).map(|i| &i.locked) == newer.input(*b).map(|i| &i.locked)
-                        }
-                        (old, new) => old == new,
-                    };
-                    if !is_same {
-                        let (old, new) = (self.describe(old), newer.describe(new));
-                        out.push_str(&format!("• Updated input '{name}':\n    {old}\n  → {new}\n"));
-                    }
-                }
-                (None, Some(&new)) => {
-                    let new = newer.describe(new);
-                    out.push_str(&format!("• Added input '{name}':\n    {new}\n"));
-                }
-                _ => out.push_str(&format!("• Removed input '{name}'\n")),
-            }
-        }
-        out
-    }
-
-    fn describe(&self, edge: &Edge) -> String {
-        match edge {
-            Edge::Follows(path) => format!("follows '{}'", show_input_path(path)),
-            Edge::Node(id) => {
-                let Some(input) = self.input(*id) else { return String::new() };
-                let date = input.locked.number("lastModified").map(|seconds| {
-                    let digits = date_digits(seconds);
-                    let part = |range: std::ops::Range<usize>| digits.get(range).unwrap_or("?");
-                    format!(" ({}-{}-{})", part(0..4), part(4..6), part(6..8))
-                });
-                format!("'{}'{}", input.locked, date.unwrap_or_default())
-            }
-        }
     }
 }
 

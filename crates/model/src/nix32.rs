@@ -3,6 +3,11 @@
 
 const DIGITS: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
 
+/// Whether a character is a digit.
+pub(crate) fn is_digit(c: char) -> bool {
+    c.is_ascii() && DIGITS.contains(&(c as u8))
+}
+
 /// How many digits `bytes` bytes take.
 #[must_use]
 pub const fn encoded_len(bytes: usize) -> usize {

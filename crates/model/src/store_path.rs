@@ -1,7 +1,11 @@
-//! Store paths: how they follow from what they hold.
+//! Store paths: how they are written, and how they follow from what they hold.
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
+
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::derivation::Method;
 use crate::hash::{Hash, HashKind};
@@ -57,6 +61,165 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
     match name.chars().find(|&c| !is_fine(c)) {
         Some(c) => error(format!("name '{name}' contains illegal character '{c}'")),
         None => Ok(()),
+    }
+}
+
+/// How many digits the hash of a store path has; they stand for 20 bytes and no bit is left.
+const HASH_DIGITS: usize = 32;
+
+/// Why a text is no store path.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StorePathError {
+    text: String,
+    why: String,
+}
+
+impl StorePathError {
+    fn new(text: &str, why: impl Into<String>) -> Self {
+        Self { text: text.to_owned(), why: why.into() }
+    }
+}
+
+impl fmt::Display for StorePathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}' is no store path: {}", self.text, self.why)
+    }
+}
+
+impl std::error::Error for StorePathError {}
+
+/// A store path without the folder of its store: a hash, a dash and a name.
+///
+/// [`StoreDir::read`] reads one with its folder, and [`StoreDir::show`] prints it so. A text alone
+/// is that, or a path in the usual store. In JSON it is written as `{"hash": …, "name": …}`, and
+/// read from that or from a text. Store paths are ordered as their texts are.
+///
+/// ```
+/// # use cim_nix_model::StorePath;
+/// let path: StorePath = "/nix/store/g7civg9n5rbjd5pk9l1na6nypyvxqp5z-a.drv".parse()?;
+/// assert_eq!(path.hash(), "g7civg9n5rbjd5pk9l1na6nypyvxqp5z");
+/// assert_eq!((path.name(), path.derivation_name()), ("a.drv", Some("a")));
+/// # Ok::<(), cim_nix_model::StorePathError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "Wire")]
+pub struct StorePath {
+    base: String,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a store path is a text or has a 'hash' and a 'name'")]
+enum Wire {
+    Text(String),
+    Parts { hash: String, name: String },
+}
+
+impl TryFrom<Wire> for StorePath {
+    type Error = StorePathError;
+
+    fn try_from(wire: Wire) -> Result<Self, StorePathError> {
+        match wire {
+            Wire::Text(text) => text.parse(),
+            Wire::Parts { hash, name } => Self::of_parts(&hash, &name),
+        }
+    }
+}
+
+impl Serialize for StorePath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut parts = serializer.serialize_struct("StorePath", 2)?;
+        parts.serialize_field("hash", self.hash())?;
+        parts.serialize_field("name", self.name())?;
+        parts.end()
+    }
+}
+
+impl StorePath {
+    /// Reads a store path without its folder.
+    ///
+    /// Errors: the hash has another length or other digits than those of Nix's base 32, no dash
+    /// follows it, or the name may not be one. (Nix takes any character for the dash, but no store
+    /// has such paths.)
+    pub fn parse(base: &str) -> Result<Self, StorePathError> {
+        let error = |why: String| StorePathError::new(base, why);
+        let (hash, name) =
+            base.split_once('-').ok_or_else(|| error("it has no dash behind a hash".to_owned()))?;
+        Self::check(hash, name).map_err(error)?;
+        Ok(Self { base: base.to_owned() })
+    }
+
+    /// The store path of a hash, as text, and a name.
+    ///
+    /// Errors: as [`StorePath::parse`].
+    pub fn of_parts(hash: &str, name: &str) -> Result<Self, StorePathError> {
+        let base = format!("{hash}-{name}");
+        match Self::check(hash, name) {
+            Ok(()) => Ok(Self { base }),
+            Err(why) => Err(StorePathError::new(&base, why)),
+        }
+    }
+
+    fn check(hash: &str, name: &str) -> Result<(), String> {
+        if let Some(c) = hash.chars().find(|&c| !nix32::is_digit(c)) {
+            return Err(format!("its hash has '{c}', which is no digit of Nix's base 32"));
+        }
+        if hash.len() != HASH_DIGITS {
+            return Err(format!("its hash has {} digits instead of {HASH_DIGITS}", hash.len()));
+        }
+        check_name(name).map_err(|error| error.to_string())
+    }
+
+    /// The hash, as text: it says which path it is, not what the path holds.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.base[..HASH_DIGITS]
+    }
+
+    /// What stands behind the hash.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.base[HASH_DIGITS + 1..]
+    }
+
+    /// The hash, a dash and the name.
+    #[must_use]
+    pub fn base_name(&self) -> &str {
+        &self.base
+    }
+
+    /// Whether it is a derivation, by its name.
+    #[must_use]
+    pub fn is_derivation(&self) -> bool {
+        self.derivation_name().is_some()
+    }
+
+    /// What the derivation is called; `None` if it is none.
+    #[must_use]
+    pub fn derivation_name(&self) -> Option<&str> {
+        self.name().strip_suffix(".drv")
+    }
+}
+
+impl fmt::Display for StorePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.base)
+    }
+}
+
+impl fmt::Debug for StorePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StorePath({})", self.base)
+    }
+}
+
+impl FromStr for StorePath {
+    type Err = StorePathError;
+
+    fn from_str(text: &str) -> Result<Self, StorePathError> {
+        match text.contains('/') {
+            true => StoreDir::default().read(text),
+            false => Self::parse(text),
+        }
     }
 }
 
@@ -126,6 +289,42 @@ impl StoreDir {
         self.make(&format!("output:{output}"), hash, &output_name(derivation, output))
     }
 
+    /// A store path with the folder of this store.
+    #[must_use]
+    pub fn show(&self, path: &StorePath) -> String {
+        format!("{}/{path}", self.0)
+    }
+
+    /// Reads a store path with the folder of this store; `.` and `..` in it are resolved as text.
+    ///
+    /// Errors: it lies elsewhere, is something inside a store path, or is none.
+    pub fn read(&self, path: &str) -> Result<StorePath, StorePathError> {
+        match self.read_below(path)? {
+            (found, below) if below.is_empty() => Ok(found),
+            (found, _) => {
+                let why = format!("it lies inside '{}'", self.show(&found));
+                Err(StorePathError::new(path, why))
+            }
+        }
+    }
+
+    /// Reads a path in a store path: gives that and the rest, without a slash at its start. `.` and
+    /// `..` are resolved as text.
+    ///
+    /// Errors: the path lies in no store path.
+    pub fn read_below(&self, path: &str) -> Result<(StorePath, String), StorePathError> {
+        let plain = canonical(path);
+        let below = plain.strip_prefix(&self.0).and_then(|rest| rest.strip_prefix('/'));
+        let Some(below) = below else {
+            return Err(StorePathError::new(path, format!("it is not in the store '{}'", self.0)));
+        };
+        let (base, rest) = below.split_once('/').unwrap_or((below, ""));
+        match StorePath::parse(base) {
+            Ok(found) => Ok((found, rest.to_owned())),
+            Err(error) => Err(StorePathError::new(path, error.why)),
+        }
+    }
+
     /// The store path that a path lies in (or is), if it has the shape of one.
     #[must_use]
     pub fn of_path<'p>(&self, path: &'p str) -> Option<&'p str> {
@@ -143,6 +342,24 @@ impl StoreDir {
     pub fn is_path(&self, path: &str) -> bool {
         self.of_path(path) == Some(path)
     }
+}
+
+/// A path without empty parts, `.` and `..`; one that does not start at the root stays as it is.
+fn canonical(path: &str) -> String {
+    if !path.starts_with('/') {
+        return path.to_owned();
+    }
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
 }
 
 /// The name of an output's path: the first output has the derivation's own.
@@ -191,47 +408,4 @@ pub fn downstream_placeholder(derivation: &str, output: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_checked_as_nix_does() {
-        let ok = ["a", "hello-2.12.1", ".config", "a?b=c+d_e", "..a", "._-"];
-        ok.iter().for_each(|name| assert_eq!(check_name(name), Ok(()), "{name}"));
-        let bad = ["", ".", "..", ".-a", "..-a", "a b", "ä", "a/b", "a\0"];
-        bad.iter().for_each(|name| assert!(check_name(name).is_err(), "{name}"));
-        assert!(check_name(&"a".repeat(211)).is_ok());
-        assert!(check_name(&"a".repeat(212)).is_err());
-    }
-
-    #[test]
-    fn paths_are_those_of_nix() {
-        let store = StoreDir::default();
-        // `nix-instantiate --eval -E 'builtins.toFile "foo" "bar"'`
-        let hash = Hash::of(HashKind::Sha256, b"bar");
-        assert_eq!(
-            store.text_path("foo", &hash, &References::new()),
-            "/nix/store/vxjiwkjkn7x4079qvh1jkl5pn05j2aw0-foo"
-        );
-        // `nix-instantiate --eval -E 'builtins.placeholder "out"'`
-        assert_eq!(placeholder("out"), "/1rz4g4znpzjwh1xymhjpm42vipw92pr73vdgl6xs1hycac8kf2n9");
-    }
-
-    #[test]
-    fn store_paths_are_found_in_paths() {
-        let store = StoreDir::default();
-        let path = "/nix/store/vxjiwkjkn7x4079qvh1jkl5pn05j2aw0-foo";
-        assert_eq!(store.of_path(&format!("{path}/a/b")), Some(path));
-        assert!(store.is_path(path));
-        assert!(!store.is_path(&format!("{path}/a")));
-        for no in [
-            "/nix/store/",
-            "/nix/store/foo",
-            "/nix/storevxjiw",
-            "/tmp",
-            "/nix/store/vxjiwkjkn7x4079qvh1jkl5pn05j2aw0-",
-        ] {
-            assert_eq!(store.of_path(no), None, "{no}");
-        }
-    }
-}
+mod tests;

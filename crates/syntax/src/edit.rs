@@ -23,6 +23,7 @@
 //! ```
 
 mod attrs;
+mod entries;
 mod formals;
 mod layout;
 mod lists;
@@ -39,6 +40,7 @@ use crate::build::BuildError;
 use crate::{Node, NodeId, Tree};
 
 pub use attrs::{remove_attr, set_attr};
+pub use entries::{Entries, Place, Style};
 pub use formals::{add_formal, remove_formal};
 pub use lists::{insert_in_list, remove_from_list};
 pub use remove::remove_binding;
@@ -79,6 +81,8 @@ pub enum EditError {
     NotAName(TextRange),
     /// The text for a value is no expression.
     NotAnExpression(BuildError),
+    /// The text for entries is something else.
+    NotEntries(String),
 }
 
 impl fmt::Display for EditError {
@@ -102,6 +106,7 @@ impl fmt::Display for EditError {
             Self::InvalidName(name) => write!(f, "{name:?} cannot be a name here"),
             Self::NotAName(range) => write!(f, "there is no name at bytes {range:?} to change"),
             Self::NotAnExpression(error) => error.fmt(f),
+            Self::NotEntries(text) => write!(f, "{text:?} are not entries of a set"),
         }
     }
 }

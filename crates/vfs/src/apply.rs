@@ -8,7 +8,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use cim_nix_base::{ChangeSet, Error};
+use cim_nix_base::{ChangeSet, Error, Ledger};
 
 use crate::disk::{Disk, Found, Style, Syncing};
 use crate::journal::{Action, Intent, Journal, PreImage, Step};
@@ -48,6 +48,34 @@ pub fn apply(root: &Path, state_dir: &Path, set: &ChangeSet) -> Result<Applied, 
     apply_with(root, state_dir, set, &Live)
 }
 
+/// Like [`apply`], as one step with an entry in `ledger`: after it, and after a kill at any moment
+/// followed by [`recover_recorded`](crate::recover_recorded()), either all files are new and the
+/// ledger says so, or all are old and it does not.
+///
+/// `tag` is what the ledger calls the change; no other change may have it. The ledger is written
+/// even where the set changes nothing.
+///
+/// Errors: those of [`apply`] and of the ledger.
+pub fn apply_recorded(
+    root: &Path,
+    state_dir: &Path,
+    set: &ChangeSet,
+    tag: &str,
+    ledger: &mut dyn Ledger,
+) -> Result<Applied, Error> {
+    apply_recorded_with(root, state_dir, set, (tag, ledger), &Live)
+}
+
+pub(crate) fn apply_recorded_with(
+    root: &Path,
+    state_dir: &Path,
+    set: &ChangeSet,
+    (tag, ledger): (&str, &mut dyn Ledger),
+    probe: &dyn Probe,
+) -> Result<Applied, Error> {
+    apply_locked(root, state_dir, set, &mut Record::Ledger(tag, ledger), probe)
+}
+
 pub(crate) fn apply_with(
     root: &Path,
     state_dir: &Path,
@@ -57,18 +85,53 @@ pub(crate) fn apply_with(
     if set.is_empty() {
         return Ok(Applied::default());
     }
+    apply_locked(root, state_dir, set, &mut Record::Journal, probe)
+}
+
+/// What says whether a change was made.
+enum Record<'a> {
+    /// The journal's own mark.
+    Journal,
+    /// A ledger, and what it calls the change.
+    Ledger(&'a str, &'a mut dyn Ledger),
+}
+
+impl Record<'_> {
+    fn ledger(&self) -> Option<&dyn Ledger> {
+        match self {
+            Self::Journal => None,
+            Self::Ledger(_, ledger) => Some(&**ledger),
+        }
+    }
+}
+
+fn apply_locked(
+    root: &Path,
+    state_dir: &Path,
+    set: &ChangeSet,
+    record: &mut Record<'_>,
+    probe: &dyn Probe,
+) -> Result<Applied, Error> {
     let disk = open_root(root, probe)?;
     let journal = Journal::new(state_dir, probe);
     let _lock = journal.lock()?;
-    let mut warnings = recovered_first(&disk, &journal)?;
+    let mut warnings = recovered_first(&disk, &journal, record.ledger())?;
 
     let mut draft = journal.draft()?;
     let plan = match plan(&disk, &mut draft, set, new_token()) {
         Ok(plan) if plan.intent.steps.is_empty() => {
             draft.discard()?;
+            if let Record::Ledger(tag, ledger) = record {
+                ledger.record(tag)?;
+            }
             return Ok(Applied { changed: Vec::new(), warnings });
         }
-        Ok(plan) => plan,
+        Ok(mut plan) => {
+            if let Record::Ledger(tag, _) = record {
+                plan.intent.tag = Some((*tag).to_owned());
+            }
+            plan
+        }
         Err(error) => {
             // A draft is worthless and the next run removes it; the reason is what counts.
             let _ = draft.discard();
@@ -80,7 +143,7 @@ pub(crate) fn apply_with(
         Ok(more) => warnings.extend(more),
         Err(error) => return Err(run.back(error)),
     }
-    run.commit()?;
+    warnings.extend(run.commit(record)?);
     let Plan { intent, warnings: planned, .. } = plan;
     warnings.extend(planned);
     match tidy(&disk, &journal, &intent) {
@@ -98,8 +161,12 @@ pub(crate) fn open_root<'a>(root: &Path, probe: &'a dyn Probe) -> Result<Disk<'a
     })
 }
 
-fn recovered_first(disk: &Disk<'_>, journal: &Journal<'_>) -> Result<Vec<String>, Error> {
-    Ok(match recover_locked(disk, journal)? {
+fn recovered_first(
+    disk: &Disk<'_>,
+    journal: &Journal<'_>,
+    ledger: Option<&dyn Ledger>,
+) -> Result<Vec<String>, Error> {
+    Ok(match recover_locked(disk, journal, ledger)? {
         Recovered::Nothing => Vec::new(),
         Recovered::Reverted(it) => {
             let text = format!("an earlier change, \"{}\", was interrupted; reverted it", it.title);
@@ -138,8 +205,28 @@ impl Run<'_> {
         Ok(warnings)
     }
 
-    /// Decides that the change is made; goes back if that cannot be written down.
-    fn commit(&self) -> Result<(), Error> {
+    /// Decides that the change is made; goes back if that cannot be written down. Answers warnings.
+    fn commit(&self, record: &mut Record<'_>) -> Result<Vec<String>, Error> {
+        match record {
+            Record::Journal => self.mark_committed().map(|()| Vec::new()),
+            Record::Ledger(tag, ledger) => self.enter(tag, *ledger),
+        }
+    }
+
+    fn enter(&self, tag: &str, ledger: &mut dyn Ledger) -> Result<Vec<String>, Error> {
+        if let Err(error) = self.journal.step("record") {
+            return Err(self.back(error));
+        }
+        let Err(error) = ledger.record(tag) else { return Ok(Vec::new()) };
+        match ledger.is_recorded(tag) {
+            Ok(true) => Ok(vec![error.chain()]),
+            Ok(false) => Err(self.back(error)),
+            // All files are new now, and going back would be wrong if the entry is there after all.
+            Err(_) => Err(error.hint("the change is complete or will be reverted by the next run")),
+        }
+    }
+
+    fn mark_committed(&self) -> Result<(), Error> {
         let Err(error) = self.journal.mark("committed") else { return Ok(()) };
         match self.journal.unmark("committed") {
             Ok(()) => Err(self.back(error)),

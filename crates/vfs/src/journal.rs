@@ -6,7 +6,8 @@
 //!   intent.json        what was to happen, in order
 //!   pre-images         the former bytes of the files it changes
 //!   staged             mark: every temporary is complete; files may have been swapped
-//!   committed          mark: every file is new; only tidying is left
+//!   committed          mark: every file is new; only tidying is left (where a ledger says so instead,
+//!                      there is no such mark)
 //!   kept/, stopped.json  versions that the reader has to choose from
 //! new/, closed/        `open` before and after; worthless
 //! ```
@@ -54,6 +55,9 @@ pub(crate) struct Intent {
     #[serde(serialize_with = "write_path", deserialize_with = "read_path")]
     pub(crate) root: PathBuf,
     pub(crate) title: String,
+    /// What a [`Ledger`](cim_nix_base::Ledger) calls it, where one decides whether it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tag: Option<String>,
     /// What the names of temporaries have in common.
     pub(crate) token: String,
     /// Folders that did not exist, outer before inner.
@@ -96,6 +100,7 @@ impl Intent {
             version: VERSION,
             root: root.to_path_buf(),
             title: title.to_owned(),
+            tag: None,
             token,
             dirs: Vec::new(),
             steps: Vec::new(),
@@ -361,6 +366,11 @@ impl<'a> Journal<'a> {
             }
         }
         Ok(unsettled)
+    }
+
+    /// Tells the probe of a step that is nobody's own.
+    pub(crate) fn step(&self, what: &'static str) -> Result<(), Error> {
+        self.probe.step(what).map_err(|error| self.trouble("cannot write", error))
     }
 
     /// Ends what is under way.

@@ -86,9 +86,9 @@ mod revert;
 #[cfg(test)]
 mod testing;
 
-pub use apply::{Applied, apply};
+pub use apply::{Applied, apply, apply_recorded};
 pub use eval_io::DiskIo;
 pub use files::DiskFiles;
 pub use journal::journal_dir;
 pub use read::{Content, DirItem, FileKind, SOURCE_LIMIT, kind, list_dir, read};
-pub use recover::{Interrupted, Recovered, recover};
+pub use recover::{Interrupted, Recovered, recover, recover_recorded};

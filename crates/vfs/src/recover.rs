@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cim_nix_base::{Error, ErrorKind};
+use cim_nix_base::{Error, ErrorKind, Ledger};
 
 use crate::apply::{open_root, sync_dirs};
 use crate::disk::Disk;
@@ -27,6 +27,8 @@ pub enum Recovered {
 pub struct Interrupted {
     /// The title of its change set.
     pub title: String,
+    /// What a ledger calls it, if it was to be recorded in one.
+    pub tag: Option<String>,
     /// The files it was about, relative to the root.
     pub files: Vec<PathBuf>,
     /// What a reader should know, one sentence each.
@@ -42,13 +44,27 @@ pub struct Interrupted {
 /// so that it is neither old nor new. It stays, the rest is reverted, the other version is kept,
 /// and the hints name both. The same error comes again until the kept version is removed or moved.
 /// Also if another run holds the project, the disk fails, or the journal is damaged.
+///
+/// A change of [`apply_recorded`](crate::apply_recorded()) is left alone, and is a conflict: whether
+/// it was made is known to its ledger.
 pub fn recover(root: &Path, state_dir: &Path) -> Result<Recovered, Error> {
-    recover_with(root, state_dir, &Live)
+    recover_with(root, state_dir, None, &Live)
+}
+
+/// Like [`recover`], for changes that `ledger` knows: those that it has recorded are finished, all
+/// others are reverted.
+pub fn recover_recorded(
+    root: &Path,
+    state_dir: &Path,
+    ledger: &dyn Ledger,
+) -> Result<Recovered, Error> {
+    recover_with(root, state_dir, Some(ledger), &Live)
 }
 
 pub(crate) fn recover_with(
     root: &Path,
     state_dir: &Path,
+    ledger: Option<&dyn Ledger>,
     probe: &dyn Probe,
 ) -> Result<Recovered, Error> {
     let journal = Journal::new(state_dir, probe);
@@ -57,22 +73,30 @@ pub(crate) fn recover_with(
     }
     let disk = open_root(root, probe)?;
     let _lock = journal.lock()?;
-    recover_locked(&disk, &journal)
+    recover_locked(&disk, &journal, ledger)
 }
 
 /// [`recover`] for who holds the lock already.
-pub(crate) fn recover_locked(disk: &Disk<'_>, journal: &Journal<'_>) -> Result<Recovered, Error> {
+pub(crate) fn recover_locked(
+    disk: &Disk<'_>,
+    journal: &Journal<'_>,
+    ledger: Option<&dyn Ledger>,
+) -> Result<Recovered, Error> {
     // Asked again: whoever had the lock may have ended well.
     if !journal.is_open()? {
         return Ok(Recovered::Nothing);
     }
-    settle(disk, journal).map_err(|error| match error.kind() {
+    settle(disk, journal, ledger).map_err(|error| match error.kind() {
         ErrorKind::Outside => error.hint(journal.way_out()),
         _ => error,
     })
 }
 
-fn settle(disk: &Disk<'_>, journal: &Journal<'_>) -> Result<Recovered, Error> {
+fn settle(
+    disk: &Disk<'_>,
+    journal: &Journal<'_>,
+    ledger: Option<&dyn Ledger>,
+) -> Result<Recovered, Error> {
     let intent = journal.load()?;
     if intent.root != disk.path() {
         return Err(Error::user(format!(
@@ -83,6 +107,7 @@ fn settle(disk: &Disk<'_>, journal: &Journal<'_>) -> Result<Recovered, Error> {
     }
     let report = |warnings| Interrupted {
         title: intent.title.clone(),
+        tag: intent.tag.clone(),
         files: intent.steps.iter().map(|step| step.path.as_path().to_path_buf()).collect(),
         warnings,
     };
@@ -96,11 +121,27 @@ fn settle(disk: &Disk<'_>, journal: &Journal<'_>) -> Result<Recovered, Error> {
             journal.close()?;
             Ok(Recovered::Reverted(report(Vec::new())))
         }
+        Phase::Swapping if is_recorded(&intent, ledger)? => {
+            Ok(Recovered::Finished(report(tidy(disk, journal, &intent)?)))
+        }
         phase => {
             let swapped = if phase == Phase::Swapping { intent.steps.len() } else { 0 };
             let warnings = roll_back(disk, journal, &intent, swapped)?;
             Ok(Recovered::Reverted(report(warnings)))
         }
+    }
+}
+
+/// Whether the ledger says that a change was made.
+fn is_recorded(intent: &Intent, ledger: Option<&dyn Ledger>) -> Result<bool, Error> {
+    match (&intent.tag, ledger) {
+        (None, _) => Ok(false),
+        (Some(tag), Some(ledger)) => ledger.is_recorded(tag),
+        (Some(_), None) => Err(Error::conflict(format!(
+            "the change \"{}\" was interrupted, and only its record says whether it was made",
+            intent.title
+        ))
+        .hint("`cim-nix recover` finishes or reverts it")),
     }
 }
 
@@ -183,5 +224,7 @@ fn stopped(disk: &Disk<'_>, journal: &Journal<'_>, intent: &Intent, kept: &[Kept
     kept.iter().map(hint).fold(error, Error::hint)
 }
 
+#[cfg(test)]
+mod recorded;
 #[cfg(test)]
 mod tests;

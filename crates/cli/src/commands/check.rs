@@ -1,6 +1,6 @@
 //! `cim-nix check`: looks for faults, and mends them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::checking::{Outcome, Run, Wanted, check_all, check_stdin};
 use crate::config;
 use crate::evaluation::{duration, size};
 use crate::exit::Exit;
-use crate::fixing::Target;
+use crate::fixing::{Purpose, Target};
 use crate::output::{Ending, Format, Report, Status, Style, Tally, number};
 use crate::progress::Progress;
 use crate::reading::{is_stdin, read_stdin};
@@ -57,6 +57,9 @@ pub(crate) struct CheckArgs {
     /// Mend what may change the meaning, too (with --fix or --diff)
     #[arg(long)]
     unsafe_fixes: bool,
+    /// Write fixed files without an event that tells of it and lets `cim-nix undo` take it back
+    #[arg(long, requires = "fix")]
+    no_record: bool,
     /// Show what --fix would change instead of changing it
     #[arg(long, conflicts_with_all = ["fix", "format", "statistics", "max_findings"])]
     diff: bool,
@@ -193,7 +196,7 @@ fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
     let root = scope::project_root(&args.paths);
     let evaluation = args.evaluate(&mut settings, &root)?;
     let target = match args.fix {
-        true => Some(Target::new(root.clone())?),
+        true => Some(Target::new(root.clone(), !args.no_record)?),
         false => None,
     };
     if let Some(target) = &target {
@@ -229,6 +232,7 @@ fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
         target.write(
             "fix what `cim-nix check --fix` found",
             outcomes.iter().filter_map(|outcome| outcome.fixed.as_ref()),
+            args.purpose(&outcomes),
         )?;
     }
     let mut out = args.out()?;
@@ -304,6 +308,15 @@ impl CheckArgs {
             include_generated: self.include_generated,
             force_exclude: self.walk.force_exclude,
         }
+    }
+
+    /// What fixed files are written for.
+    fn purpose(&self, outcomes: &[Outcome]) -> Purpose {
+        let mut fixes = BTreeMap::new();
+        for (code, n) in outcomes.iter().flat_map(|outcome| &outcome.tally.fixed) {
+            *fixes.entry(code.to_string()).or_default() += *n as u64;
+        }
+        Purpose::Fix { select: self.select.clone(), unsafe_fixes: self.unsafe_fixes, fixes }
     }
 
     /// Evaluates what was asked for. Whatever the rules find, a run does not end better than this.

@@ -1,4 +1,9 @@
-//! `cim-nix flake`: what a flake has, and where it and its inputs come from.
+//! `cim-nix flake`: what a flake has, where it and its inputs come from, and its lock file.
+
+mod check;
+mod edit;
+mod lock;
+mod new;
 
 use std::collections::HashSet;
 
@@ -8,13 +13,16 @@ use cim_nix_model::{Edge, LockFile, NodeId, show_input_path};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use self::check::CheckCommand;
+use self::lock::{LockCommand, UpdateCommand};
+use self::new::{InitCommand, NewCommand};
+use crate::commands::graph::inputs::{self, InputsArgs};
 use crate::evaluation::EvalArgs;
 use crate::exit::Exit;
 use crate::flake_show::{self, ShowOptions};
 use crate::installable::Installable;
 use crate::lock_args::LockArgs;
-use crate::terminal::Out;
-use crate::terminal::printable;
+use crate::terminal::{ColorWhen, Out, printable};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,11 +30,17 @@ Examples:
   cim-nix flake show github:owner/repo --json
   cim-nix flake metadata                 where it and its inputs come from
   cim-nix flake show --override-input nixpkgs ../nixpkgs
+  cim-nix flake lock                     add to flake.lock what it lacks
+  cim-nix flake update nixpkgs           lock an input to its newest version
+  cim-nix flake check                    whether all outputs are what they should be
+  cim-nix flake graph                    the inputs as a tree; --format svg draws them
+  cim-nix flake new tool                 a folder with a small flake
 
-Nix need not be installed. What a lock file lacks is locked for this run, and nothing is written.
+Nix need not be installed. What a lock file lacks is locked for this run, and nothing is written but
+by lock, update, new and init.
 Exit status: 0 shown, 1 evaluation failed, 2 wrong usage, 3 the machine failed.";
 
-/// Show what a flake has and where it comes from
+/// Show, check, lock and make flakes
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct FlakeArgs {
@@ -40,6 +54,42 @@ enum FlakeCommand {
     Show(ShowArgs),
     /// Show where a flake and its inputs come from
     Metadata(MetadataArgs),
+    /// Add to the lock file what it lacks
+    Lock(LockCommand),
+    /// Lock inputs to their newest versions
+    Update(UpdateCommand),
+    /// Give the flake an input
+    AddInput(edit::AddInput),
+    /// Take an input from the flake
+    RemoveInput(edit::RemoveInput),
+    /// Let an input come from elsewhere
+    SetInput(edit::SetInput),
+    /// Give an input another name, wherever it is used
+    RenameInput(edit::RenameInput),
+    /// Let an input of an input be another one of the flake
+    Follow(edit::Follow),
+    /// Let an input of an input be its own again
+    Unfollow(edit::Unfollow),
+    /// Let inputs that are locked several times follow one
+    Dedupe(edit::Dedupe),
+    /// Say what the flake is
+    Describe(edit::Describe),
+    /// Give the flake an output
+    AddOutput(edit::AddOutput),
+    /// Let the outputs be for one more system
+    AddSystem(edit::AddSystem),
+    /// Give the flake an overlay
+    AddOverlay(edit::AddOverlay),
+    /// Give the flake a module
+    AddModule(edit::AddModule),
+    /// Check whether all outputs are what their names promise
+    Check(CheckCommand),
+    /// Show the inputs as they are locked, with `follows`, ages and copies
+    Graph(InputsArgs),
+    /// Make a folder with a flake from a template
+    New(NewCommand),
+    /// Put a flake from a template here
+    Init(InitCommand),
 }
 
 #[derive(Args, Debug)]
@@ -78,10 +128,28 @@ struct MetadataArgs {
     eval_args: EvalArgs,
 }
 
-pub(crate) fn run(args: &FlakeArgs) -> Result<Exit, Error> {
+pub(crate) fn run(args: &FlakeArgs, color: ColorWhen) -> Result<Exit, Error> {
     match &args.command {
         FlakeCommand::Show(args) => show(args),
         FlakeCommand::Metadata(args) => metadata(args),
+        FlakeCommand::Lock(args) => lock::lock(args, color),
+        FlakeCommand::Update(args) => lock::update(args, color),
+        FlakeCommand::AddInput(args) => args.run(color),
+        FlakeCommand::RemoveInput(args) => args.run(color),
+        FlakeCommand::SetInput(args) => args.run(color),
+        FlakeCommand::RenameInput(args) => args.run(color),
+        FlakeCommand::Follow(args) => args.run(color),
+        FlakeCommand::Unfollow(args) => args.run(color),
+        FlakeCommand::Dedupe(args) => args.run(color),
+        FlakeCommand::Describe(args) => args.run(color),
+        FlakeCommand::AddOutput(args) => args.run(color),
+        FlakeCommand::AddSystem(args) => args.run(color),
+        FlakeCommand::AddOverlay(args) => args.run(color),
+        FlakeCommand::AddModule(args) => args.run(color),
+        FlakeCommand::Check(args) => check::run(args),
+        FlakeCommand::Graph(args) => inputs::run(args),
+        FlakeCommand::New(args) => new::new(args, color),
+        FlakeCommand::Init(args) => new::init(args, color),
     }
 }
 

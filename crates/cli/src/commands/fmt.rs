@@ -17,7 +17,7 @@ use crate::args::WalkArgs;
 use crate::checking::{FixedFile, guard, is_nix};
 use crate::config::{CheckConfig, Config};
 use crate::exit::Exit;
-use crate::fixing::Target;
+use crate::fixing::{Purpose, Target};
 use crate::formatting::{
     ChangedLines, Choice, Job, LeftOut, Lines, Outcome, Project, Styles, become_command, choose,
     format_all, format_stdin, limit_memory, project_of,
@@ -63,6 +63,9 @@ pub(crate) struct FmtArgs {
     /// Show what would change, and change nothing
     #[arg(long, conflicts_with = "check")]
     diff: bool,
+    /// Write files without an event that tells of it and lets `cim-nix undo` take it back
+    #[arg(long, conflicts_with_all = ["check", "diff"])]
+    no_record: bool,
     /// Say which formatter each project gets and why, and format nothing
     #[arg(long, conflicts_with_all = ["check", "diff"])]
     explain: bool,
@@ -324,7 +327,7 @@ fn format_files(args: &FmtArgs, paths: &[PathBuf], color: ColorWhen) -> Result<E
     }
     let target = match args.is_dry() {
         true => None,
-        false => Some(Target::new(scope::project_root(paths))?),
+        false => Some(Target::new(scope::project_root(paths), !args.no_record)?),
     };
     if let Some(target) = &target {
         target.recover()?;
@@ -339,7 +342,12 @@ fn format_files(args: &FmtArgs, paths: &[PathBuf], color: ColorWhen) -> Result<E
     drop(progress);
     if let Some(target) = &target {
         let changed = outcomes.iter().filter_map(Outcome::changed);
-        target.write("format with `cim-nix fmt`", changed)?;
+        let mut names: Vec<_> =
+            projects.iter().map(|project| project.decision.formatter.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let purpose = Purpose::Format { formatter: names.join(", ") };
+        target.write("format with `cim-nix fmt`", changed, purpose)?;
     }
     let mut tally = Tally { unreadable: found.troubles.len(), ..Tally::default() };
     outcomes.iter().for_each(|outcome| tally.add(outcome));

@@ -1,5 +1,7 @@
 //! Builtins on numbers and versions.
 
+use cim_nix_model::{compare_versions, split_drv_name, split_version};
+
 use super::lists::arg_plain;
 use super::{Entry, arithmetic};
 use crate::code::{Op, Pos};
@@ -35,30 +37,16 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("compareVersions", 2, 2, |ev, a, position| {
         let x = arg_plain(ev, a[0], position, "first", "compareVersions")?;
         let y = arg_plain(ev, a[1], position, "second", "compareVersions")?;
-        Ok(ev.heap.int(compare_versions(x.bytes(), y.bytes())))
+        Ok(ev.heap.int(compare_versions(x.bytes(), y.bytes()) as i64))
     }),
     Entry::new("splitVersion", 1, 1, |ev, a, position| {
         let text = arg_plain(ev, a[0], position, "first", "splitVersion")?;
-        let mut rest = text.bytes();
-        let mut parts = Vec::new();
-        loop {
-            let part = next_part(&mut rest);
-            if part.is_empty() {
-                break;
-            }
-            parts.push(ev.heap.string(part));
-        }
-        Ok(ev.heap.list(&parts))
+        let parts = split_version(text.bytes()).map(|part| ev.heap.string(part));
+        Ok(ev.heap.list(&parts.collect::<Vec<_>>()))
     }),
     Entry::new("parseDrvName", 1, 1, |ev, a, position| {
         let text = arg_plain(ev, a[0], position, "first", "parseDrvName")?.bytes();
-        let dash = (0..text.len()).find(|&at| {
-            text[at] == b'-' && text.get(at + 1).is_some_and(|byte| !byte.is_ascii_alphabetic())
-        });
-        let (name, version) = match dash {
-            Some(at) => (&text[..at], &text[at + 1..]),
-            None => (text, &b""[..]),
-        };
+        let (name, version) = split_drv_name(text);
         Ok(ev.attrs(&mut [
             (known::NAME, 0, ev.heap.string(name)),
             (ev.symbol(b"version"), 0, ev.heap.string(version)),
@@ -112,48 +100,4 @@ fn round(ev: &Evaluator, value: Value, position: Pos, name: &str, op: fn(f64) ->
         return Err(ev.fail(ErrorKind::Other, position, message));
     }
     Ok(ev.heap.int(rounded as i64))
-}
-
-/// Takes the next part of a version: digits or others, without the dots and dashes between.
-fn next_part<'t>(rest: &mut &'t [u8]) -> &'t [u8] {
-    let text = *rest;
-    let start = text.iter().position(|byte| !matches!(byte, b'.' | b'-')).unwrap_or(text.len());
-    let text = &text[start..];
-    let is_number = text.first().is_some_and(u8::is_ascii_digit);
-    let is_part = |byte: &u8| match is_number {
-        true => byte.is_ascii_digit(),
-        false => !byte.is_ascii_digit() && !matches!(byte, b'.' | b'-'),
-    };
-    let end = text.iter().position(|byte| !is_part(byte)).unwrap_or(text.len());
-    *rest = &text[end..];
-    &text[..end]
-}
-
-fn part_is_less(a: &[u8], b: &[u8]) -> bool {
-    let number =
-        |part: &[u8]| std::str::from_utf8(part).ok().and_then(|text| text.parse::<u32>().ok());
-    match (number(a), number(b)) {
-        (Some(a), Some(b)) => a < b,
-        (None, Some(_)) if a.is_empty() => true,
-        (_, _) if a == b"pre" && b != b"pre" => true,
-        (_, _) if b == b"pre" => false,
-        // A part of letters comes before one of digits.
-        (_, Some(_)) => true,
-        (Some(_), _) => false,
-        _ => a < b,
-    }
-}
-
-pub(super) fn compare_versions(a: &[u8], b: &[u8]) -> i64 {
-    let (mut a, mut b) = (a, b);
-    while !a.is_empty() || !b.is_empty() {
-        let (x, y) = (next_part(&mut a), next_part(&mut b));
-        if part_is_less(x, y) {
-            return -1;
-        }
-        if part_is_less(y, x) {
-            return 1;
-        }
-    }
-    0
 }

@@ -118,6 +118,11 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// Whether the text will stand at the start of a line.
+    pub(super) fn begins_line(&self) -> bool {
+        self.before.contains('\n')
+    }
+
     pub(super) fn fill(self, text: &str) -> TextEdit {
         TextEdit::replace(self.range, format!("{}{text}{}", self.before, self.after))
     }
@@ -211,7 +216,12 @@ impl<'t> Container<'t> {
     }
 
     /// Whether what is put behind the item `first` to `last` gets a line of its own.
-    fn takes_own_line(&self, first: TokenRef<'t>, last: TokenRef<'t>, tail: TokenRef<'t>) -> bool {
+    pub(super) fn takes_own_line(
+        &self,
+        first: TokenRef<'t>,
+        last: TokenRef<'t>,
+        tail: TokenRef<'t>,
+    ) -> bool {
         let line_ends = blank_after(tail).is_some_and(|blank| line_feeds(blank) > 0);
         let is_last = blank_after(last).unwrap_or(last).next() == Some(self.closer);
         let begins = begins_line(first) && is_line_between(self.opener, first, self.tree);

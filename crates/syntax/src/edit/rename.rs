@@ -5,7 +5,7 @@ use cim_nix_base::{TextEdit, TextRange};
 use super::attrs::replaced_inherit;
 use super::replace::padded;
 use super::{EditError, sorted};
-use crate::ast::{self, Attr, Entry, Inherit};
+use crate::ast::{self, Attr, Entry, Inherit, Select};
 use crate::build::{attr_name_text, is_bare_name, is_operand, quote_string};
 use crate::literal::attr_name;
 use crate::{Node, NodeKind, TokenKind, Tree};
@@ -32,7 +32,8 @@ pub enum Role {
 /// Renames a variable, parameter or attribute at the given places to `new`.
 ///
 /// An `inherit` becomes a binding, so that the other side keeps its name: `inherit x;` turns into
-/// `x = new;` where `x` is used, and `inherit (set) x;` into `new = set.x;` where it is defined.
+/// `x = new;` where `x` is used, and `inherit (set) x;` into `new = set.x;` where it is defined, or
+/// into `x = set.new;` where the attribute of `set` is used.
 ///
 /// Errors: [`EditError::NotAName`] where no name stands that can be changed,
 /// [`EditError::InvalidName`] if `new` cannot stand at one of the places, and
@@ -126,6 +127,18 @@ fn defines(set: Node<'_>, name: &str) -> bool {
     })
 }
 
+/// The attribute `name` of the set that `from` stands for.
+fn selected(from: Node<'_>, name: &str) -> String {
+    let name = attr_name_text(name);
+    // A path of names needs no parentheses; a default behind it would swallow the name.
+    let is_path = Select::cast(from).is_some_and(|select| select.default().is_none());
+    if is_path || (is_operand(from.kind()) && from.kind() != NodeKind::Select) {
+        format!("{}.{name}", from.text())
+    } else {
+        format!("({}).{name}", from.text())
+    }
+}
+
 fn renamed_inherit(
     inherit: Inherit<'_>,
     name: Node<'_>,
@@ -137,20 +150,14 @@ fn renamed_inherit(
     let set = inherit.node().parent().ok_or(EditError::Broken(inherit.node().range()))?;
     let (target, value) = match (role, inherit.from()) {
         (Role::Use, None) => (attr_name_text(&old), variable(new)?),
-        (Role::Use, Some(_)) => return Err(refused),
-        (Role::Definition, from) => {
-            let value = match from {
-                None => variable(&old)?,
-                Some(from) if is_operand(from.kind()) && from.kind() != NodeKind::Select => {
-                    format!("{}.{}", from.text(), attr_name_text(&old))
-                }
-                Some(from) => format!("({}).{}", from.text(), attr_name_text(&old)),
-            };
-            (attr_name_text(new), value)
-        }
+        (Role::Use, Some(from)) => (attr_name_text(&old), selected(from, new)),
+        (Role::Definition, None) => (attr_name_text(new), variable(&old)?),
+        (Role::Definition, Some(from)) => (attr_name_text(new), selected(from, &old)),
     };
+    // The other side of what is used keeps its name: only a variable can be caught.
     let sees_itself = ast::AttrSet::cast(set).is_none_or(ast::AttrSet::is_rec);
-    if (role == Role::Definition || sees_itself) && defines(set, new) {
+    if (role == Role::Definition || (sees_itself && inherit.from().is_none())) && defines(set, new)
+    {
         return Err(EditError::AlreadyThere(new.to_owned()));
     }
     replaced_inherit(inherit, name, |_| Ok(format!("{target} = {value};")))

@@ -695,6 +695,7 @@ fn parameters_are_added() {
         "{\n  a,\n  b,\n}: 1",
         "{ a\n, b # of b\n, ...\n}: 1",
         "{ a # of a\n, ...\n}: 1",
+        "{ a\n, b, ... }: 1",
         "{ a\n}: 1",
     ] {
         out.push_str(&add(source, None));
@@ -739,6 +740,8 @@ fn parameters_are_added() {
         , new
         , ...
         }: 1
+        { a
+        , b, new, ... }: 1
         { a, new
         }: 1
     "#]]
@@ -910,8 +913,11 @@ fn an_inherit_becomes_a_binding() {
     .assert_eq(&renamed("«x»: {\n  inherit a ‹x› b; # some\n}", "new"));
     expect!["let inherit (lib) y; new = lib.x; in new"]
         .assert_eq(&renamed("let inherit (lib) «x» y; in ‹x›", "new"));
-    expect!["let new = (a.b).x; in new"]
-        .assert_eq(&renamed("let inherit (a.b) «x»; in ‹x›", "new"));
+    expect!["let new = a.b.x; in new"].assert_eq(&renamed("let inherit (a.b) «x»; in ‹x›", "new"));
+    expect!["let new = (a.b or c).x; in new"]
+        .assert_eq(&renamed("let inherit (a.b or c) «x»; in ‹x›", "new"));
+    expect!["rec { x = lib.new; new = 1; }"]
+        .assert_eq(&renamed("rec { inherit (lib) ‹x›; new = 1; }", "new"));
     expect!["let new = x; in new"].assert_eq(&renamed("let inherit «x»; in ‹x›", "new"));
 }
 
@@ -931,10 +937,6 @@ fn what_cannot_be_renamed_is_refused() {
         error: `y` is there already
     "#]]
     .assert_eq(&renamed("let «x» = 1; y = 2; in ‹x›", "y"));
-    expect![[r#"
-        error: there is no name at bytes 16..17 to change
-    "#]]
-    .assert_eq(&renamed("{ inherit (lib) ‹x›; }", "y"));
     expect![[r#"
         error: `y` is there already
     "#]]

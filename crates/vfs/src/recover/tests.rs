@@ -65,7 +65,7 @@ z/
 
 /// Recovers without waiting for the disk.
 fn quick_recover(project: &Project, renames: Renames) -> Result<Recovered, Error> {
-    recover_with(&project.root(), &project.state(), &Stop::never(renames))
+    recover_with(&project.root(), &project.state(), None, &Stop::never(renames))
 }
 
 /// Recovers and shows outcome and tree.
@@ -122,7 +122,7 @@ fn crash_while_recovering_changes_nothing_about_that() {
             for again in 0.. {
                 let project = crashed(at, renames).unwrap();
                 let probe = Stop::new(again, Fate::Crash, renames);
-                let run = || recover_with(&project.root(), &project.state(), &probe).unwrap();
+                let run = || recover_with(&project.root(), &project.state(), None, &probe).unwrap();
                 if survive(run).is_some() {
                     break;
                 }
@@ -208,10 +208,10 @@ fn lost_temporaries_are_made_up_for_by_the_journal() {
     check(
         &project,
         expect![[r#"
-        Reverted(Interrupted { title: "raise a and b", files: ["a", "b"], warnings: [] })
-        a 604: 1
-        b: 1
-    "#]],
+            Reverted(Interrupted { title: "raise a and b", tag: None, files: ["a", "b"], warnings: [] })
+            a 604: 1
+            b: 1
+        "#]],
     );
 }
 
@@ -239,10 +239,10 @@ fn reader_chooses_between_two_versions() {
     check(
         &project,
         expect![[r#"
-        Reverted(Interrupted { title: "raise a and b", files: ["a", "b"], warnings: [] })
-        a 604: 1
-        b: 1
-    "#]],
+            Reverted(Interrupted { title: "raise a and b", tag: None, files: ["a", "b"], warnings: [] })
+            a 604: 1
+            b: 1
+        "#]],
     );
     assert_eq!(project.state_names(), ["lock"]);
     crate::apply(&project.root(), &project.state(), &two()).unwrap();
@@ -255,10 +255,10 @@ fn edit_of_a_file_that_was_not_swapped_yet_stays_quietly() {
     check(
         &project,
         expect![[r#"
-        Reverted(Interrupted { title: "raise a and b", files: ["a", "b"], warnings: [] })
-        a: 1
-        b: mine
-    "#]],
+            Reverted(Interrupted { title: "raise a and b", tag: None, files: ["a", "b"], warnings: [] })
+            a: 1
+            b: mine
+        "#]],
     );
 }
 
@@ -271,11 +271,11 @@ fn created_file_that_was_edited_stays() {
     check(
         &project,
         expect![[r#"
-        Reverted(Interrupted { title: "raise a and b", files: ["a", "b", "new/c"], warnings: ["`new/c` is new and was edited since; it stays"] })
-        a: 1
-        b: 1
-        new/c: mine
-    "#]],
+            Reverted(Interrupted { title: "raise a and b", tag: None, files: ["a", "b", "new/c"], warnings: ["`new/c` is new and was edited since; it stays"] })
+            a: 1
+            b: 1
+            new/c: mine
+        "#]],
     );
 }
 
@@ -288,11 +288,11 @@ fn renamed_file_goes_back_with_its_edit() {
     check(
         &project,
         expect![[r#"
-        Reverted(Interrupted { title: "raise a and b", files: ["a", "b", "c"], warnings: ["`d` was edited since; it is `c` again"] })
-        a: 1
-        b: 1
-        c: mine
-    "#]],
+            Reverted(Interrupted { title: "raise a and b", tag: None, files: ["a", "b", "c"], warnings: ["`d` was edited since; it is `c` again"] })
+            a: 1
+            b: 1
+            c: mine
+        "#]],
     );
 }
 
@@ -303,7 +303,7 @@ fn edit_in_the_very_moment_of_going_back_stays() {
     for (name, what) in [("c", "move"), ("b", "exchange")] {
         let project = crashed_at("a: 1\nb: 1", &set, "committed", 0);
         let probe = Meddler::new(what, 0, || project.write(name, "mine"));
-        let outcome = recover_with(&project.root(), &project.state(), &probe);
+        let outcome = recover_with(&project.root(), &project.state(), None, &probe);
         assert!(probe.has_acted());
         assert_eq!(fs::read_to_string(project.path(name)).unwrap(), "mine");
         assert_eq!(fs::read_to_string(project.path("a")).unwrap(), "1");
@@ -324,11 +324,11 @@ fn mode_that_another_program_set_stays() {
     check(
         &project,
         expect![[r#"
-        Reverted(Interrupted { title: "raise a and b", files: ["a", "b", "c"], warnings: [] })
-        a: 1
-        b: 1
-        c 606: 1
-    "#]],
+            Reverted(Interrupted { title: "raise a and b", tag: None, files: ["a", "b", "c"], warnings: [] })
+            a: 1
+            b: 1
+            c 606: 1
+        "#]],
     );
 }
 
@@ -344,12 +344,12 @@ fn half_restored_file_leaves_no_temporary() {
         for path in twin.temporaries() {
             fs::remove_file(path).unwrap();
         }
-        recover_with(&twin.root(), &twin.state(), &log).unwrap();
+        recover_with(&twin.root(), &twin.state(), None, &log).unwrap();
         log.steps.borrow().clone()
     };
     let at = steps.iter().position(|step| *step == "replace").unwrap();
     let probe = Stop::new(at, Fate::Crash, Renames::WithFlags);
-    assert!(survive(|| recover_with(&project.root(), &project.state(), &probe)).is_none());
+    assert!(survive(|| recover_with(&project.root(), &project.state(), None, &probe)).is_none());
     assert_eq!(project.temporaries().len(), 1);
     project.write("b", "mine");
     check(
@@ -387,9 +387,9 @@ fn file_that_is_gone_for_either_reason_is_kept() {
     check(
         &project,
         expect![[r#"
-        Reverted(Interrupted { title: "raise a and b", files: ["a", "b", "c"], warnings: [] })
-        b: 1
-    "#]],
+            Reverted(Interrupted { title: "raise a and b", tag: None, files: ["a", "b", "c"], warnings: [] })
+            b: 1
+        "#]],
     );
 }
 

@@ -1,0 +1,360 @@
+//! Changing files: from a proposal to an event, so that at any moment either all files are old and
+//! there is no event, or all are new and there is one.
+
+use std::path::Path;
+
+use cim_domain_nix::{
+    Append, Command, Draft, Event, Evidence, Expected, FileChange, Intent, NewEvent, State,
+    StoreError, StreamId, Uuid, file_changes,
+};
+use cim_nix_base::{ChangeSet, Error, ErrorKind, Ledger, Op};
+use serde::{Deserialize, Serialize};
+
+use crate::{App, Workspace};
+
+/// How often a decision is made anew because somebody else was faster.
+const ATTEMPTS: usize = 5;
+
+/// What a command would change, before anybody has decided upon it.
+pub struct Proposal<'a> {
+    /// The changes.
+    pub set: ChangeSet,
+    /// What was found out, given the changes as events write them.
+    pub evidence: Box<dyn Fn(Vec<FileChange>) -> Evidence + 'a>,
+    /// What a reader should know, one sentence each.
+    pub notes: Vec<String>,
+}
+
+impl std::fmt::Debug for Proposal<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proposal").field("set", &self.set).field("notes", &self.notes).finish()
+    }
+}
+
+/// Whether something is done or only told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// It is done.
+    Apply,
+    /// It is told what would be done.
+    DryRun,
+}
+
+/// What came of a command.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Outcome {
+    /// The events; none if nothing changed. In a dry run, those that would be stored.
+    pub events: Vec<Event>,
+    /// The changes to files.
+    pub set: ChangeSet,
+    /// A diff of them.
+    pub diff: String,
+    /// Where the events were stored; `None` if nothing changed, and in a dry run.
+    pub position: Option<u64>,
+    /// What a reader should know, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// What is written down before the first file is touched.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum Plan {
+    /// Files change.
+    Files {
+        /// What for.
+        title: String,
+        /// The process that does it.
+        process: String,
+        /// The files.
+        changes: Vec<FileChange>,
+    },
+    /// A program runs outside.
+    Effect {
+        /// What for.
+        title: String,
+        /// The process that does it.
+        process: String,
+        /// The type of the command.
+        command_type: String,
+        /// The command.
+        command: serde_json::Value,
+        /// What was the case before, for whoever has to find out what became of it.
+        before: serde_json::Value,
+    },
+}
+
+impl Plan {
+    pub(crate) fn title(&self) -> &str {
+        match self {
+            Self::Files { title, .. } | Self::Effect { title, .. } => title,
+        }
+    }
+
+    pub(crate) fn process(&self) -> &str {
+        match self {
+            Self::Files { process, .. } | Self::Effect { process, .. } => process,
+        }
+    }
+
+    /// As JSON.
+    pub(crate) fn text(&self) -> Result<String, Error> {
+        serde_json::to_string(self)
+            .map_err(|error| Error::bug("an intent cannot be written down").because(error))
+    }
+
+    /// Errors: a newer version wrote it, or the store is damaged.
+    pub(crate) fn read(intent: &Intent) -> Result<Self, Error> {
+        serde_json::from_str(&intent.plan).map_err(|error| {
+            Error::outside(format!("the intent {} cannot be read", intent.id))
+                .because(error)
+                .hint("a newer cim-nix may have written it: recover with that")
+        })
+    }
+}
+
+/// The events of a change, as a ledger of the files' journal.
+struct Entry<'a> {
+    app: &'a App<'a>,
+    append: Option<Append>,
+    /// What the store said when it refused.
+    refused: Option<StoreError>,
+    position: Option<u64>,
+}
+
+impl Ledger for Entry<'_> {
+    fn record(&mut self, _: &str) -> Result<(), Error> {
+        let Some(append) = self.append.take() else {
+            return Err(Error::bug("a change was recorded twice"));
+        };
+        match self.app.store.append(append) {
+            Ok(appended) => {
+                self.position = Some(appended.position);
+                Ok(())
+            }
+            Err(error) => {
+                let told = Error::conflict(error.to_string());
+                self.refused = Some(error);
+                Err(told)
+            }
+        }
+    }
+
+    fn is_recorded(&self, tag: &str) -> Result<bool, Error> {
+        self.app.is_recorded(tag)
+    }
+}
+
+impl App<'_> {
+    /// The state of an aggregate, and its version.
+    ///
+    /// Errors: an event of it cannot be read; nothing may be decided without it.
+    pub fn load(&self, stream: &StreamId) -> Result<(State, u64), Error> {
+        self.load_until(stream, u64::MAX)
+    }
+
+    /// The state of an aggregate up to and with `version`, and the version that it has.
+    pub(crate) fn load_until(&self, stream: &StreamId, until: u64) -> Result<(State, u64), Error> {
+        let (mut state, mut version) = (State::empty(&stream.kind), 0);
+        self.store.read_stream(stream, 0, &mut |record| {
+            if record.version > until {
+                return Ok(std::ops::ControlFlow::Break(()));
+            }
+            let event = Event::read(record.event_type, record.schema, record.body);
+            let event = event.map_err(|problem| {
+                let text = format!("event {} of {stream} cannot be read", record.version);
+                let error = Error::outside(text).because(problem);
+                StoreError::Visitor(error.hint("use the version of cim-nix that wrote it").into())
+            })?;
+            state.evolve(&event);
+            version = record.version;
+            Ok(std::ops::ControlFlow::Continue(()))
+        })?;
+        Ok((state, version))
+    }
+
+    /// Whether the events of the intent `tag` are stored.
+    pub(crate) fn is_recorded(&self, tag: &str) -> Result<bool, Error> {
+        // The tag is the id of the first event.
+        let id = Uuid::try_parse(tag)
+            .map_err(|error| Error::bug(format!("`{tag}` is no id of an event")).because(error))?;
+        Ok(self.store.find(id, &mut |_| Ok(std::ops::ControlFlow::Break(())))?)
+    }
+
+    /// Decides upon `command` and makes the changes that `proposal` has.
+    ///
+    /// Errors: the command is refused, or somebody else changed a file or the aggregate. Nothing
+    /// has changed then.
+    pub fn change(
+        &self,
+        command: &Command,
+        proposal: Proposal<'_>,
+        mode: Mode,
+    ) -> Result<Outcome, Error> {
+        let decide = |state: &State, changes: &[FileChange], draft: &mut Draft<'_>| {
+            let evidence = (proposal.evidence)(changes.to_vec());
+            Ok(state.decide(command, &evidence, draft)?)
+        };
+        let what = Change {
+            stream: command.stream(),
+            cause: command.identity().clone(),
+            command_type: command.command_type(),
+            set: proposal.set,
+            notes: proposal.notes,
+        };
+        self.make(what, &decide, mode)
+    }
+
+    /// The protocol: decide, write the intent, swap the files, append the events.
+    pub(crate) fn make(
+        &self,
+        what: Change,
+        decide: &dyn Fn(&State, &[FileChange], &mut Draft<'_>) -> Result<Vec<Event>, Error>,
+        mode: Mode,
+    ) -> Result<Outcome, Error> {
+        let Change { stream, cause, command_type, set, notes } = what;
+        let (changes, blobs) = self.look(&set)?;
+        let diff = diff(self.files, &set)?;
+        let mut outcome = Outcome { events: Vec::new(), set, diff, position: None, notes };
+        for _ in 0..ATTEMPTS {
+            let (state, version) = self.load(&stream)?;
+            let mut new_id = || self.world.new_id();
+            let mut draft = Draft { cause: &cause, at: self.world.now(), new_id: &mut new_id };
+            let events = decide(&state, &changes, &mut draft)?;
+            outcome.events = events;
+            if mode == Mode::DryRun || outcome.events.is_empty() {
+                return Ok(outcome);
+            }
+            let events = self.new_events(command_type, &outcome.events)?;
+            let ids: Vec<Uuid> = events.iter().map(|event| event.id).collect();
+            let Some(first) = ids.first().copied() else { return Ok(outcome) };
+            let mut append = Append {
+                stream: stream.clone(),
+                expected: Expected::Version(version),
+                events,
+                intent: None,
+            };
+            if outcome.set.is_empty() {
+                match self.store.append(append) {
+                    Err(StoreError::Conflict { .. }) => continue,
+                    appended => outcome.position = Some(appended?.position),
+                }
+                return Ok(outcome);
+            }
+            append.intent = Some(first);
+            let plan = Plan::Files {
+                title: outcome.set.title.clone(),
+                process: self.world.process(),
+                changes: changes.clone(),
+            };
+            let intent = Intent {
+                id: first,
+                at: self.world.now(),
+                stream: stream.clone(),
+                expected: version,
+                events: ids,
+                plan: plan.text()?,
+            };
+            let blobs: Vec<&[u8]> = blobs.iter().map(String::as_bytes).collect();
+            self.store.open_intent(&intent, &blobs)?;
+            let mut entry =
+                Entry { app: self, append: Some(append), refused: None, position: None };
+            match self.files.apply(&outcome.set, &first.to_string(), &mut entry) {
+                Ok(notes) => {
+                    outcome.notes.extend(notes);
+                    outcome.position = entry.position;
+                    return Ok(outcome);
+                }
+                Err(error) => {
+                    // An intent whose files could not be put back stays open for `recover`.
+                    if !self.is_recorded(&first.to_string())? && error.kind() != ErrorKind::Outside
+                    {
+                        self.store.close_intent(first)?;
+                    }
+                    match entry.refused {
+                        Some(StoreError::Conflict { .. }) => {}
+                        Some(refused) => return Err(refused.into()),
+                        None if error.kind() == ErrorKind::Conflict => {
+                            return Err(self.explain(error, &outcome.set));
+                        }
+                        None => return Err(error),
+                    }
+                }
+            }
+        }
+        Err(Error::conflict(format!("{stream} is changed by others all the time"))
+            .hint("run the command again when they are done"))
+    }
+
+    /// The changes of a set as events write them, with the texts before and after.
+    pub(crate) fn look(&self, set: &ChangeSet) -> Result<(Vec<FileChange>, Vec<String>), Error> {
+        let mode = |path: &Path| self.files.mode(path).ok().flatten();
+        let changes = file_changes(set, mode)
+            .map_err(|error| Error::user("a change cannot be recorded").because(error))?;
+        let mut blobs = Vec::new();
+        for change in &set.changes {
+            if !matches!(change.op, Op::Create { .. }) {
+                blobs.extend(self.files.read(&change.path)?);
+            }
+            if let Op::Create { content, .. } | Op::Write { content, .. } = &change.op {
+                blobs.push(content.clone());
+            }
+        }
+        Ok((changes, blobs))
+    }
+
+    /// Events as a store takes them.
+    pub(crate) fn new_events(
+        &self,
+        command_type: &str,
+        events: &[Event],
+    ) -> Result<Vec<NewEvent>, Error> {
+        let mut origin = self.world.origin();
+        origin.insert("command".to_owned(), command_type.to_owned());
+        let meta = serde_json::to_string(&origin)
+            .map_err(|error| Error::bug("the origin cannot be written").because(error))?;
+        let mut out = Vec::with_capacity(events.len());
+        for event in events {
+            let identity = event.identity();
+            let id = identity.message_id.uuid();
+            out.push(NewEvent {
+                id: id.ok_or_else(|| Error::bug("an event has no UUID"))?,
+                event_type: event.event_type().to_owned(),
+                schema: event.schema(),
+                at: event.at(),
+                correlation: identity.correlation_id.clone(),
+                causation: identity.causation_id.clone(),
+                body: event.to_json().map_err(|error| {
+                    Error::user(format!("{} cannot be written as JSON", event.event_type()))
+                        .because(error)
+                })?,
+                meta: meta.clone(),
+            });
+        }
+        Ok(out)
+    }
+}
+
+/// A change on its way through the protocol.
+pub(crate) struct Change {
+    pub(crate) stream: StreamId,
+    pub(crate) cause: cim_domain_nix::MessageIdentity,
+    pub(crate) command_type: &'static str,
+    pub(crate) set: ChangeSet,
+    pub(crate) notes: Vec<String>,
+}
+
+/// A diff of a set against the files that are there.
+pub(crate) fn diff(files: &dyn Workspace, set: &ChangeSet) -> Result<String, Error> {
+    let mut failed = None;
+    let diff = set.unified_diff(|path| match files.read(path) {
+        Ok(text) => text,
+        Err(error) => {
+            failed = Some(error);
+            None
+        }
+    });
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(diff),
+    }
+}

@@ -1,0 +1,155 @@
+//! Running programs outside: builds, copies, activations. What happens outside cannot be rolled
+//! back with a transaction, so an intent says beforehand what is going to happen, and whoever finds
+//! it open finds out what became of it.
+
+use cim_domain_nix::{
+    Append, Command, Draft, Event, Evidence, Expected, Intent, State, StoreError, Uuid,
+};
+use cim_nix_base::{ChangeSet, Error};
+use serde_json::Value;
+
+use crate::change::Plan;
+use crate::{App, Mode, Outcome};
+
+/// How often events are appended anew because somebody else was faster.
+const ATTEMPTS: usize = 20;
+
+/// Programs outside, as far as commands need them.
+pub trait Programs {
+    /// What is the case before: all that [`settle`](Self::settle) needs to find out what became of
+    /// the command, as JSON.
+    ///
+    /// Errors: the command makes no sense as things are, or a program is missing.
+    fn before(&self, command: &Command, state: &State) -> Result<Value, Error>;
+
+    /// What would be run, one command line each.
+    ///
+    /// Errors: as for [`before`](Self::before).
+    fn plan(&self, command: &Command, state: &State, before: &Value) -> Result<Vec<String>, Error>;
+
+    /// Runs the command to its end. A failure that is worth an event is evidence, not an error.
+    ///
+    /// Errors: it was not begun.
+    fn run(&self, command: &Command, state: &State, before: &Value) -> Result<Evidence, Error>;
+
+    /// What became of a command whose process is gone; `None` if nothing did.
+    ///
+    /// Errors: that cannot be told now.
+    fn settle(&self, command: &Command, before: &Value) -> Result<Option<Evidence>, Error>;
+}
+
+impl App<'_> {
+    /// Runs a command whose effect is outside, and stores what came of it.
+    ///
+    /// Errors: it was refused or not begun, and nothing has happened; or what happened cannot be
+    /// stored now, and `recover` will.
+    pub fn effect(&self, command: &Command, mode: Mode) -> Result<Outcome, Error> {
+        let stream = command.stream();
+        let (state, version) = self.load(&stream)?;
+        let before = self.programs.before(command, &state)?;
+        let mut outcome = Outcome {
+            events: Vec::new(),
+            set: ChangeSet::default(),
+            diff: String::new(),
+            position: None,
+            notes: Vec::new(),
+        };
+        if mode == Mode::DryRun {
+            outcome.notes = self.programs.plan(command, &state, &before)?;
+            return Ok(outcome);
+        }
+        let id = self.world.new_id();
+        let plan = Plan::Effect {
+            title: format!("{} {stream}", command.command_type()),
+            process: self.world.process(),
+            command_type: command.command_type().to_owned(),
+            command: as_value(command)?,
+            before: before.clone(),
+        };
+        let intent = Intent {
+            id,
+            at: self.world.now(),
+            stream,
+            expected: version,
+            events: vec![id],
+            plan: plan.text()?,
+        };
+        self.store.open_intent(&intent, &[])?;
+        match self.programs.run(command, &state, &before) {
+            Err(error) => {
+                self.store.close_intent(id)?;
+                Err(error)
+            }
+            Ok(evidence) => {
+                (outcome.events, outcome.position) = self.conclude(command, &evidence, id)?;
+                Ok(outcome)
+            }
+        }
+    }
+
+    /// Stores what came of a command and closes its intent, whose id the last event gets.
+    fn conclude(
+        &self,
+        command: &Command,
+        evidence: &Evidence,
+        intent: Uuid,
+    ) -> Result<(Vec<Event>, Option<u64>), Error> {
+        let stream = command.stream();
+        for _ in 0..ATTEMPTS {
+            let (state, version) = self.load(&stream)?;
+            let mut new_id = || self.world.new_id();
+            let mut draft =
+                Draft { cause: command.identity(), at: self.world.now(), new_id: &mut new_id };
+            let events = match state.decide(command, evidence, &mut draft) {
+                Ok(events) => events,
+                Err(rejection) => {
+                    // What happened outside has happened; that it was refused is for the caller.
+                    self.store.close_intent(intent)?;
+                    return Err(rejection.into());
+                }
+            };
+            if events.is_empty() {
+                self.store.close_intent(intent)?;
+                return Ok((events, None));
+            }
+            let append = Append {
+                stream: stream.clone(),
+                expected: Expected::Version(version),
+                events: self.new_events(command.command_type(), &events)?,
+                intent: Some(intent),
+            };
+            match self.store.append(append) {
+                Err(StoreError::Conflict { .. }) => {}
+                appended => return Ok((events, Some(appended?.position))),
+            }
+        }
+        Err(Error::conflict(format!("{stream} is changed by others all the time"))
+            .hint("what came of the command is stored by `cim-nix recover`"))
+    }
+
+    /// Finds out what became of a program whose process is gone.
+    pub(crate) fn settle_effect(&self, intent: &Intent, plan: &Plan) -> Result<(), Error> {
+        let Plan::Effect { command_type, command, before, .. } = plan else { return Ok(()) };
+        let command = Command::read(command_type, &command.to_string()).map_err(|problem| {
+            Error::outside(format!("the intent {} cannot be read: {problem}", intent.id))
+                .hint("a newer cim-nix may have written it: recover with that")
+        })?;
+        // An interrupted process may have stored its events and not closed the intent, where events
+        // and intents are kept apart.
+        let mut is_concluded = false;
+        self.store.caused_by(&command.identity().message_id, &mut |_| {
+            is_concluded = true;
+            Ok(std::ops::ControlFlow::Break(()))
+        })?;
+        match (is_concluded, self.programs.settle(&command, before)?) {
+            (false, Some(evidence)) => self.conclude(&command, &evidence, intent.id).map(|_| ()),
+            _ => Ok(self.store.close_intent(intent.id)?),
+        }
+    }
+}
+
+fn as_value(command: &Command) -> Result<Value, Error> {
+    let text = command.to_json();
+    text.and_then(|text| serde_json::from_str(&text))
+        .map_err(|error| Error::user("the command cannot be written as JSON").because(error))
+}

@@ -1,0 +1,106 @@
+//! What the application needs from outside, as traits: files, clocks, stores. Adapters implement
+//! them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use cim_domain_nix::{EventStore, IntentStore, LockChange, Timestamp, Uuid};
+use cim_nix_base::{ChangeSet, Error, FileMode, Ledger};
+
+/// A store of events that keeps intents as well.
+pub trait Store: EventStore + IntentStore {}
+
+impl<S: EventStore + IntentStore> Store for S {}
+
+/// The files of one project.
+pub trait Workspace {
+    /// The project's folder, absolute.
+    fn root(&self) -> &Path;
+
+    /// The text of a file below the folder; `None` if there is none.
+    ///
+    /// Errors: it cannot be read, or is no text.
+    fn read(&self, path: &Path) -> Result<Option<String>, Error>;
+
+    /// The permission bits of a file; `None` if there is none.
+    fn mode(&self, path: &Path) -> Result<Option<FileMode>, Error>;
+
+    /// Makes the changes of `set`, all or none, as one step with the entry `tag` of `ledger`.
+    ///
+    /// Answers warnings. Errors: nothing has changed, or the next [`recover`](Self::recover) goes
+    /// on with it. A conflict names the file that somebody else changed.
+    fn apply(
+        &self,
+        set: &ChangeSet,
+        tag: &str,
+        ledger: &mut dyn Ledger,
+    ) -> Result<Vec<String>, Error>;
+
+    /// Finishes or reverts a change that was interrupted, as `ledger` says.
+    fn recover(&self, ledger: &dyn Ledger) -> Result<Option<Settled>, Error>;
+}
+
+/// What became of a change that had been interrupted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settled {
+    /// Its title.
+    pub title: String,
+    /// Whether its files are new; they are old otherwise.
+    pub is_made: bool,
+    /// Its files.
+    pub files: Vec<PathBuf>,
+    /// What a reader should know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Clock, ids and who is there.
+pub trait World {
+    /// The present moment.
+    fn now(&self) -> Timestamp;
+
+    /// An id that nobody has used, of version 7.
+    fn new_id(&self) -> Uuid;
+
+    /// What is written down with each event of its origin: actor, host, program.
+    fn origin(&self) -> BTreeMap<String, String>;
+
+    /// This process, so that a later one can tell whether it is still there.
+    fn process(&self) -> String;
+
+    /// Whether a process that [`process`](Self::process) named is still there.
+    fn is_running(&self, process: &str) -> bool;
+}
+
+/// What to lock.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct LockWish {
+    /// The inputs that move to their newest versions, as paths `a/b`; all of them for `Some` of
+    /// none.
+    pub updates: Option<Vec<String>>,
+}
+
+/// A lock file that was computed.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct NewLock {
+    /// Its text; `None` if it is as before, or if none is needed.
+    pub text: Option<String>,
+    /// How inputs moved.
+    pub changes: Vec<LockChange>,
+    /// What a reader should know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Computes lock files; sources may be fetched for that.
+pub trait Locks {
+    /// What Nix would write as the lock file of the flake in `folder` whose `flake.nix` has the text
+    /// `flake_nix`, which may not be on disk yet.
+    ///
+    /// Errors: an input cannot be had, or the flake is refused.
+    fn lock(
+        &self,
+        folder: &Path,
+        flake_nix: &str,
+        old_lock: Option<&str>,
+        wish: &LockWish,
+    ) -> Result<NewLock, Error>;
+}

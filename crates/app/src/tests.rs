@@ -1,0 +1,291 @@
+use std::ops::ControlFlow;
+
+use cim_domain_nix::command::BuildPackage;
+use cim_domain_nix::{Event, EventStore as _, Evidence, FailureReason, Took};
+use cim_nix_base::ErrorKind;
+use expect_test::{Expect, expect};
+
+use crate::testing::{Kit, Script};
+use crate::{App, Filter, Logged, Mode, Writer};
+
+fn fix(kit: &Kit, path: &str, to: &str) -> Result<crate::Outcome, cim_nix_base::Error> {
+    let (command, proposal) = kit.fix(path, to);
+    kit.app().change(&command, proposal, Mode::Apply)
+}
+
+fn types(app: &App<'_>) -> Vec<String> {
+    let mut types = Vec::new();
+    let visit = &mut |logged| {
+        let Logged::Event(stored) = logged else { panic!("all can be read") };
+        types.push(stored.event.event_type().to_owned());
+        Ok(ControlFlow::Continue(()))
+    };
+    app.log(&Filter::default(), visit).unwrap();
+    types.reverse();
+    types
+}
+
+fn failed(error: &cim_nix_base::Error, want: Expect) {
+    let mut text = format!("{:?}: {}\n", error.kind(), error.chain());
+    for hint in error.hints() {
+        text.push_str(&format!("hint: {hint}\n"));
+    }
+    want.assert_eq(&text);
+}
+
+#[test]
+fn a_change_is_an_event_that_can_be_undone_and_redone() {
+    let kit = Kit::new(&[("a.nix", "1")]);
+    let outcome = fix(&kit, "a.nix", "2").unwrap();
+    assert_eq!(outcome.position, Some(1));
+    assert_eq!(kit.files.show(), "a.nix: 2\n");
+    let app = kit.app();
+    app.undo(None, Mode::Apply).unwrap();
+    assert_eq!(kit.files.show(), "a.nix: 1\n");
+    app.redo(Mode::Apply).unwrap();
+    assert_eq!(kit.files.show(), "a.nix: 2\n");
+    app.undo(None, Mode::Apply).unwrap();
+    assert_eq!(kit.files.show(), "a.nix: 1\n");
+    assert_eq!(
+        types(&app),
+        ["ProjectFixed", "ProjectReverted", "ProjectReverted", "ProjectReverted"]
+    );
+    failed(
+        &app.undo(None, Mode::Apply).unwrap_err(),
+        expect![[r#"
+            User: there is nothing to undo
+            hint: `cim-nix log` lists the events
+        "#]],
+    );
+}
+
+#[test]
+fn a_new_file_goes_when_it_is_undone() {
+    let kit = Kit::new(&[]);
+    fix(&kit, "new.nix", "{ }").unwrap();
+    kit.app().undo(None, Mode::Apply).unwrap();
+    assert_eq!(kit.files.show(), "");
+    kit.app().redo(Mode::Apply).unwrap();
+    assert_eq!(kit.files.show(), "new.nix: { }\n");
+}
+
+#[test]
+fn a_change_after_an_undo_ends_redoing() {
+    let kit = Kit::new(&[("a.nix", "1")]);
+    fix(&kit, "a.nix", "2").unwrap();
+    kit.app().undo(None, Mode::Apply).unwrap();
+    fix(&kit, "a.nix", "3").unwrap();
+    assert_eq!(kit.app().redo(Mode::Apply).unwrap_err().kind(), ErrorKind::User);
+}
+
+#[test]
+fn nothing_to_change_is_no_event() {
+    let kit = Kit::new(&[("a.nix", "1")]);
+    let outcome = fix(&kit, "a.nix", "1").unwrap();
+    assert_eq!((outcome.events.len(), outcome.position), (0, None));
+    assert_eq!(kit.store.head().unwrap(), 0);
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let kit = Kit::new(&[("a.nix", "1\n")]);
+    let (command, proposal) = kit.fix("a.nix", "2\n");
+    let outcome = kit.app().change(&command, proposal, Mode::DryRun).unwrap();
+    expect![[r#"
+        --- a/a.nix
+        +++ b/a.nix
+        @@ -1 +1 @@
+        -1
+        +2
+    "#]]
+    .assert_eq(&outcome.diff);
+    assert_eq!(outcome.events.len(), 1);
+    assert_eq!(kit.store.head().unwrap(), 0);
+    assert_eq!(kit.files.show(), "a.nix: 1\n\n");
+}
+
+#[test]
+fn what_others_did_to_a_file_is_shown_and_kept() {
+    let kit = Kit::new(&[("a.nix", "1\n")]);
+    fix(&kit, "a.nix", "2\n").unwrap();
+    kit.files.texts.borrow_mut().insert("a.nix".into(), "2\nmine\n".into());
+    failed(
+        &kit.app().undo(None, Mode::Apply).unwrap_err(),
+        expect![[r#"
+            Conflict: cannot undo ProjectFixed 00000000-0000-0000-0000-000000000002: `a.nix` changed since
+            hint: `a.nix` was changed by others:
+            --- as recorded
+            +++ on disk
+            @@ -1 +1,2 @@
+             2
+            +mine
+            and this is what would have been done:
+            --- as recorded
+            +++ wanted
+            @@ -1 +1 @@
+            -2
+            +1
+        "#]],
+    );
+    assert_eq!(kit.files.show(), "a.nix: 2\nmine\n\n");
+}
+
+#[test]
+fn an_earlier_event_is_not_undone_over_a_later_one() {
+    let kit = Kit::new(&[("a.nix", "1\n"), ("b.nix", "1\n")]);
+    let first = fix(&kit, "a.nix", "2\n").unwrap();
+    fix(&kit, "b.nix", "2\n").unwrap();
+    fix(&kit, "a.nix", "3\n").unwrap();
+    let id = first.events[0].identity().message_id.uuid();
+    let error = kit.app().undo(id, Mode::Apply).unwrap_err();
+    assert_eq!(
+        error.hints()[0],
+        "undo what came later first: 00000000-0000-0000-0000-000000000006"
+    );
+    // What nobody touched since can be undone in any order.
+    let second = kit.app().undo(None, Mode::Apply).unwrap();
+    assert_eq!(second.events[0].event_type(), "ProjectReverted");
+    kit.app().undo(id, Mode::Apply).unwrap();
+    assert_eq!(kit.files.show(), "a.nix: 1\n\nb.nix: 2\n\n");
+}
+
+#[test]
+fn a_meddler_in_the_last_moment_wins() {
+    let kit = Kit::new(&[("a.nix", "1\n")]);
+    let (command, proposal) = kit.fix("a.nix", "2\n");
+    *kit.files.meddler.borrow_mut() = Some(Box::new(|texts| {
+        texts.insert("a.nix".into(), "theirs\n".into());
+    }));
+    let error = kit.app().change(&command, proposal, Mode::Apply).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(kit.store.head().unwrap(), 0);
+    assert_eq!(kit.files.show(), "a.nix: theirs\n\n");
+    // Nothing is left that a recovery would have to look at.
+    assert!(kit.app().recover().unwrap().is_nothing());
+}
+
+#[test]
+fn lines_are_blamed_on_who_wrote_them() {
+    let kit = Kit::new(&[("a.nix", "old\n")]);
+    fix(&kit, "a.nix", "old\none\n").unwrap();
+    kit.files.texts.borrow_mut().insert("a.nix".into(), "old\nmine\none\n".into());
+    fix(&kit, "a.nix", "two\nold\nmine\none\n").unwrap();
+    kit.files.texts.borrow_mut().insert("a.nix".into(), "two\nold\nmine\none\nlast\n".into());
+    let lines = kit.app().blame("a.nix").unwrap();
+    let shown: String = lines
+        .iter()
+        .map(|line| match line.writer {
+            Writer::Event(id) => format!("event {}: {}\n", id.as_u128(), line.text),
+            Writer::Before => format!("before: {}\n", line.text),
+            Writer::Others(after) => {
+                format!("others after {:?}: {}\n", after.map(|id| id.as_u128()), line.text)
+            }
+        })
+        .collect();
+    expect![[r#"
+        event 4: two
+        before: old
+        others after Some(2): mine
+        event 2: one
+        others after Some(4): last
+    "#]]
+    .assert_eq(&shown);
+    let drift = kit.app().drift().unwrap();
+    assert_eq!(drift.len(), 1);
+    assert_eq!(drift[0].event.as_u128(), 4);
+    let past = kit.app().replay(1).unwrap();
+    let hash = past.files["a.nix"].unwrap();
+    assert_eq!(kit.app().past_text("a.nix", hash).unwrap(), "old\none\n");
+}
+
+fn build(kit: &Kit) -> cim_domain_nix::Command {
+    BuildPackage {
+        flake_ref: ".".to_owned(),
+        attribute: "hello".parse().unwrap(),
+        output_path: None,
+        identity: kit.root(),
+    }
+    .into()
+}
+
+#[test]
+fn an_effect_that_was_interrupted_is_told() {
+    let mut kit = Kit::new(&[]);
+    let failed = Evidence::BuildFailed {
+        reason: FailureReason::Interrupted,
+        message: "the process is gone".to_owned(),
+        drv_path: None,
+        log_tail: String::new(),
+        took: Took::default(),
+    };
+    kit.programs = Script { evidence: Ok(failed.clone()), settled: Some(failed) };
+    // A process that dies while the program runs leaves its intent.
+    let command = build(&kit);
+    let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        struct Dies;
+        impl crate::Programs for Dies {
+            fn before(
+                &self,
+                _: &cim_domain_nix::Command,
+                _: &cim_domain_nix::State,
+            ) -> Result<serde_json::Value, cim_nix_base::Error> {
+                Ok(serde_json::json!({ "seen": true }))
+            }
+            fn plan(
+                &self,
+                _: &cim_domain_nix::Command,
+                _: &cim_domain_nix::State,
+                _: &serde_json::Value,
+            ) -> Result<Vec<String>, cim_nix_base::Error> {
+                Ok(Vec::new())
+            }
+            fn run(
+                &self,
+                _: &cim_domain_nix::Command,
+                _: &cim_domain_nix::State,
+                _: &serde_json::Value,
+            ) -> Result<Evidence, cim_nix_base::Error> {
+                std::panic::resume_unwind(Box::new("killed"))
+            }
+            fn settle(
+                &self,
+                _: &cim_domain_nix::Command,
+                _: &serde_json::Value,
+            ) -> Result<Option<Evidence>, cim_nix_base::Error> {
+                Ok(None)
+            }
+        }
+        let app = App { programs: &Dies, ..kit.app() };
+        let _ = app.effect(&command, Mode::Apply);
+    }));
+    assert!(died.is_err());
+    assert_eq!(kit.store.head().unwrap(), 0);
+    let recovery = kit.app().recover().unwrap();
+    assert_eq!(recovery.interrupted.len(), 1);
+    let Logged::Event(stored) = last(&kit.app()) else { panic!("it can be read") };
+    let Event::PackageBuildFailed(event) = stored.event else { panic!("it failed") };
+    assert_eq!(event.reason, FailureReason::Interrupted);
+    assert!(kit.app().recover().unwrap().is_nothing());
+}
+
+fn last(app: &App<'_>) -> Logged {
+    let mut last = None;
+    let filter = Filter { limit: Some(1), ..Filter::default() };
+    app.log(&filter, &mut |logged| {
+        last = Some(logged);
+        Ok(ControlFlow::Continue(()))
+    })
+    .unwrap();
+    last.unwrap()
+}
+
+#[test]
+fn an_effect_that_was_not_begun_leaves_nothing() {
+    let kit = Kit::new(&[]);
+    let error = kit.app().effect(&build(&kit), Mode::Apply).unwrap_err();
+    assert_eq!(error.to_string(), "no programs here");
+    assert_eq!(kit.store.head().unwrap(), 0);
+    assert!(kit.app().recover().unwrap().is_nothing());
+    let outcome = kit.app().effect(&build(&kit), Mode::DryRun).unwrap();
+    assert_eq!(outcome.notes, ["run BuildPackage"]);
+}

@@ -1,0 +1,298 @@
+//! The project's store of events, and all that the application needs from this machine: files,
+//! clock, ids, programs.
+//!
+//! The store lies in `$XDG_STATE_HOME/cim-nix/store/` (or below `~/.local/state`), since a file beside
+//! `flake.nix` would be part of the flake. A project that has a folder `.cim-nix` keeps its store
+//! there; that folder makes Git ignore itself.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cim_domain_nix::{Command, Evidence, MessageIdentity, State, Timestamp, Uuid};
+use cim_nix_app::{App, Programs, Recovery, Settled, Workspace, World};
+use cim_nix_base::{ChangeSet, ContentHash, Error, FileMode, Ledger};
+use cim_nix_project::{Files as _, Problem};
+use cim_nix_store_sqlite::{Options, SqliteStore};
+use cim_nix_vfs::{DiskFiles, Recovered, SOURCE_LIMIT, journal_dir};
+
+use crate::output::number;
+use crate::scope::shown;
+use crate::terminal::note;
+
+/// The folder in a project that holds its store, if there is one.
+pub(crate) const OWN_FOLDER: &str = ".cim-nix";
+
+/// A project with its store.
+pub(crate) struct Recorder {
+    files: Disk,
+    store: SqliteStore,
+}
+
+impl Recorder {
+    /// Opens the store of the project at `root`; makes one if there is none.
+    ///
+    /// Errors: there is no place for it, or it cannot be opened.
+    pub(crate) fn open(root: &Path) -> Result<Self, Error> {
+        let root = real(root)?;
+        let path = store_path(&root)?;
+        if let Some(folder) = path.parent() {
+            make_private(folder).map_err(|error| {
+                Error::outside(format!("cannot make the folder `{}`", shown(folder))).because(error)
+            })?;
+        }
+        let store = SqliteStore::open(&path, Options::default())?;
+        Ok(Self { files: Disk::new(root)?, store })
+    }
+
+    /// Opens the store of the project at `root`, if there is one.
+    ///
+    /// Errors: it cannot be opened.
+    pub(crate) fn open_existing(root: &Path) -> Result<Option<Self>, Error> {
+        match store_path(&real(root)?)?.exists() {
+            true => Self::open(root).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// The application over the project, with programs that may be run.
+    pub(crate) fn app_with<'a>(&'a self, programs: &'a dyn Programs) -> App<'a> {
+        App { store: &self.store, files: &self.files, world: &Machine, programs }
+    }
+
+    /// The application over the project, for commands that run no programs.
+    pub(crate) fn app(&self) -> App<'_> {
+        self.app_with(&NoPrograms)
+    }
+
+    /// The store.
+    pub(crate) fn store(&self) -> &SqliteStore {
+        &self.store
+    }
+
+    /// The project's folder.
+    pub(crate) fn root(&self) -> &Path {
+        &self.files.root
+    }
+}
+
+/// A folder as text, which commands and events name it by.
+///
+/// Errors: its name is not UTF-8.
+pub(crate) fn text_of(folder: &Path) -> Result<String, Error> {
+    folder.to_str().map(str::to_owned).ok_or_else(|| {
+        Error::user(format!("the name of the folder `{}` is not UTF-8", shown(folder)))
+            .hint("events name folders as text: rename it, or use --no-record")
+    })
+}
+
+/// A new command's identity.
+pub(crate) fn new_identity() -> MessageIdentity {
+    MessageIdentity::root(Machine.new_id())
+}
+
+/// Tells what a recovery did, unless it was nothing.
+pub(crate) fn tell(recovery: &Recovery) {
+    if let Some(settled) = &recovery.files {
+        let files = number(settled.files.len(), "file");
+        let what = if settled.is_made { "finished" } else { "reverted" };
+        note(format_args!(
+            "note: an earlier run was interrupted while it wrote {files}; {what} it"
+        ));
+        for warning in &settled.warnings {
+            note(format_args!("note: {warning}"));
+        }
+    }
+    for title in &recovery.interrupted {
+        note(format_args!("note: an earlier run was interrupted: {title}; the log says so now"));
+    }
+}
+
+/// Where the store of a project lies.
+///
+/// Errors: there is no place for it.
+pub(crate) fn store_path(root: &Path) -> Result<PathBuf, Error> {
+    let own = root.join(OWN_FOLDER);
+    if own.is_dir() {
+        return Ok(own.join("events.sqlite"));
+    }
+    let name = ContentHash::of(root.as_os_str().as_bytes()).to_string();
+    let folder = state_home()?.join("cim-nix").join("store");
+    Ok(folder.join(format!("{}.sqlite", &name[..32])))
+}
+
+/// The folder for what programs keep of their state.
+///
+/// Errors: neither the environment nor the user has one.
+pub(crate) fn state_home() -> Result<PathBuf, Error> {
+    // As the specification has it, a relative path counts as none.
+    let folder = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || folder("HOME").map(|home| home.join(".local/state"));
+    folder("XDG_STATE_HOME").or_else(home).ok_or_else(|| {
+        Error::user("there is no place for the journal of what is written: HOME is not set")
+            .hint("set XDG_STATE_HOME to a folder of yours")
+    })
+}
+
+fn real(root: &Path) -> Result<PathBuf, Error> {
+    root.canonicalize().map_err(|error| {
+        Error::user(format!("cannot open the project folder `{}`", shown(root))).because(error)
+    })
+}
+
+/// Makes a folder that nobody else can read, since sources may be private.
+fn make_private(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+}
+
+/// The project's files on the disk.
+struct Disk {
+    root: PathBuf,
+    journal: PathBuf,
+}
+
+impl Disk {
+    fn new(root: PathBuf) -> Result<Self, Error> {
+        let journal = journal_dir(&state_home()?, &root)?;
+        Ok(Self { root, journal })
+    }
+}
+
+impl Workspace for Disk {
+    fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn read(&self, path: &Path) -> Result<Option<String>, Error> {
+        let full = self.root.join(path);
+        match DiskFiles.read(&full, SOURCE_LIMIT) {
+            Ok(text) => Ok(Some(text)),
+            Err(Problem::Missing) => Ok(None),
+            Err(problem) => {
+                Err(Error::outside(format!("cannot read `{}`: {problem}", shown(&full))))
+            }
+        }
+    }
+
+    fn mode(&self, path: &Path) -> Result<Option<FileMode>, Error> {
+        let full = self.root.join(path);
+        match fs::metadata(&full) {
+            Ok(meta) => Ok(Some(FileMode(meta.permissions().mode() & 0o7777))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => {
+                Err(Error::outside(format!("cannot look at `{}`", shown(&full))).because(error))
+            }
+        }
+    }
+
+    fn apply(
+        &self,
+        set: &ChangeSet,
+        tag: &str,
+        ledger: &mut dyn Ledger,
+    ) -> Result<Vec<String>, Error> {
+        let applied = cim_nix_vfs::apply_recorded(&self.root, &self.journal, set, tag, ledger)?;
+        Ok(applied.warnings)
+    }
+
+    fn recover(&self, ledger: &dyn Ledger) -> Result<Option<Settled>, Error> {
+        let recovered = cim_nix_vfs::recover_recorded(&self.root, &self.journal, ledger)?;
+        let (interrupted, is_made) = match recovered {
+            Recovered::Nothing => return Ok(None),
+            Recovered::Reverted(interrupted) => (interrupted, false),
+            Recovered::Finished(interrupted) => (interrupted, true),
+        };
+        let cim_nix_vfs::Interrupted { title, files, warnings, .. } = interrupted;
+        Ok(Some(Settled { title, is_made, files, warnings }))
+    }
+}
+
+/// Clock and ids of this machine, and who uses it.
+pub(crate) struct Machine;
+
+impl World for Machine {
+    fn now(&self) -> Timestamp {
+        let micros = match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
+            Err(before) => -i64::try_from(before.duration().as_micros()).unwrap_or(i64::MAX),
+        };
+        Timestamp::from_micros(micros)
+    }
+
+    fn new_id(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+
+    fn origin(&self) -> BTreeMap<String, String> {
+        let given = |name| env::var(name).ok().filter(|value: &String| !value.is_empty());
+        let actor = ["CIM_NIX_ACTOR", "USER", "LOGNAME"].into_iter().find_map(given);
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        BTreeMap::from([
+            ("actor".to_owned(), actor.unwrap_or_else(|| "unknown".to_owned())),
+            ("host".to_owned(), host),
+            ("program".to_owned(), concat!("cim-nix ", env!("CARGO_PKG_VERSION")).to_owned()),
+        ])
+    }
+
+    fn process(&self) -> String {
+        static PROCESS: OnceLock<String> = OnceLock::new();
+        PROCESS.get_or_init(|| describe(std::process::id())).clone()
+    }
+
+    fn is_running(&self, process: &str) -> bool {
+        let id = process.split(' ').next().and_then(|id| id.parse().ok());
+        id.is_some_and(|id| describe(id) == process)
+    }
+}
+
+/// A process by its number, when it began, and which run of the machine that was: numbers are used
+/// again.
+fn describe(id: u32) -> String {
+    let began = fs::read_to_string(format!("/proc/{id}/stat")).ok().and_then(|stat| {
+        // The name may hold anything, so what counts begins behind its last parenthesis.
+        let rest = stat.rsplit_once(')')?.1;
+        rest.split_whitespace().nth(19).map(str::to_owned)
+    });
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    match began {
+        Some(began) => format!("{id} {began} {}", boot.trim()),
+        None => format!("{id} gone"),
+    }
+}
+
+/// For commands that run no programs.
+struct NoPrograms;
+
+impl NoPrograms {
+    fn none<T>() -> Result<T, Error> {
+        Err(Error::bug("this command runs no programs"))
+    }
+}
+
+impl Programs for NoPrograms {
+    fn before(&self, _: &Command, _: &State) -> Result<serde_json::Value, Error> {
+        Self::none()
+    }
+
+    fn plan(&self, _: &Command, _: &State, _: &serde_json::Value) -> Result<Vec<String>, Error> {
+        Self::none()
+    }
+
+    fn run(&self, _: &Command, _: &State, _: &serde_json::Value) -> Result<Evidence, Error> {
+        Self::none()
+    }
+
+    fn settle(&self, _: &Command, _: &serde_json::Value) -> Result<Option<Evidence>, Error> {
+        Self::none()
+    }
+}
