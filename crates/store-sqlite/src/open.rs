@@ -44,7 +44,7 @@ impl Default for Options {
 const LOG_BYTES: u32 = 64 << 20;
 /// Memory for pages, in KiB.
 const WRITER_CACHE: u32 = 16 << 10;
-const READER_CACHE: u32 = 8 << 10;
+const READER_CACHE: u32 = 16 << 10;
 
 /// Only one store is opened at a time: a file that this process closes while it is open as a
 /// database in another thread would lose that one's locks.
