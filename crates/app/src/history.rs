@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use cim_domain_nix::{Event, State, StoreError, StreamId, Unreadable, Uuid};
-use cim_nix_base::{ContentHash, Error};
+use cim_domain_nix::{Event, State, StoreError, StreamId, Timestamp, Unreadable, Uuid};
+use cim_nix_base::{ContentHash, Error, unified_diff};
 use similar::{DiffOp, capture_diff_slices};
 
 use crate::{App, Stored};
@@ -23,7 +23,7 @@ pub struct Filter {
     /// Those of this actor.
     pub actor: Option<String>,
     /// Those that happened at or after this moment, by the clock of whoever wrote them.
-    pub since: Option<cim_domain_nix::Timestamp>,
+    pub since: Option<Timestamp>,
     /// At most so many, the newest.
     pub limit: Option<usize>,
 }
@@ -77,6 +77,17 @@ pub struct Drift {
     pub recorded: Option<ContentHash>,
     /// What it is; `None` for nothing.
     pub found: Option<ContentHash>,
+}
+
+/// A change that was written down and not ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenChange {
+    /// What for.
+    pub title: String,
+    /// Since when.
+    pub at: Timestamp,
+    /// Whether its process is still there.
+    pub is_running: bool,
 }
 
 /// The files and aggregates at a moment of the past.
@@ -257,6 +268,67 @@ impl App<'_> {
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(past)
+    }
+
+    /// What an event did to files, as a diff; a line for a file whose bytes are not in the store.
+    ///
+    /// Errors: the store fails.
+    pub fn event_diff(&self, event: &Event) -> Result<String, Error> {
+        let mut out = String::new();
+        for change in event.changes() {
+            let path = &change.path;
+            if let Some(to) = &change.to {
+                out.push_str(&format!("rename from {path}\nrename to {to}\n"));
+                continue;
+            }
+            if let (Some(before), Some(after)) = (change.mode.before, change.mode.after) {
+                out.push_str(&format!("old mode {before:o}\nnew mode {after:o}\n"));
+            }
+            let side = |hash: Option<ContentHash>| match hash {
+                None => Ok::<_, Error>(Some(String::new())),
+                Some(hash) => self.text(hash),
+            };
+            let (before, after) = (side(change.before)?, side(change.after)?);
+            let (Some(before), Some(after)) = (before, after) else {
+                out.push_str(&format!("the bytes of `{path}` are not in the store\n"));
+                continue;
+            };
+            let from = change.before.map_or("/dev/null".to_owned(), |_| format!("a/{path}"));
+            let to = change.after.map_or("/dev/null".to_owned(), |_| format!("b/{path}"));
+            out.push_str(&unified_diff(&from, &to, &before, &after));
+        }
+        Ok(out)
+    }
+
+    /// How a file that drifted differs from what was recorded.
+    ///
+    /// Errors: the file or the store cannot be read.
+    pub fn drift_diff(&self, drift: &Drift) -> Result<String, Error> {
+        let recorded = match drift.recorded {
+            None => Some(String::new()),
+            Some(hash) => self.text(hash)?,
+        };
+        let found = self.files.read(Path::new(&drift.path))?.unwrap_or_default();
+        Ok(match recorded {
+            Some(recorded) => unified_diff("as recorded", "on disk", &recorded, &found),
+            None => format!("the bytes of `{}` are not in the store\n", drift.path),
+        })
+    }
+
+    /// Changes that were written down and not ended, the oldest first.
+    ///
+    /// Errors: the store fails, or a newer version wrote one.
+    pub fn open_changes(&self) -> Result<Vec<OpenChange>, Error> {
+        let mut open = Vec::new();
+        for intent in self.store.open_intents()? {
+            let plan = crate::change::Plan::read(&intent)?;
+            open.push(OpenChange {
+                title: plan.title().to_owned(),
+                at: intent.at,
+                is_running: self.world.is_running(plan.process()),
+            });
+        }
+        Ok(open)
     }
 
     /// The text of a file of the past.

@@ -20,7 +20,7 @@ pub use change::{Mode, Outcome, Proposal};
 pub use conflict::Conflict;
 pub use effect::Programs;
 pub use flakes::flake_facts;
-pub use history::{BlamedLine, Drift, Filter, Logged, Past, Writer};
+pub use history::{BlamedLine, Drift, Filter, Logged, OpenChange, Past, Writer};
 pub use outside::{LockWish, Locks, NewLock, Settled, Store, Workspace, World};
 pub use recover::Recovery;
 pub use undo::Stored;

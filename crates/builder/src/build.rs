@@ -271,7 +271,9 @@ impl Nix {
                     Some(attribute) => format!("{reference}#{attribute}"),
                     None => reference.clone(),
                 };
-                let mut invocation = self.tool(Tool::Nix, &["eval", "--json"])?.args(json_log);
+                // A lock file changes where its change is asked for, not on the way to a build.
+                let words = ["eval", "--json", "--no-write-lock-file"];
+                let mut invocation = self.tool(Tool::Nix, &words)?.args(json_log);
                 if request.is_impure {
                     invocation = invocation.arg("--impure");
                 }

@@ -1,11 +1,14 @@
 //! What a store knows of its paths.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use cim_nix_base::Error;
 use serde_json::{Map, Value};
 
-use crate::nix::{Nix, checked};
+use crate::nix::{Control, Nix, checked};
+use crate::outcome::Outcome;
 use crate::programs::{Tool, Version};
 
 /// The first version that wants to be told which JSON it is to print.
@@ -32,6 +35,18 @@ pub struct PathInfo {
     pub download_size: Option<u64>,
 }
 
+/// How far to ask.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope {
+    /// Whether what the paths refer to is asked for, too.
+    pub(crate) recursive: bool,
+    /// Whether all that a path refers to is measured. That takes long with stores on the network.
+    pub(crate) closure_size: bool,
+}
+
+/// What is known of each path; nothing of one that is not there.
+pub(crate) type Infos = Vec<(String, Option<PathInfo>)>;
+
 impl Nix {
     /// What the store that is set, or the one at the URL `store`, knows of `paths`; `recursive` adds
     /// what they refer to.
@@ -44,7 +59,8 @@ impl Nix {
         paths: &[String],
         recursive: bool,
     ) -> Result<Vec<PathInfo>, Error> {
-        let found = self.query_info(store, paths, recursive)?;
+        let scope = Scope { recursive, closure_size: true };
+        let found = self.query_info(store, paths, scope)?;
         // Older versions say of a path that is not there that it is not valid, and succeed.
         if let Some((path, _)) = found.iter().find(|(_, info)| info.is_none()) {
             return Err(Error::user(format!("the store {} has no path `{path}`", name_of(store))));
@@ -52,35 +68,64 @@ impl Nix {
         Ok(found.into_iter().filter_map(|(_, info)| info).collect())
     }
 
-    fn query_info(
+    pub(crate) fn query_info(
         &self,
         store: Option<&str>,
         paths: &[String],
-        recursive: bool,
-    ) -> Result<Vec<(String, Option<PathInfo>)>, Error> {
+        scope: Scope,
+    ) -> Result<Infos, Error> {
+        let never = AtomicBool::new(false);
+        let mut say = |_| {};
+        let mut control = Control::new(&never, &mut say);
+        self.infos(store, paths, scope, None, &mut control)?.map_err(|outcome| {
+            let what = format!("cannot ask the store {} for its paths", name_of(store));
+            match outcome {
+                Outcome::Failed { reason, .. } => Error::outside(format!("{what}: {reason}")),
+                _ => Error::outside(what),
+            }
+        })
+    }
+
+    /// The same, until it is stopped: then it says how it ended.
+    pub(crate) fn infos(
+        &self,
+        store: Option<&str>,
+        paths: &[String],
+        scope: Scope,
+        until: Option<Instant>,
+        control: &mut Control<'_>,
+    ) -> Result<Result<Infos, Outcome>, Error> {
         if paths.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Ok(Vec::new()));
         }
-        let words = ["path-info", "--json", "--size", "--closure-size"];
+        let words = ["path-info", "--json", "--size"];
         let mut invocation = self.tool(Tool::Nix, &words)?;
         if self.programs().version(Tool::Nix).is_some_and(|version| version >= WITH_FORMATS) {
             invocation = invocation.args(["--json-format", "1"]);
         }
         if let Some(store) = store {
+            checked(store, "the store")?;
             invocation = invocation.args(["--store", store]);
         }
-        if recursive {
+        if scope.recursive {
             invocation = invocation.arg("--recursive");
+        }
+        if scope.closure_size {
+            invocation = invocation.arg("--closure-size");
         }
         for path in paths {
             checked(path, "the path")?;
-            invocation = invocation.arg(path);
         }
-        let text = self.ask(&invocation, "ask for the sizes of paths")?;
-        parse(&text).ok_or_else(|| {
+        invocation = invocation.args(paths);
+        let done = self.call(&invocation, until, control)?;
+        if !done.ended.is_success() {
+            return Ok(Err(Outcome::of(done.ended, || done.reason())));
+        }
+        let infos = parse(&done.output).ok_or_else(|| {
             Error::outside("cannot understand what `nix path-info --json` says")
                 .hint(format!("this was run: {invocation}"))
-        })
+        })?;
+        Ok(Ok(infos))
     }
 }
 
@@ -90,7 +135,7 @@ pub(crate) fn name_of(store: Option<&str>) -> String {
 
 /// Reads any form of the answer: a list, an object by path, or one with a version around it. A path
 /// that is not in the store has no information.
-fn parse(text: &str) -> Option<Vec<(String, Option<PathInfo>)>> {
+fn parse(text: &str) -> Option<Infos> {
     let value: Value = serde_json::from_str(text).ok()?;
     let infos = match &value {
         Value::Array(list) => {

@@ -11,7 +11,8 @@
 //! in a group of processes of their own, so Ctrl-C in a terminal does not reach them: the caller
 //! sets the flag. No program, and nothing that it started, goes on after a call has returned, but
 //! for what it put into the background before it ended by itself. If this process is killed,
-//! running programs end when they next write something.
+//! running programs go on without it; to ask for the same again is safe, since Nix locks what it
+//! builds, and activations are made to be repeated.
 //!
 //! What is left to others: evaluation without Nix, records that last, and when to do what.
 //!
@@ -35,8 +36,10 @@
 
 mod activation;
 mod build;
+mod cache;
 mod command;
 mod descendants;
+mod garbage;
 mod info;
 mod nix;
 mod outcome;
@@ -52,7 +55,9 @@ pub use activation::{
     Step, Target,
 };
 pub use build::{Build, BuildEnd, BuildFailure, BuildRecord, BuiltOutput, Outputs, Source, Stage};
+pub use cache::{Copy, CopyRecord, Verification};
 pub use command::{Environment, Invocation};
+pub use garbage::{Collect, DeadGeneration, DeadPath, GarbageRecord, Old};
 pub use info::PathInfo;
 pub use nix::{Control, Nix, Settings};
 pub use outcome::Outcome;

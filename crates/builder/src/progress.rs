@@ -74,6 +74,11 @@ pub enum Progress {
         /// Why, such as `failed with exit code 3`.
         reason: String,
     },
+    /// A path is being removed from the store.
+    Deleting {
+        /// The path.
+        path: String,
+    },
     /// Something that Nix says.
     Message {
         /// How grave it is.
@@ -309,6 +314,8 @@ impl Reader {
         let text = text.strip_prefix("error: ").map(str::to_owned).unwrap_or(text);
         if level == Level::Error {
             self.error(&text, say);
+        } else if let Some(path) = deleted(&text) {
+            return say(Progress::Deleting { path: path.to_owned() });
         }
         say(Progress::Message { level, text });
     }
@@ -358,8 +365,16 @@ impl Reader {
             let (from, to, path) = (of(" from '"), of(" to '"), path.to_owned());
             return say(Progress::Copying { path, from, to, done: 0, expected: 0 });
         }
+        if let Some(path) = deleted(line) {
+            return say(Progress::Deleting { path: path.to_owned() });
+        }
         say(Progress::Log { derivation: None, line: line.to_owned() });
     }
+}
+
+/// The path in `deleting '/nix/store/...'`.
+fn deleted(text: &str) -> Option<&str> {
+    text.strip_prefix("deleting '")?.strip_suffix('\'').filter(|path| path.starts_with('/'))
 }
 
 /// The derivation that an error is about, and what it says of it.

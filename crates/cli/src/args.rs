@@ -16,6 +16,9 @@ use crate::commands::files::FilesArgs;
 use crate::commands::flake::FlakeArgs;
 use crate::commands::fmt::FmtArgs;
 use crate::commands::graph::GraphArgs;
+use crate::commands::history::{
+    BlameArgs, LogArgs, RecoverArgs, RedoArgs, ReplayArgs, ShowArgs, StatusArgs, UndoArgs,
+};
 use crate::commands::instantiate::InstantiateArgs;
 use crate::commands::migrate_config::MigrateConfigArgs;
 use crate::commands::options::OptionsArgs;
@@ -72,6 +75,22 @@ pub(crate) enum Command {
     Instantiate(InstantiateArgs),
     /// Show what a flake has and where it comes from
     Flake(FlakeArgs),
+    /// Show what happened to a project
+    Log(LogArgs),
+    /// Show one event: who, when, what, and what it did to files
+    Show(ShowArgs),
+    /// Take a change back
+    Undo(UndoArgs),
+    /// Bring back what was undone last
+    Redo(RedoArgs),
+    /// Say which event wrote each line of a file
+    Blame(BlameArgs),
+    /// Show what there was after an event
+    Replay(ReplayArgs),
+    /// Say whether files are what the events say
+    Status(StatusArgs),
+    /// Finish or revert what was interrupted
+    Recover(RecoverArgs),
     /// Show the options of NixOS, Home Manager or own modules
     Options(OptionsArgs),
     /// Evaluate expressions as you type them

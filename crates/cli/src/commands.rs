@@ -9,6 +9,7 @@ pub(crate) mod files;
 pub(crate) mod flake;
 pub(crate) mod fmt;
 pub(crate) mod graph;
+pub(crate) mod history;
 pub(crate) mod instantiate;
 pub(crate) mod migrate_config;
 pub(crate) mod options;
@@ -31,6 +32,14 @@ pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
         Command::EvalCompat(args) => eval_compat::run(args),
         Command::Instantiate(args) => instantiate::run(args),
         Command::Flake(args) => flake::run(args, color),
+        Command::Log(args) => args.run(color),
+        Command::Show(args) => args.run(color),
+        Command::Undo(args) => args.run(color),
+        Command::Redo(args) => args.run(color),
+        Command::Blame(args) => args.run(),
+        Command::Replay(args) => args.run(),
+        Command::Status(args) => args.run(color),
+        Command::Recover(args) => args.run(),
         Command::Options(args) => options::run(args, color),
         Command::Repl(args) => repl::run(args),
         Command::Parse(args) => parse::run(args),

@@ -1,10 +1,13 @@
-//! What people type to mean a flake: `.`, `./x#attr`, `nixpkgs#hello`, `github:owner/repo`.
+//! Which flake is meant by what people type: what `model` reads, looked up on the disk.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 use cim_nix_base::Error;
-use cim_nix_model::{FlakeRef, RefAttr, dubious_query};
+use cim_nix_model::{
+    FlakeAttr, FlakeFolder, FlakePlace, FlakeRef, Installable as Typed, InstallableError, Outputs,
+    RefAttr, StoreDir, dubious_query,
+};
 
 use crate::terminal::note;
 
@@ -12,15 +15,24 @@ use crate::terminal::note;
 #[derive(Clone, Debug)]
 pub(crate) struct Installable {
     pub(crate) flake: FlakeRef,
-    pub(crate) attr: String,
+    pub(crate) attr: FlakeAttr,
 }
 
 impl Installable {
-    /// Reads what somebody typed; paths start from the working folder.
+    /// Reads what somebody typed; paths start from the working folder. Which outputs are meant makes
+    /// no difference to values, and a store path is taken for the flake that lies there.
     ///
     /// Errors: it is no reference to a flake, or there is no flake.
     pub(crate) fn parse(typed: &str) -> Result<Self, Error> {
-        Self::parse_typed(typed, true)
+        let (before, _) = Outputs::split(typed).map_err(|error| broken(error.into()))?;
+        if let Typed::Store { outputs, .. } =
+            Typed::parse(typed, &StoreDir::default()).map_err(broken)?
+            && !outputs.is_default()
+        {
+            let message = format!("`{typed}` stands for outputs of a derivation and has no value");
+            return Err(Error::user(message));
+        }
+        Self::parse_typed(before, true)
     }
 
     fn parse_typed(typed: &str, must_exist: bool) -> Result<Self, Error> {
@@ -29,33 +41,20 @@ impl Installable {
                 "warning: dubious URI query '{part}' is missing equal sign '=', ignoring"
             ));
         }
-        let (reference, _) = typed.split_once('#').unwrap_or((typed, ""));
-        let path = reference.split('?').next().unwrap_or_default();
-        let is_path = path.is_empty()
-            || path == "."
-            || path == ".."
-            || path.starts_with('/')
-            || path.starts_with("./")
-            || path.starts_with("../")
-            || path.starts_with("~/");
-        let broken = |error: cim_nix_model::FlakeRefError| Error::user(error.to_string());
-        if is_path {
-            let (found, attr) = FlakeRef::of_path(typed).map_err(broken)?;
-            return Ok(Self { flake: of_folder(path, &found, must_exist)?, attr });
-        }
-        let (flake, attr) = FlakeRef::parse_with_fragment(typed).map_err(broken)?;
-        // A name such as `x/y` that is no flake's id is a path, too.
-        let flake = match flake.text("path") {
-            Some(inner) if flake.kind() == "path" && !inner.starts_with('/') => {
-                match typed.starts_with("path:") {
-                    true => absolute(inner, &flake)?,
-                    false => of_folder(inner, &flake, must_exist)?,
-                }
-            }
-            _ => flake,
+        let (place, attr) = FlakePlace::parse(typed).map_err(broken)?;
+        let flake = match place {
+            FlakePlace::Folder(folder) => of_folder(&folder, must_exist)?,
+            FlakePlace::Reference(flake) => match flake.text("path") {
+                Some(path) if flake.is_relative() => absolute(path, &flake)?,
+                _ => flake,
+            },
         };
         Ok(Self { flake, attr })
     }
+}
+
+fn broken(error: InstallableError) -> Error {
+    Error::user(error.to_string())
 }
 
 /// Reads a reference that somebody typed: without an attribute, and to a folder that may have no
@@ -64,9 +63,11 @@ impl Installable {
 /// Errors: it is no reference.
 pub(crate) fn reference(typed: &str) -> Result<FlakeRef, Error> {
     let Installable { flake, attr } = Installable::parse_typed(typed, false)?;
-    match attr.as_str() {
-        "" => Ok(flake),
-        _ => Err(Error::user(format!("unexpected fragment '{attr}' in flake reference '{typed}'"))),
+    match attr.is_default() {
+        true => Ok(flake),
+        false => {
+            Err(Error::user(format!("unexpected fragment '{attr}' in flake reference '{typed}'")))
+        }
     }
 }
 
@@ -75,13 +76,10 @@ pub(crate) fn reference(typed: &str) -> Result<FlakeRef, Error> {
 ///
 /// Errors: the path is no text.
 pub(crate) fn flake_in(folder: &Path) -> Result<FlakeRef, Error> {
-    let broken = |error: cim_nix_model::FlakeRefError| Error::user(error.to_string());
     let path = folder.to_str().ok_or_else(|| {
         Error::user(format!("the path `{}` is no text, as flakes need it", folder.display()))
     })?;
-    let attrs = [("type", "path"), ("path", path)]
-        .map(|(name, value)| (name.to_owned(), RefAttr::Text(value.to_owned())));
-    in_folder(folder, &FlakeRef::from_attrs(attrs.into()).map_err(broken)?)
+    in_folder(folder, &FlakeFolder::at(path))
 }
 
 /// The same reference with its path from the root.
@@ -96,12 +94,13 @@ fn absolute(path: &str, typed: &FlakeRef) -> Result<FlakeRef, Error> {
 
 /// The flake of a folder, or of the nearest one above that has one; in a Git repository, the files
 /// that Git knows.
-fn of_folder(path: &str, typed: &FlakeRef, is_searched: bool) -> Result<FlakeRef, Error> {
+fn of_folder(typed: &FlakeFolder, is_searched: bool) -> Result<FlakeRef, Error> {
+    let path = typed.path();
     let failed =
         |error: std::io::Error| Error::user(format!("cannot read `{path}`")).because(error);
     let path = match path.strip_prefix("~/") {
         Some(rest) => PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(rest),
-        None => PathBuf::from(if path.is_empty() { "." } else { path }),
+        None => PathBuf::from(path),
     };
     let mut folder = path.canonicalize().map_err(failed)?;
     if folder.file_name().is_some_and(|name| name == "flake.nix") {
@@ -133,26 +132,15 @@ fn of_folder(path: &str, typed: &FlakeRef, is_searched: bool) -> Result<FlakeRef
 }
 
 /// The flake of a folder; in a Git repository, the files that Git knows.
-fn in_folder(folder: &Path, typed: &FlakeRef) -> Result<FlakeRef, Error> {
+fn in_folder(folder: &Path, typed: &FlakeFolder) -> Result<FlakeRef, Error> {
     let repository = folder.ancestors().find(|above| above.join(".git").exists());
-    let text = |path: &Path| RefAttr::Text(path.to_string_lossy().into_owned());
-    let mut attrs = typed.attrs();
-    let Some(top) = repository else {
-        attrs.insert("path".to_owned(), text(folder));
-        return FlakeRef::from_attrs(attrs).map_err(|error| Error::user(error.to_string()));
+    let found = match repository {
+        None => typed.as_path(&folder.to_string_lossy()),
+        Some(top) => {
+            let below = folder.strip_prefix(top).unwrap_or(Path::new(""));
+            let is_shallow = top.join(".git/shallow").exists();
+            typed.as_repository(&top.to_string_lossy(), &below.to_string_lossy(), is_shallow)
+        }
     };
-    attrs.remove("path");
-    attrs.insert("type".to_owned(), RefAttr::Text("git".to_owned()));
-    attrs.insert("url".to_owned(), text(top));
-    if top.join(".git/shallow").exists() {
-        attrs.insert("shallow".to_owned(), RefAttr::Bool(true));
-    }
-    let below = folder.strip_prefix(top).unwrap_or(Path::new(""));
-    if below.as_os_str().is_empty() {
-    } else if attrs.contains_key("dir") {
-        return Err(Error::user("the flake lies in a subfolder already, so `dir` cannot be given"));
-    } else {
-        attrs.insert("dir".to_owned(), text(below));
-    }
-    FlakeRef::from_attrs(attrs).map_err(|error| Error::user(error.to_string()))
+    found.map_err(|error| Error::user(error.to_string()))
 }

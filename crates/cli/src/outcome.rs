@@ -1,9 +1,9 @@
 //! How the end of a command of the domain is told: what changed, and the event that says so.
 
-use clap::{Args, ValueEnum};
 use cim_domain_nix::Event;
 use cim_nix_app::{Mode, Outcome};
 use cim_nix_base::Error;
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
@@ -68,7 +68,9 @@ impl ChangeArgs {
         for event in &outcome.events {
             let id = event.identity().message_id.to_string();
             match self.dry_run {
-                true => out.line(format_args!("{verb}: {}", title(event)).to_string().trim_start_matches(' ')),
+                true => out.line(
+                    format_args!("{verb}: {}", title(event)).to_string().trim_start_matches(' '),
+                ),
                 false => out.line(format_args!("{}  {id}", title(event))),
             }
         }
@@ -122,11 +124,15 @@ pub(crate) fn title(event: &Event) -> String {
             (None, _) => format!("updated the lock file ({} inputs moved)", it.locks.len()),
             (Some(edit), _) => edit_title(edit),
         },
-        Event::FlakeInputAdded(it) => format!("added the input `{}` from {}", it.input_name, it.input_url),
+        Event::FlakeInputAdded(it) => {
+            format!("added the input `{}` from {}", it.input_name, it.input_url)
+        }
         Event::FlakeInputRemoved(it) => format!("removed the input `{}`", it.input_name),
         Event::FlakeObserved(it) => format!("found the flake {} changed by other means", it.path),
         Event::FlakeDeleted(it) => format!("removed the flake {}", it.path),
-        Event::PackageBuilt(it) => format!("built {}#{}: {}", it.flake_ref, it.attribute, it.output_path),
+        Event::PackageBuilt(it) => {
+            format!("built {}#{}: {}", it.flake_ref, it.attribute, it.output_path)
+        }
         Event::PackageBuildFailed(it) => {
             format!("failed to build {}#{}: {}", it.flake_ref, it.attribute, it.message)
         }
@@ -140,22 +146,31 @@ pub(crate) fn title(event: &Event) -> String {
         Event::OverlayCreated(it) => format!("created the overlay `{}`", it.overlay.name),
         Event::OverlayUpdated(it) => format!("changed the overlay `{}`", it.overlay.name),
         Event::OverlayDeleted(it) => format!("removed the overlay `{}`", it.name),
-        Event::ConfigurationCreated(it) => format!("created the configuration `{}`", it.configuration.name),
-        Event::ConfigurationUpdated(it) => format!("changed the configuration `{}`", it.configuration.name),
+        Event::ConfigurationCreated(it) => {
+            format!("created the configuration `{}`", it.configuration.name)
+        }
+        Event::ConfigurationUpdated(it) => {
+            format!("changed the configuration `{}`", it.configuration.name)
+        }
         Event::ConfigurationDeleted(it) => format!("removed the configuration `{}`", it.name),
         Event::ConfigurationObserved(it) => format!("found the configuration `{}`", it.name),
         Event::ConfigurationActivated(it) => {
             format!("activated generation {} ({})", it.generation, it.activation_type.word())
         }
         Event::ConfigurationActivationFailed(it) => format!("failed to activate: {}", it.message),
-        Event::ConfigurationRolledBack(it) => format!("rolled back to generation {}", it.generation),
+        Event::ConfigurationRolledBack(it) => {
+            format!("rolled back to generation {}", it.generation)
+        }
         Event::ProjectChecked(it) => format!(
             "checked {} files: {} errors, {} warnings",
             it.files, it.findings.errors, it.findings.warnings
         ),
         Event::ProjectFixed(it) => {
             let n: u64 = it.fixes.values().sum();
-            format!("fixed {n} findings ({})", it.fixes.keys().cloned().collect::<Vec<_>>().join(", "))
+            format!(
+                "fixed {n} findings ({})",
+                it.fixes.keys().cloned().collect::<Vec<_>>().join(", ")
+            )
         }
         Event::ProjectFormatted(it) => format!("formatted with {}", it.formatter),
         Event::SymbolRenamed(it) => format!("renamed `{}` to `{}` in {}", it.from, it.to, it.file),

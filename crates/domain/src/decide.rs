@@ -10,7 +10,7 @@ use std::fmt;
 
 use crate::{
     BuiltOutput, Command, Configuration, Draft, Event, FailureReason, FileChange, Findings, Flake,
-    Kind, LockChange, Module, OverlayAggregate, Package, Project, Took,
+    Kind, LockChange, Module, NixValue, OverlayAggregate, Package, Project, Took,
 };
 
 /// What a flake says of itself.
@@ -273,7 +273,9 @@ macro_rules! states {
             pub fn evolve(&mut self, event: &Event) {
                 match self {
                     $(Self::$name(state) => state.evolve(event),)*
-                    Self::Once(is_done) => *is_done = true,
+                    Self::Once(is_done) => {
+                        *is_done |= matches!(event.kind(), Kind::Evaluation | Kind::Collection);
+                    }
                 }
             }
         }
@@ -345,6 +347,15 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Rejection> {
         _ => return Ok(()),
     };
     Err(Rejection::Invalid { what: what.to_owned(), value: name.to_owned(), why: why.to_owned() })
+}
+
+/// Refuses values that an event could not hold.
+pub(crate) fn check_value(what: &str, name: &str, value: &NixValue) -> Result<(), Rejection> {
+    value.check().map_err(|why| Rejection::Invalid {
+        what: what.to_owned(),
+        value: name.to_owned(),
+        why,
+    })
 }
 
 /// Refuses paths that lead out of the project.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use cim_nix_model::AttributePath;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
 
 /// How a locked input moved.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LockChange {
     /// The input, `a/b` for the input `b` of the input `a`.
     pub input: String,
@@ -39,6 +40,7 @@ impl LockChange {
 
 /// What a check found, as far as a log needs it.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Findings {
     /// How many are errors.
@@ -53,6 +55,7 @@ pub struct Findings {
 
 /// Why a build gave nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FailureReason {
     /// A builder or the evaluation failed.
@@ -65,6 +68,21 @@ pub enum FailureReason {
     Interrupted,
 }
 
+/// Reads store paths, as text or as other services write them.
+fn store_paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a store path is a text or has `hash` and `name`")]
+    enum Path {
+        Text(String),
+        Parts { hash: String, name: String },
+    }
+    let text = |path| match path {
+        Path::Text(path) => path,
+        Path::Parts { hash, name } => format!("/nix/store/{hash}-{name}"),
+    };
+    Ok(Vec::<Path>::deserialize(deserializer)?.into_iter().map(text).collect())
+}
+
 macro_rules! event_structs {
     ($(
         $(#[$doc:meta])*
@@ -72,6 +90,7 @@ macro_rules! event_structs {
     )*) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub struct $name {
             /// The id of the aggregate, or of the event where the contract has it so.
             pub $id: Uuid,
@@ -172,6 +191,7 @@ event_structs! {
         /// The flake, or the file, that it is in.
         flake_ref: String,
         /// Which one.
+        #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Path"))]
         attribute: AttributePath,
         /// Its first output.
         output_path: String,
@@ -188,6 +208,7 @@ event_structs! {
         /// The flake, or the file, that it is in.
         flake_ref: String,
         /// Which one.
+        #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Path"))]
         attribute: AttributePath,
         /// Why.
         reason: FailureReason,
@@ -207,6 +228,7 @@ event_structs! {
         /// The flake, or the file, that it is in.
         flake_ref: String,
         /// Which one.
+        #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Path"))]
         attribute: AttributePath,
         /// What was copied.
         output_path: String,
@@ -425,7 +447,9 @@ event_structs! {
     GarbageCollected { collection_id, timestamp;
         /// Bytes that are free now.
         freed_bytes: u64,
-        /// The paths.
+        /// The paths. Other services write hash and name of each apart, which is read as well.
+        #[serde(deserialize_with = "store_paths")]
+        #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::schema::Removed>"))]
         removed_paths: Vec<String>,
         /// Age in days of the generations that went before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -433,19 +457,19 @@ event_structs! {
     }
 }
 
-/// Which event cannot be read, and why.
+/// Which message cannot be read, and why.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Unreadable {
-    /// No version of this product up to this one has such an event.
+    /// No version of this product up to this one has such a message.
     UnknownType {
         /// The name of its type.
-        event_type: String,
+        message_type: String,
     },
     /// A newer version of this product wrote it.
     Newer {
         /// The name of its type.
-        event_type: String,
+        message_type: String,
         /// The version of its shape.
         found: u32,
         /// The newest that is known here.
@@ -454,26 +478,47 @@ pub enum Unreadable {
     /// Its body does not have the shape of its type.
     Malformed {
         /// The name of its type.
-        event_type: String,
+        message_type: String,
         /// What is wrong.
         problem: String,
     },
 }
 
+impl Unreadable {
+    /// Refuses a body that is no object: lists would be taken for the fields in their order.
+    pub(crate) fn check_object(message_type: &str, body: &str) -> Result<(), Self> {
+        match body.trim_ascii_start().starts_with('{') {
+            true => Ok(()),
+            false => Err(Self::malformed(message_type, &"it is no object")),
+        }
+    }
+
+    /// A body without the shape of its type. What is wrong may quote the whole of a hostile body, so
+    /// its start has to do.
+    pub(crate) fn malformed(message_type: &str, problem: &dyn std::fmt::Display) -> Self {
+        const MOST: usize = 300;
+        let mut problem = problem.to_string();
+        if let Some((end, _)) = problem.char_indices().nth(MOST) {
+            problem.truncate(end);
+            problem.push_str(" ...");
+        }
+        Self::Malformed { message_type: message_type.to_owned(), problem }
+    }
+}
+
 impl std::fmt::Display for Unreadable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let short =
-            |text: &str| text.chars().take(60).collect::<String>().escape_debug().to_string();
         match self {
-            Self::UnknownType { event_type } => {
-                write!(f, "no event of the type `{}` is known", short(event_type))
+            Self::UnknownType { message_type } => {
+                let shown: String = message_type.chars().take(60).collect();
+                write!(f, "no message of the type `{}` is known", shown.escape_debug())
             }
-            Self::Newer { event_type, found, known } => write!(
+            Self::Newer { message_type, found, known } => write!(
                 f,
-                "{event_type} was written by a newer version: its shape is {found}, {known} is known here"
+                "{message_type} was written by a newer version: its shape is {found}, {known} is known here"
             ),
-            Self::Malformed { event_type, problem } => {
-                write!(f, "the body of {event_type} does not fit: {problem}")
+            Self::Malformed { message_type, problem } => {
+                write!(f, "the body of {message_type} does not fit: {problem}")
             }
         }
     }
@@ -516,6 +561,12 @@ macro_rules! events {
         })*
 
         impl Event {
+            /// The schemas of all types, by name.
+            #[cfg(feature = "schema")]
+            pub(crate) fn schemas() -> Vec<(&'static str, schemars::Schema)> {
+                vec![$((stringify!($name), crate::schema::of::<$name>()),)*]
+            }
+
             /// The names of all types of events, those of the contract first.
             pub const TYPES: &'static [&'static str] = &[$(stringify!($name)),*];
 
@@ -656,27 +707,28 @@ impl Event {
     ///
     /// Errors: [`Unreadable`] says which event and why.
     pub fn read(event_type: &str, schema: u32, body: &str) -> Result<Self, Unreadable> {
+        let message_type = || event_type.to_owned();
         let Some(known) = Self::newest_schema(event_type) else {
-            return Err(Unreadable::UnknownType { event_type: event_type.to_owned() });
+            return Err(Unreadable::UnknownType { message_type: message_type() });
         };
-        let malformed =
-            |problem: String| Unreadable::Malformed { event_type: event_type.to_owned(), problem };
+        Unreadable::check_object(event_type, body)?;
         let upcast;
         let body = match schema {
             newer if newer > known => {
-                let event_type = event_type.to_owned();
-                return Err(Unreadable::Newer { event_type, found: newer, known });
+                let message_type = message_type();
+                return Err(Unreadable::Newer { message_type, found: newer, known });
             }
             newest if newest == known => body,
             older => {
-                upcast = crate::upcast::upcast(event_type, older, body).map_err(&malformed)?;
+                upcast = crate::upcast::upcast(event_type, older, body)
+                    .map_err(|problem| Unreadable::malformed(event_type, &problem))?;
                 &upcast
             }
         };
         match Self::of_newest(event_type, body) {
             Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(malformed(error.to_string())),
-            None => Err(Unreadable::UnknownType { event_type: event_type.to_owned() }),
+            Some(Err(error)) => Err(Unreadable::malformed(event_type, &error)),
+            None => Err(Unreadable::UnknownType { message_type: message_type() }),
         }
     }
 }

@@ -12,13 +12,19 @@ pub mod command;
 pub mod contract;
 mod decide;
 pub mod event;
+pub mod headers;
 mod identity;
+mod lifecycle;
 mod memory;
+mod nix_value;
 pub mod projection;
 pub mod query;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod staged;
 mod store;
 mod stream;
+mod subject;
 mod timestamp;
 mod undo;
 mod upcast;
@@ -34,12 +40,14 @@ pub use change::{FileChange, Modes, UnspeakablePath, file_changes, reverted};
 pub use cim_nix_model as model;
 pub use command::{
     AcknowledgmentStatus, Command, CommandAcknowledgment, CommandEnvelope, Draft, EntityId,
-    FlakeEdit,
+    FlakeEdit, ModuleClass,
 };
 pub use decide::{Decider, Evidence, FlakeFacts, Rejection, State};
 pub use event::{Event, FailureReason, Findings, LockChange, Unreadable};
 pub use identity::{MessageId, MessageIdentity, NoMessageId};
+pub use lifecycle::Transition;
 pub use memory::MemoryStore;
+pub use nix_value::NixValue;
 pub use query::{Answer, Query, QueryEnvelope, QueryResponse};
 pub use staged::Staged;
 pub use store::{
@@ -47,10 +55,11 @@ pub use store::{
     Projection, Record, Rows, Snapshot, StoreError, Subscription, Visit,
 };
 pub use stream::{Kind, NoStream, StreamId};
+pub use subject::{NoSubject, Role, Subject};
 pub use timestamp::{NoTimestamp, Timestamp};
 pub use undo::{NotUndoable, UndoStack, is_undoable, undo};
 pub use uuid::Uuid;
 pub use value::{
     ActivationType, BuiltOutput, ConfigurationKind, FlakeInputs, FlakeOutputs, ModuleOption,
-    NixModule, NixOSConfiguration, NixValue, Overlay, Took, package_name,
+    NixModule, NixOSConfiguration, Overlay, Took, package_name,
 };

@@ -74,6 +74,9 @@ pub fn is_undoable(event: &Event) -> Result<(), NotUndoable> {
         Event::ConfigurationActivated(event) if event.previous.is_none() => {
             "it was the first generation of its profile"
         }
+        Event::ConfigurationRolledBack(event) if event.previous.is_none() => {
+            return Err(NotUndoable::Unknown { event_type });
+        }
         _ => return Ok(()),
     };
     Err(NotUndoable::Final { event_type, why })
@@ -108,9 +111,19 @@ pub fn undo(
 pub struct UndoStack {
     /// Events that can be taken back, the next one last.
     done: Vec<Uuid>,
-    /// Events that took others back and can be taken back themselves, the next one last, with what
-    /// they took back.
-    undone: Vec<(Uuid, Uuid)>,
+    /// What was taken back and is not in force again, the last one last.
+    undone: Vec<Undone>,
+}
+
+/// An event that was taken back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Undone {
+    /// The event that took it back, which can be taken back itself.
+    undo: Uuid,
+    /// What it took back.
+    target: Uuid,
+    /// Whether nothing else was done since: only then is a redo what people expect next.
+    is_next: bool,
 }
 
 impl UndoStack {
@@ -122,17 +135,20 @@ impl UndoStack {
         }
         let Some(target) = event.undoes() else {
             self.done.push(id);
-            self.undone.clear();
+            self.undone.iter_mut().rev().map_while(Undone::leave_behind).for_each(drop);
             return;
         };
-        if let Some(at) = self.undone.iter().rposition(|(undo, _)| *undo == target) {
+        // From the end, since the last one is what is nearly always meant.
+        if let Some(at) = self.undone.iter().rposition(|undone| undone.undo == target) {
             // A redo: what was taken back is in force again, under the id of the redo, since that is
             // the event whose files are there now.
             self.undone.remove(at);
             self.done.push(id);
         } else {
-            self.done.retain(|done| *done != target);
-            self.undone.push((id, target));
+            if let Some(at) = self.done.iter().rposition(|done| *done == target) {
+                self.done.remove(at);
+            }
+            self.undone.push(Undone { undo: id, target, is_next: true });
         }
     }
 
@@ -145,7 +161,7 @@ impl UndoStack {
     /// The event to take back to redo what was undone last.
     #[must_use]
     pub fn next_redo(&self) -> Option<Uuid> {
-        self.undone.last().map(|(undo, _)| *undo)
+        self.undone.last().filter(|undone| undone.is_next).map(|undone| undone.undo)
     }
 
     /// Whether `event` is in force: it was not taken back.
@@ -157,6 +173,13 @@ impl UndoStack {
     /// The undo that took `event` back, if it is still taken back.
     #[must_use]
     pub fn undone_by(&self, event: Uuid) -> Option<Uuid> {
-        self.undone.iter().rev().find(|(_, target)| *target == event).map(|(undo, _)| *undo)
+        self.undone.iter().rev().find(|undone| undone.target == event).map(|undone| undone.undo)
+    }
+}
+
+impl Undone {
+    /// Something else was done since. `None` if that was known, and so is known of all before it.
+    fn leave_behind(&mut self) -> Option<()> {
+        std::mem::take(&mut self.is_next).then_some(())
     }
 }

@@ -3,48 +3,18 @@
 use std::collections::BTreeMap;
 
 use cim_nix_model::AttributePath;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-/// A value as other services write it, tagged by its type: `{"Int": 7}`, `"Null"`.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub enum NixValue {
-    /// Text without context.
-    String(String),
-    /// A 64-bit integer.
-    Int(i64),
-    /// A double.
-    Float(f64),
-    /// True or false.
-    Bool(bool),
-    /// A path as it is written, relative to the file that it will stand in.
-    Path(String),
-    /// A list.
-    List(Vec<NixValue>),
-    /// A set.
-    AttrSet(BTreeMap<String, NixValue>),
-    /// Null.
-    Null,
-    /// Code, for whatever has no value yet: a function, a call, a reference to a name.
-    Expression(String),
-}
-
-impl NixValue {
-    /// The empty set.
-    #[must_use]
-    pub fn empty() -> Self {
-        Self::AttrSet(BTreeMap::new())
-    }
-
-    /// Whether it is the empty set.
-    #[must_use]
-    pub fn is_empty_set(&self) -> bool {
-        matches!(self, Self::AttrSet(attrs) if attrs.is_empty())
-    }
-}
+use crate::NixValue;
 
 /// An option that a module declares.
+///
+/// It is read from what other services may write, too: a text is its type, and any value but a set
+/// of the fields below is its default.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(try_from = "OptionWire")]
 pub struct ModuleOption {
     /// Its type as code: `types.bool`.
     #[serde(rename = "type")]
@@ -60,8 +30,72 @@ pub struct ModuleOption {
     pub description: Option<String>,
 }
 
+/// What an option may be written as.
+pub(crate) struct OptionWire(serde_json::Value);
+
+impl<'de> Deserialize<'de> for OptionWire {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde_json::Value::deserialize(deserializer).map(Self)
+    }
+}
+
+/// The type of an option that takes whatever it is given.
+fn any_type() -> String {
+    "types.anything".to_owned()
+}
+
+impl TryFrom<OptionWire> for ModuleOption {
+    type Error = String;
+
+    fn try_from(OptionWire(wire): OptionWire) -> Result<Self, String> {
+        const FIELDS: [&str; 4] = ["type", "default", "example", "description"];
+        #[derive(Deserialize)]
+        struct Fields {
+            #[serde(rename = "type", default = "any_type")]
+            option_type: String,
+            default: Option<NixValue>,
+            example: Option<NixValue>,
+            description: Option<String>,
+        }
+        let is_option = |fields: &serde_json::Map<String, serde_json::Value>| {
+            !fields.is_empty() && fields.keys().all(|name| FIELDS.contains(&name.as_str()))
+        };
+        let bare =
+            |option_type, default| Self { option_type, default, example: None, description: None };
+        match wire {
+            serde_json::Value::String(option_type) => Ok(bare(option_type, None)),
+            serde_json::Value::Object(fields) if is_option(&fields) => {
+                let fields = serde_json::Value::Object(fields);
+                let Fields { option_type, default, example, description } =
+                    serde_json::from_value(fields).map_err(|error| error.to_string())?;
+                Ok(Self { option_type, default, example, description })
+            }
+            default => Ok(bare(any_type(), Some(NixValue::of_json(default)?))),
+        }
+    }
+}
+
+/// Reads a map of names to code; a value that is no text becomes the code that gives it.
+fn code_by_name<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Code {
+        Text(String),
+        Value(NixValue),
+    }
+    let codes = BTreeMap::<String, Code>::deserialize(deserializer)?;
+    let code = |(name, code)| match code {
+        Code::Text(text) => (name, text),
+        Code::Value(value) => (name, value.to_code()),
+    };
+    Ok(codes.into_iter().map(code).collect())
+}
+
 /// A module of NixOS, Home Manager or anything else with `lib.evalModules`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NixModule {
     /// Its id: that of its stream, which follows from project and name. What a command says is
     /// passed over.
@@ -100,6 +134,7 @@ impl NixModule {
 
 /// An overlay: packages changed and added, as code over `final` and `prev`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Overlay {
     /// Its id: that of its stream, which follows from project and name. What a command says is
     /// passed over.
@@ -108,10 +143,12 @@ pub struct Overlay {
     /// Its name, unique in its project.
     pub name: String,
     /// Changed packages: name to code, `prev.hello.overrideAttrs { .. }`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "code_by_name")]
+    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, crate::schema::Code>"))]
     pub overrides: BTreeMap<String, String>,
     /// New packages: name to code, `final.callPackage ./tool.nix { }`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "code_by_name")]
+    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, crate::schema::Code>"))]
     pub additions: BTreeMap<String, String>,
     /// Its file, relative to the project's folder; `overlays/NAME.nix` where a command leaves it out.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -129,6 +166,7 @@ impl Overlay {
 
 /// What a configuration is for.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ConfigurationKind {
     /// A machine that runs NixOS.
@@ -140,6 +178,7 @@ pub enum ConfigurationKind {
 
 /// The configuration of a machine or a home.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NixOSConfiguration {
     /// Its id: that of its stream, which follows from project and name. What a command says is
     /// passed over.
@@ -151,10 +190,10 @@ pub struct NixOSConfiguration {
     pub system: String,
     /// Its file, relative to the project's folder; `hosts/NAME/default.nix` where a command leaves
     /// it out.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub path: String,
-    /// The machine's name in the network.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    /// The machine's name in the network; empty for a home.
+    #[serde(default)]
     pub hostname: String,
     /// Modules that it is made of, as written.
     #[serde(default)]
@@ -179,6 +218,7 @@ fn is_nixos(kind: &ConfigurationKind) -> bool {
 
 /// The inputs of a flake: name to reference, as `flake.nix` has them.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FlakeInputs {
     /// By name. An input that follows another one has `follows:PATH`.
     pub inputs: BTreeMap<String, String>,
@@ -186,6 +226,7 @@ pub struct FlakeInputs {
 
 /// The names of what a flake has.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct FlakeOutputs {
     /// Packages, as `SYSTEM.NAME`.
@@ -202,6 +243,7 @@ pub struct FlakeOutputs {
 
 /// What becomes of a generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ActivationType {
     /// Now, and at the next start.
     Switch,
@@ -225,6 +267,8 @@ impl ActivationType {
 
 /// How long something took, as other services write it: `{"secs": 1, "nanos": 5}`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(from = "std::time::Duration")]
 pub struct Took {
     /// Whole seconds.
     pub secs: u64,
@@ -240,6 +284,7 @@ impl From<std::time::Duration> for Took {
 
 /// An output that a build made.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BuiltOutput {
     /// Its store path.
     pub path: String,

@@ -58,7 +58,7 @@ pub use evaluator::{Interrupt, Settings, Stop};
 pub use io::{Fetched, FileKind, Io, Tracked};
 pub use load::{Lint, Lints};
 pub use locking::{FlakeOptions, GivenLockFile, LockedFlake};
-pub use look::Look;
+pub use look::{File, Look};
 pub use memory::MemoryIo;
 pub use parses::SharedParses;
 pub use session::{Evaluation, Format, Handle, with_stack};

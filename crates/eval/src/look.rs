@@ -1,7 +1,11 @@
 //! What a value is and holds, for those who walk values from outside.
 
+use std::path::PathBuf;
+
 use crate::builtins;
-use crate::error::EvalError;
+use crate::error::{EvalError, Res};
+use crate::evaluator::{Evaluator, to_path};
+use crate::io::FileKind;
 use crate::session::{Evaluation, Handle};
 use crate::value::{Kind, Value};
 
@@ -64,6 +68,22 @@ impl Evaluation {
         Ok(members.map(|(name, value)| (name, self.handle(value))).collect())
     }
 
+    /// Whether something lies at a path.
+    ///
+    /// Errors: the value is no path, or evaluation fails.
+    pub fn path_exists(&self, handle: Handle<'_>) -> Result<bool, Box<EvalError>> {
+        let path = self.owned(self.ev.path_argument(handle.value, 0, PATH))?;
+        Ok(self.ev.world.link_kind(&path).is_ok())
+    }
+
+    /// The files and links below a path, each with its path from there, sorted; of a file, itself
+    /// with an empty path.
+    ///
+    /// Errors: the value is no path, evaluation fails, or a file cannot be read.
+    pub fn files_below(&self, handle: Handle<'_>) -> Result<Vec<(PathBuf, File)>, Box<EvalError>> {
+        self.owned(self.ev.files_below(handle.value))
+    }
+
     /// The arguments that a function names, sorted, and whether each has a default; none for
     /// functions that take anything.
     ///
@@ -92,5 +112,52 @@ impl Evaluation {
             Some(shown) => String::from_utf8_lossy(&shown).into_owned(),
             None => path.to_owned(),
         }
+    }
+}
+
+const PATH: &str = "while looking for the files at a path";
+
+/// A file as it lies somewhere.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum File {
+    /// A file of its own.
+    Regular {
+        /// What it holds.
+        bytes: Vec<u8>,
+        /// Whether its owner may run it.
+        is_executable: bool,
+    },
+    /// A symbolic link and where it points.
+    Link(PathBuf),
+}
+
+impl Evaluator {
+    fn files_below(&self, value: Value) -> Res<Vec<(PathBuf, File)>> {
+        let top = self.path_argument(value, 0, PATH)?;
+        let mut files = Vec::new();
+        let mut todo = vec![(top.clone(), PathBuf::new())];
+        while let Some((path, below)) = todo.pop() {
+            let failed = |error: std::io::Error| self.io_error(&path, &error, 0);
+            match self.world.link_kind(&path).map_err(failed)? {
+                FileKind::Directory => {
+                    for (name, _) in self.world.list(&path).map_err(failed)?.iter().rev() {
+                        let inner = [&path[..], b"/", name].concat();
+                        todo.push((inner, below.join(to_path(name))));
+                    }
+                }
+                FileKind::Symlink => {
+                    let target = self.world.link_target(&path).map_err(failed)?;
+                    files.push((below, File::Link(target)));
+                }
+                _ => {
+                    let mut bytes = Vec::new();
+                    let read = self.world.read_for_archive(&path, &mut bytes);
+                    let (is_executable, length) = read.map_err(failed)?;
+                    bytes.truncate(length);
+                    files.push((below, File::Regular { bytes, is_executable }));
+                }
+            }
+        }
+        Ok(files)
     }
 }

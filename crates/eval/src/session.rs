@@ -236,7 +236,10 @@ impl Evaluation {
         arguments: &[(String, Handle<'e>)],
     ) -> Result<Handle<'e>, Box<EvalError>> {
         let mut value = root.value;
-        for name in self.owned(self.names(path))?.segments() {
+        let names = AttributePath::parse_selection(path).map_err(|_| {
+            EvalError::other(format!("missing closing quote in selection path '{path}'"))
+        })?;
+        for name in names.segments() {
             let step =
                 self.auto_call_value(value, arguments).and_then(|set| self.member(set, name, path));
             value = self.owned(step)?;
@@ -281,7 +284,7 @@ impl Evaluation {
     pub fn first_of<'e>(
         &'e self,
         root: Handle<'e>,
-        paths: &[String],
+        paths: &[AttributePath],
     ) -> Result<Result<Handle<'e>, Vec<String>>, Box<EvalError>> {
         let mut near: Vec<(usize, String)> = Vec::new();
         for path in paths {
@@ -295,17 +298,14 @@ impl Evaluation {
         Ok(Err(near.into_iter().map(|(_, name)| name).collect()))
     }
 
-    fn names(&self, path: &str) -> Result<AttributePath, Failed> {
-        let message = || format!("missing closing quote in selection path '{path}'");
-        AttributePath::parse_selection(path)
-            .map_err(|_| self.ev.fail(ErrorKind::Other, 0, message()))
-    }
-
     /// What a path leads to, or names near the first one that is not there.
-    fn walk(&self, root: Value, path: &str) -> Result<Result<Value, Vec<(usize, String)>>, Failed> {
+    fn walk(
+        &self,
+        root: Value,
+        path: &AttributePath,
+    ) -> Result<Result<Value, Vec<(usize, String)>>, Failed> {
         let ev = &self.ev;
         let mut value = ev.force(root)?;
-        let path = self.names(path)?;
         let names = path.segments();
         for (at, name) in names.iter().enumerate() {
             let Some(set) = value.as_attrs() else {

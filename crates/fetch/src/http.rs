@@ -16,6 +16,16 @@ enum Failure {
     Final(String),
 }
 
+/// What was downloaded.
+pub(crate) struct Download {
+    pub(crate) file: NamedTempFile,
+    /// Where the server says that the same will be found for ever.
+    pub(crate) immutable: Option<String>,
+}
+
+/// How often a server may send us elsewhere.
+const MAX_REDIRECTS: usize = 10;
+
 /// Downloads a URL into a file.
 pub(crate) fn get(
     settings: &Settings,
@@ -23,7 +33,7 @@ pub(crate) fn get(
     url: &str,
     headers: &[(String, String)],
     say: &dyn Fn(&str),
-) -> Res<NamedTempFile> {
+) -> Res<Download> {
     let failed = |error: io::Error| format!("unable to download '{url}': {error}");
     let mut file = NamedTempFile::new().map_err(failed)?;
     let mut headers = headers.to_vec();
@@ -31,9 +41,10 @@ pub(crate) fn get(
     let mut pause = Duration::from_millis(250);
     let mut attempt = 0;
     let agent = agent(settings)?;
+    let mut immutable = None;
     loop {
-        match fetch_rest(&agent, url, &headers, &mut file) {
-            Ok(()) => return Ok(file),
+        match fetch_rest(&agent, url, &headers, &mut file, &mut immutable) {
+            Ok(()) => return Ok(Download { file, immutable }),
             Err(Failure::Final(why)) => return Err(format!("unable to download '{url}': {why}")),
             Err(Failure::Passing(why)) if attempt >= settings.retries => {
                 return Err(format!("unable to download '{url}': {why}"));
@@ -73,6 +84,8 @@ fn agent(settings: &Settings) -> Res<ureq::Agent> {
     };
     Ok(ureq::Agent::config_builder()
         .http_status_as_error(false)
+        // What a server says before it sends us elsewhere counts, too.
+        .max_redirects(0)
         .tls_config(TlsConfig::builder().root_certs(roots).build())
         .timeout_connect(Some(Duration::from_secs(15)))
         .timeout_recv_response(Some(Duration::from_secs(300)))
@@ -81,31 +94,92 @@ fn agent(settings: &Settings) -> Res<ureq::Agent> {
         .into())
 }
 
+/// Asks for a URL, and goes where the server sends us. What it says of a place where the same will
+/// be found for ever goes to `immutable`.
+fn call(
+    agent: &ureq::Agent,
+    url: &str,
+    headers: &[(String, String)],
+    range: Option<String>,
+    immutable: &mut Option<String>,
+) -> Result<ureq::http::Response<ureq::Body>, Failure> {
+    let mut at = url.to_owned();
+    for _ in 0..=MAX_REDIRECTS {
+        // The bytes are wanted as they are: a packed tar must not be unpacked on the way.
+        let mut request = agent.get(&at).header("accept-encoding", "identity");
+        // Only whom they are for may see tokens and passwords.
+        for (name, value) in headers.iter().filter(|_| origin(&at) == origin(url)) {
+            request = request.header(name, value);
+        }
+        if let Some(range) = &range {
+            request = request.header("range", range);
+        }
+        let response = request.call().map_err(|error| match error {
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => Failure::Final(error.to_string()),
+            // Whom we do not trust now, we do not trust in a second.
+            ureq::Error::Io(why) if why.kind() == io::ErrorKind::InvalidData => Failure::Final(
+                format!("{why}; is the authority behind its certificate missing in ssl-cert-file?"),
+            ),
+            _ => Failure::Passing(error.to_string()),
+        })?;
+        let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        for name in ["link", "x-amz-meta-link"] {
+            if let Some(place) = text(name).and_then(immutable_link) {
+                *immutable = Some(place.to_owned());
+            }
+        }
+        let is_sent_on = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+        match text("location").filter(|_| is_sent_on) {
+            Some(location) => at = joined(&at, location),
+            None => return Ok(response),
+        }
+    }
+    Err(Failure::Final(format!("the server sends us elsewhere more than {MAX_REDIRECTS} times")))
+}
+
+/// The scheme, host and port of a URL.
+fn origin(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    &url[..end]
+}
+
+/// Where a `Location` leads.
+fn joined(base: &str, location: &str) -> String {
+    if location.contains("://") {
+        return location.to_owned();
+    }
+    let origin = origin(base);
+    if location.starts_with("//") {
+        let scheme = base.split("//").next().unwrap_or("https:");
+        return format!("{scheme}{location}");
+    }
+    if location.starts_with('/') {
+        return format!("{origin}{location}");
+    }
+    let path = base[origin.len()..].split(['?', '#']).next().unwrap_or_default();
+    let folder = path.rfind('/').map_or("/", |at| &path[..=at]);
+    format!("{origin}{folder}{location}")
+}
+
+/// The URL in `<URL>; rel="immutable"`.
+fn immutable_link(header: &str) -> Option<&str> {
+    let (url, rest) = header.trim().strip_prefix('<')?.split_once('>')?;
+    rest.eq_ignore_ascii_case("; rel=\"immutable\"").then_some(url)
+}
+
 /// Gets what the file does not have yet.
 fn fetch_rest(
     agent: &ureq::Agent,
     url: &str,
     headers: &[(String, String)],
     file: &mut NamedTempFile,
+    immutable: &mut Option<String>,
 ) -> Result<(), Failure> {
     let disk = |error: io::Error| Failure::Final(error.to_string());
     let have = file.as_file().metadata().map_err(disk)?.len();
-    // The bytes are wanted as they are: a packed tar must not be unpacked on the way.
-    let mut request = agent.get(url).header("accept-encoding", "identity");
-    for (name, value) in headers {
-        request = request.header(name, value);
-    }
-    if have > 0 {
-        request = request.header("range", format!("bytes={have}-"));
-    }
-    let mut response = request.call().map_err(|error| match error {
-        ureq::Error::BadUri(_) | ureq::Error::Http(_) => Failure::Final(error.to_string()),
-        // Whom we do not trust now, we do not trust in a second.
-        ureq::Error::Io(why) if why.kind() == io::ErrorKind::InvalidData => Failure::Final(
-            format!("{why}; is the authority behind its certificate missing in ssl-cert-file?"),
-        ),
-        _ => Failure::Passing(error.to_string()),
-    })?;
+    let range = (have > 0).then(|| format!("bytes={have}-"));
+    let mut response = call(agent, url, headers, range, immutable)?;
     let status = response.status().as_u16();
     match status {
         206 => {}
@@ -201,6 +275,30 @@ mod tests {
         assert_eq!(netrc(text, "b.org"), pair("u", "p"));
         assert_eq!(netrc(text, "c.org"), pair("d", "q"));
         assert_eq!(netrc("machine a.org login x password y", "c.org"), None);
+    }
+
+    #[test]
+    fn redirects_are_followed_from_where_they_stand() {
+        for (base, location, want) in [
+            ("https://a.org/x/y?q=1", "z", "https://a.org/x/z"),
+            ("https://a.org/x/y", "/z", "https://a.org/z"),
+            ("https://a.org", "z", "https://a.org/z"),
+            ("http://a.org:80/x", "//b.org/z", "http://b.org/z"),
+            ("http://a.org/x", "https://b.org/z", "https://b.org/z"),
+        ] {
+            assert_eq!(joined(base, location), want);
+        }
+        assert_eq!(origin("https://a.org:1/x"), "https://a.org:1");
+    }
+
+    #[test]
+    fn places_for_ever_are_read_as_nix_reads_them() {
+        let link = immutable_link;
+        assert_eq!(link("<https://a.org/x>; rel=\"immutable\""), Some("https://a.org/x"));
+        assert_eq!(link(" <x>; REL=\"Immutable\" "), Some("x"));
+        for other in ["<x>; rel=\"next\"", "x; rel=\"immutable\"", "<x>;rel=\"immutable\"", ""] {
+            assert_eq!(link(other), None, "{other}");
+        }
     }
 
     #[test]

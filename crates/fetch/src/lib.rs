@@ -22,6 +22,8 @@ use cim_nix_model::{
     Registry, TreeWriter, Url, without_passwords,
 };
 
+use http::Download;
+
 pub use building::Building;
 pub use git::git_command;
 pub use registry::RegistryPlace;
@@ -126,9 +128,17 @@ impl<I: Io> Fetching<I> {
             true => {
                 // The URL of a commit's archive leads to the same for ever.
                 let is_fixed = matches!(source.kind(), "github" | "gitlab" | "sourcehut");
-                let (place, hash) = self.download_tree(url, wanted, is_fixed, headers)?;
-                locked.set("narHash", RefAttr::Text(hash.format(HashFormat::Sri)));
-                place.join("tree")
+                let tree = self.download_tree(url, wanted, is_fixed, headers)?;
+                if source.kind() == "tarball"
+                    && let Some(url) = &tree.immutable
+                {
+                    locked = immutable(source, url)?;
+                }
+                locked.set("narHash", RefAttr::Text(tree.hash.format(HashFormat::Sri)));
+                if locked.number("lastModified").is_none() {
+                    locked.set("lastModified", RefAttr::Number(tree.newest));
+                }
+                self.tree_of(&tree.hash).join("tree")
             }
             false => {
                 // The evaluator computes the hash; files are small.
@@ -136,10 +146,6 @@ impl<I: Io> Fetching<I> {
                 self.download_file(url, wanted, headers)?
             }
         };
-        if is_tree && source.number("lastModified").is_none() {
-            let newest = newest_file(&path).unwrap_or(0);
-            locked.set("lastModified", RefAttr::Number(newest));
-        }
         Ok(Fetched { path, shown: format!("«{url}»"), source: locked, tracked: None })
     }
 
@@ -147,38 +153,47 @@ impl<I: Io> Fetching<I> {
         self.settings.is_offline || age(place).is_some_and(|age| age < self.settings.tarball_ttl)
     }
 
-    /// The place of an archive's files and the hash that they were found to have.
+    /// Where the files of an archive lie that has a hash.
+    fn tree_of(&self, hash: &Hash) -> PathBuf {
+        self.cached("trees", &hash.format(HashFormat::Nix32))
+    }
+
+    /// Unpacks an archive, unless it is there already.
     fn download_tree(
         &self,
         url: &str,
         wanted: Option<Hash>,
         is_fixed: bool,
         headers: &[(String, String)],
-    ) -> Res<(PathBuf, Hash)> {
-        let of_hash = |hash: &Hash| self.cached("trees", &hash.format(HashFormat::Nix32));
-        let note = self.cached("urls", &key_of(url));
-        let known = wanted.filter(|hash| of_hash(hash).exists()).or_else(|| {
-            let text = std::fs::read_to_string(&note).ok();
-            let text = text.filter(|_| is_fixed || self.is_fresh(&note))?;
-            let hash = Hash::parse(text.trim(), Some(HashKind::Sha256)).ok()?;
-            (of_hash(&hash).exists() && wanted.is_none_or(|wanted| wanted == hash)).then_some(hash)
-        });
-        if let Some(hash) = known {
-            return Ok((of_hash(&hash), hash));
+    ) -> Res<Unpacked> {
+        let note = self.cached("archives", &key_of(url));
+        let noted = std::fs::read_to_string(&note).ok();
+        let noted = noted.and_then(|text| Unpacked::parse(&text));
+        let noted = noted.filter(|tree| self.tree_of(&tree.hash).exists());
+        match (noted, wanted) {
+            (Some(tree), Some(wanted)) if tree.hash == wanted => return Ok(tree),
+            (Some(tree), None) if is_fixed || self.is_fresh(&note) => return Ok(tree),
+            (_, Some(wanted)) if self.tree_of(&wanted).exists() => {
+                // It came from elsewhere; its files tell the date as well as they can.
+                let newest = newest_file(&self.tree_of(&wanted)).unwrap_or(0);
+                return Ok(Unpacked { hash: wanted, newest, immutable: None });
+            }
+            _ => {}
         }
-        let file = self.get(url, headers)?;
+        let Download { file, immutable } = self.get(url, headers)?;
         let failed = |error: io::Error| format!("cannot write to the cache: {error}");
         let parent = self.settings.cache.join("trees");
         std::fs::create_dir_all(&parent).map_err(failed)?;
         let folder =
             tempfile::Builder::new().prefix(".new-").tempdir_in(&parent).map_err(failed)?;
         let tree = folder.path().join("tree");
-        archive::unpack(file.path(), url, &tree)?;
+        let newest = archive::unpack(file.path(), url, &tree)?;
         // What is kept under a hash has that hash, whatever was wanted.
         let hash = nar_hash(&tree).map_err(|error| format!("{url}: {error}"))?;
-        place_folder(folder, &of_hash(&hash)).map_err(failed)?;
-        self.keep(&note, hash.format(HashFormat::Nix32).as_bytes())?;
-        Ok((of_hash(&hash), hash))
+        place_folder(folder, &self.tree_of(&hash)).map_err(failed)?;
+        let unpacked = Unpacked { hash, newest, immutable };
+        self.keep(&note, unpacked.to_text().as_bytes())?;
+        Ok(unpacked)
     }
 
     fn download_file(
@@ -192,7 +207,7 @@ impl<I: Io> Fetching<I> {
         if self.is_fresh(&place) && place.exists() && wanted.as_ref().is_none_or(fits) {
             return Ok(place);
         }
-        let file = self.get(url, headers)?;
+        let Download { file, .. } = self.get(url, headers)?;
         let bytes = std::fs::read(file.path()).map_err(|error| format!("{url}: {error}"))?;
         self.keep(&place, &bytes)?;
         Ok(place)
@@ -231,7 +246,7 @@ impl<I: Io> Fetching<I> {
     }
 
     /// The content of a URL as a file.
-    fn get(&self, url: &str, headers: &[(String, String)]) -> Res<tempfile::NamedTempFile> {
+    fn get(&self, url: &str, headers: &[(String, String)]) -> Res<Download> {
         let parsed = Url::parse(url).map_err(|error| error.to_string())?;
         if parsed.scheme == "file" {
             let path = parsed.path_text();
@@ -242,7 +257,7 @@ impl<I: Io> Fetching<I> {
             }
             let mut from = std::fs::File::open(&path).map_err(failed)?;
             io::copy(&mut from, &mut file).map_err(failed)?;
-            return Ok(file);
+            return Ok(Download { file, immutable: None });
         }
         if self.settings.is_offline {
             return Err(format!(
@@ -250,6 +265,42 @@ impl<I: Io> Fetching<I> {
             ));
         }
         http::get(&self.settings, &parsed, url, headers, &*self.say)
+    }
+}
+
+/// An archive that was unpacked into the cache.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Unpacked {
+    hash: Hash,
+    /// When the newest entry of the archive was changed.
+    newest: u64,
+    /// Where the server says that the same will be found for ever.
+    immutable: Option<String>,
+}
+
+impl Unpacked {
+    fn to_text(&self) -> String {
+        let hash = self.hash.format(HashFormat::Nix32);
+        format!("{hash}\n{}\n{}", self.newest, self.immutable.as_deref().unwrap_or_default())
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        let hash = Hash::parse(lines.next()?, Some(HashKind::Sha256)).ok()?;
+        let newest = lines.next()?.parse().ok()?;
+        let immutable = lines.next().filter(|url| !url.is_empty()).map(str::to_owned);
+        Some(Self { hash, newest, immutable })
+    }
+}
+
+/// The reference for the place that a server names for an archive.
+fn immutable(source: &FlakeRef, url: &str) -> Res<FlakeRef> {
+    let named = FlakeRef::parse_source(url).map_err(|error| error.to_string())?;
+    match named.kind() {
+        "tarball" => Ok(named.with_dir("")),
+        _ => Err(format!(
+            "tarball 'Link' headers that redirect to '{url}' are not supported, as of '{source}'"
+        )),
     }
 }
 

@@ -24,11 +24,15 @@ mod draft;
 mod follows;
 mod gate;
 mod inputs;
+mod outputs;
 mod refusal;
 mod rename;
 mod source;
 mod style;
+mod system;
+mod systems;
 mod uses;
+mod walk;
 
 use cim_nix_base::{Error, TextEdit, TextRange, apply_edits};
 use cim_nix_model::{InputPath, LockFile};
@@ -72,6 +76,37 @@ pub enum Request {
         /// The names that lead to it.
         path: InputPath,
     },
+    /// A new attribute of what `outputs` gives.
+    AddOutput {
+        /// Its path. Of outputs for each system that the flake makes with a function over systems,
+        /// the system is left out: `packages.hello`.
+        path: Vec<String>,
+        /// Its value, an expression.
+        value: String,
+    },
+    /// A new overlay.
+    AddOverlay {
+        /// Its name.
+        name: String,
+        /// The function, an expression.
+        value: String,
+    },
+    /// A new module.
+    AddModule {
+        /// What it is for.
+        kind: ModuleKind,
+        /// Its name.
+        name: String,
+        /// The module, an expression.
+        value: String,
+    },
+    /// The flake is for one more system.
+    AddSystem {
+        /// The system.
+        system: String,
+        /// What the list of systems is called, where there are several.
+        list: Option<String>,
+    },
     /// The flake is described otherwise.
     SetDescription(String),
 }
@@ -114,6 +149,20 @@ pub enum Origin {
     Url(String),
     /// It is the same as another input.
     Follows(InputPath),
+}
+
+/// What a module is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ModuleKind {
+    /// NixOS: `nixosModules`.
+    NixOs,
+    /// Home Manager: `homeModules`, or `homeManagerModules` where the flake calls it so.
+    Home,
+    /// nix-darwin: `darwinModules`.
+    Darwin,
+    /// flake-parts: `flakeModules`.
+    Flake,
 }
 
 /// A change of a `flake.nix`.
@@ -167,19 +216,32 @@ pub enum Note {
 /// Errors: why it cannot be made, with the places that speak against it.
 pub fn plan(text: &str, request: &Request) -> Result<Edit, Refusal> {
     let source = Source::read(text)?;
-    let edit = match request {
-        Request::AddInput(new) => inputs::add(&source, new),
-        Request::RemoveInput { name } => inputs::remove(&source, name),
-        Request::RenameInput { old, new, even_if_handed_on } => {
-            rename::rename(&source, old, new, *even_if_handed_on)
-        }
-        Request::RetargetInput { name, url } => inputs::retarget(&source, name, url),
-        Request::SetFollows(all) => follows::set(&source, all),
-        Request::RemoveFollows { path } => follows::remove(&source, path),
-        Request::SetDescription(text) => description::set(&source, text),
-    }?;
+    let edit = draft(&source, request)?;
     gate::check(&source, request, &edit)?;
     Ok(edit)
+}
+
+fn draft(source: &Source, request: &Request) -> Result<Edit, Refusal> {
+    match request {
+        Request::AddInput(new) => inputs::add(source, new),
+        Request::RemoveInput { name } => inputs::remove(source, name),
+        Request::RenameInput { old, new, even_if_handed_on } => {
+            rename::rename(source, old, new, *even_if_handed_on)
+        }
+        Request::RetargetInput { name, url } => inputs::retarget(source, name, url),
+        Request::SetFollows(all) => follows::set(source, all),
+        Request::RemoveFollows { path } => follows::remove(source, path),
+        Request::AddOutput { path, value } => outputs::add(source, path, value),
+        Request::AddOverlay { name, value } => {
+            outputs::add(source, &["overlays".to_owned(), name.clone()], value)
+        }
+        Request::AddModule { kind, name, value } => {
+            let modules = outputs::modules(source, *kind).to_owned();
+            outputs::add(source, &[modules, name.clone()], value)
+        }
+        Request::AddSystem { system, list } => systems::add(source, system, list.as_deref()),
+        Request::SetDescription(text) => description::set(source, text),
+    }
 }
 
 /// What lets all copies in a lock file follow what the flake has already: those that

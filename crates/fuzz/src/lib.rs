@@ -4,11 +4,15 @@
 //! The targets below `fuzz/` hand them what a coverage-guided fuzzer invents; the tests here hand
 //! them a bounded number of texts from a seeded generator, so that every test run fuzzes a little.
 
+mod messages;
 mod properties;
 mod soup;
+mod values;
 
+pub use messages::{message, message_soup};
 pub use properties::{check, edit, evaluate, fix, format, lower, parse};
-pub use soup::{Random, soup};
+pub use soup::{Random, soup, value_soup};
+pub use values::values;
 
 #[cfg(test)]
 mod tests {
@@ -21,6 +25,16 @@ mod tests {
             let outcome = std::panic::catch_unwind(|| property(text.as_bytes()));
             assert!(outcome.is_ok(), "seed {seed}: {text:?}");
         }
+    }
+
+    #[test]
+    fn reading_any_value() {
+        for seed in 0..3_000 {
+            let text = value_soup(seed);
+            let outcome = std::panic::catch_unwind(|| values(text.as_bytes()));
+            assert!(outcome.is_ok(), "seed {seed}: {text:?}");
+        }
+        run(values, 1_000);
     }
 
     #[test]
@@ -51,6 +65,16 @@ mod tests {
     #[test]
     fn formatting_any_text() {
         run(format, 4_000);
+    }
+
+    #[test]
+    fn reading_any_message() {
+        for seed in 0..3_000 {
+            let data = message_soup(seed);
+            let outcome = std::panic::catch_unwind(|| message(&data));
+            assert!(outcome.is_ok(), "seed {seed}: {:?}", String::from_utf8_lossy(&data));
+        }
+        run(message, 500);
     }
 
     #[test]

@@ -14,26 +14,25 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AttributePathError {
     text: String,
-    why: String,
-    at: Option<usize>,
+    why: &'static str,
+    at: usize,
 }
 
 impl AttributePathError {
-    fn new(text: &str, why: impl Into<String>, at: usize) -> Self {
-        Self { text: text.to_owned(), why: why.into(), at: Some(at) }
+    fn new(text: &str, why: &'static str, at: usize) -> Self {
+        Self { text: text.to_owned(), why, at }
     }
 
-    /// The byte of the text at which it goes wrong, where there is one.
+    /// The byte of the text at which it goes wrong.
     #[must_use]
-    pub const fn offset(&self) -> Option<usize> {
+    pub const fn offset(&self) -> usize {
         self.at
     }
 }
 
 impl fmt::Display for AttributePathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "attribute path '{}': {}", self.text, self.why)?;
-        self.at.map_or(Ok(()), |at| write!(f, " at byte {at}"))
+        write!(f, "attribute path '{}': {} at byte {}", self.text, self.why, self.at)
     }
 }
 
@@ -77,6 +76,9 @@ impl TryFrom<Wire> for AttributePath {
 }
 
 impl AttributePath {
+    /// The path that leads nowhere else.
+    pub const EMPTY: Self = Self { segments: Vec::new() };
+
     /// The path of these names.
     pub fn new<S: Into<String>>(segments: impl IntoIterator<Item = S>) -> Self {
         Self { segments: segments.into_iter().map(Into::into).collect() }
@@ -141,24 +143,24 @@ impl AttributePath {
         Ok(Self { segments })
     }
 
-    /// The path as a selection path, with quotes around names that have dots or are empty.
-    ///
-    /// Errors: a name has a quote or the last one is empty, which no selection path can say.
-    pub fn to_selection(&self) -> Res<String> {
-        let fail = |why: String| Err(AttributePathError { text: self.to_string(), why, at: None });
-        if self.segments.last().is_some_and(String::is_empty) {
-            return fail("the last name is empty, which cannot be typed".to_owned());
-        }
+    /// The path as a selection path, with quotes around names that have dots or are empty; `None`
+    /// if a name has a quote, which no selection path can say.
+    #[must_use]
+    pub fn to_selection(&self) -> Option<String> {
         let mut out = String::new();
         for (at, name) in self.segments.iter().enumerate() {
             if name.contains('"') {
-                return fail(format!("the name '{name}' has a quote, which cannot be typed"));
+                return None;
             }
             let dot = if at > 0 { "." } else { "" };
             let quote = if name.is_empty() || name.contains('.') { "\"" } else { "" };
             out.extend([dot, quote, name, quote]);
         }
-        Ok(out)
+        // At the end, only the dot behind it makes an empty name count.
+        if self.name() == Some("") {
+            out.push('.');
+        }
+        Some(out)
     }
 
     /// The names.

@@ -4,14 +4,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Value, json};
 
-use crate::url::{Authority, Url, decode_fragment, decode_query, path_parts};
+use crate::url::{Authority, Url, decode_fragment, decode_path_fragment, decode_query, path_parts};
 use crate::{Hash, HashFormat, HashKind};
 
 /// An attribute of a reference.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum RefAttr {
     /// A text.
     Text(String),
@@ -49,7 +51,10 @@ fn fail<T>(message: impl Into<String>) -> Res<T> {
 }
 
 /// A reference to a source tree and the folder of a flake in it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+///
+/// In JSON it is written as a URL, or as its attributes where no URL says all of it, and read from
+/// either; see [`FlakeRef::from_wire`] for a third form that is read.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FlakeRef {
     attrs: RefAttrs,
     dir: String,
@@ -169,29 +174,25 @@ impl FlakeRef {
     ///
     /// Errors: it is none.
     pub fn parse_with_fragment(url: &str) -> Res<(Self, String)> {
+        match Self::parse_unless_path(url)? {
+            Some(found) => Ok(found),
+            None => Self::of_path(url),
+        }
+    }
+
+    /// The same; `None` for what is a path and no URL.
+    pub(crate) fn parse_unless_path(url: &str) -> Res<Option<(Self, String)>> {
         if let Some(found) = Self::abbreviated(url)? {
-            return Ok(found);
+            return Ok(Some(found));
         }
-        match Url::parse(url) {
-            Ok(parsed) => Self::from_url(parsed),
-            Err(_) => Self::of_path(url),
-        }
+        Url::parse(url).ok().map(Self::from_url).transpose()
     }
 
     /// The reference to a path that somebody wrote, with a query and fragment behind it.
     ///
     /// Errors: the query or the fragment is broken.
     pub fn of_path(url: &str) -> Res<(Self, String)> {
-        let why = |error: crate::url::UrlError| FlakeRefError(error.to_string());
-        let (rest, fragment) = url.split_once('#').unwrap_or((url, ""));
-        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        Self::from_url(Url {
-            scheme: "path".to_owned(),
-            authority: path.starts_with('/').then(Authority::default),
-            path: path_parts(path),
-            query: decode_query(query, url).map_err(why)?,
-            fragment: decode_fragment(fragment, url).map_err(why)?,
-        })
+        Self::from_url(path_url(url)?)
     }
 
     /// `nixpkgs/24.05/rev#fragment`.
@@ -216,7 +217,7 @@ impl FlakeRef {
         Ok(Some((Self::checked(attrs, String::new())?, fragment)))
     }
 
-    fn from_url(mut url: Url) -> Res<(Self, String)> {
+    pub(crate) fn from_url(mut url: Url) -> Res<(Self, String)> {
         let dir = url.query.remove("dir").unwrap_or_default();
         let fragment = std::mem::take(&mut url.fragment);
         let attrs = attrs_of_url(&url)?;
@@ -237,7 +238,7 @@ impl FlakeRef {
             return fail("'type' attribute to specify input scheme is required but not provided");
         };
         let RefAttr::Text(kind) = kind else {
-            let input = json(&attrs);
+            let input = show_attrs(&attrs);
             return fail(format!("input attribute 'type' is not a string {input}"));
         };
         if let Some((_, allowed)) = KINDS.iter().find(|(known, _)| known == kind) {
@@ -281,6 +282,67 @@ impl FlakeRef {
             RefAttr::Bool(flag) => Value::from(flag),
         };
         self.attrs().into_iter().map(|(name, attr)| (name, value(attr))).collect()
+    }
+
+    /// Reads a reference in any form that messages have: a URL, its attributes, or an object with
+    /// its URL as `uri` and perhaps a `revision` (a commit, branch or tag) and a `subflake` (the
+    /// folder of the flake).
+    ///
+    /// Errors: it is none, or its kind of source has no revisions.
+    pub fn from_wire(json: &Value) -> Res<Self> {
+        if let Some(url) = json.as_str() {
+            return Self::parse(url);
+        }
+        let Some(uri) = json.get("uri") else { return Self::from_json(json) };
+        let part = |name: &str| match json.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(value)) => Ok(Some(value.as_str())),
+            Some(value) => fail(format!("'{name}' of flake reference {json} is no text: {value}")),
+        };
+        let Some(uri) = uri.as_str() else {
+            return fail(format!("'uri' of flake reference {json} is no text: {uri}"));
+        };
+        let mut attrs = Self::parse(uri)?.attrs();
+        if let Some(revision) = part("revision")? {
+            let name = if is_rev(revision) { "rev" } else { "ref" };
+            let kind = attrs.get("type").map(RefAttr::to_string).unwrap_or_default();
+            match kind.as_str() {
+                "github" | "gitlab" | "sourcehut" => {
+                    attrs.remove("ref");
+                    attrs.remove("rev");
+                }
+                "git" | "hg" | "indirect" => {}
+                _ => {
+                    return fail(format!(
+                        "flake reference '{uri}' cannot have revision '{revision}': sources of type '{kind}' have none"
+                    ));
+                }
+            }
+            attrs.insert(name.to_owned(), text(revision));
+        }
+        if let Some(dir) = part("subflake")? {
+            attrs.insert("dir".to_owned(), text(dir));
+        }
+        Self::from_attrs(attrs)
+    }
+
+    /// The third of the forms that [`FlakeRef::from_wire`] reads, which other services know: an
+    /// object with `uri`, `revision` and `subflake`. Where the reference has no URL that says all
+    /// of it, neither does this.
+    #[must_use]
+    pub fn to_wire(&self) -> Value {
+        let mut plain = self.clone().with_dir("");
+        let mut revision = None;
+        if matches!(self.kind(), "github" | "gitlab" | "sourcehut")
+            && let Some(name) = ["rev", "ref"].into_iter().find(|name| self.text(name).is_some())
+            && is_rev(self.text(name).unwrap_or_default()) == (name == "rev")
+        {
+            revision = self.text(name);
+            plain.remove(name);
+        }
+        let uri = plain.exact_url().map_or_else(|| plain.to_string(), |url| url.to_string());
+        let subflake = Some(self.dir.as_str()).filter(|dir| !dir.is_empty());
+        json!({ "uri": uri, "revision": revision, "subflake": subflake })
     }
 
     /// A reference whose attributes need no check.
@@ -334,11 +396,11 @@ impl FlakeRef {
         if let (Some(name), Some(rev)) = (self.text("ref"), self.text("rev")) {
             return fail(format!(
                 "input {} contains both a commit hash ('{rev}') and a branch/tag name ('{name}')",
-                json(&self.attrs)
+                show_attrs(&self.attrs)
             ));
         }
         if self.text("ref").is_some_and(|name| !is_ref_name(name)) {
-            let input = json(&self.attrs);
+            let input = show_attrs(&self.attrs);
             return fail(format!("input {input} contains an invalid branch/tag name"));
         }
         let is_host = |host: &str| {
@@ -346,7 +408,7 @@ impl FlakeRef {
                 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
         };
         if self.text("host").is_some_and(|host| !is_host(host)) {
-            let input = json(&self.attrs);
+            let input = show_attrs(&self.attrs);
             return fail(format!("input {input} contains an invalid instance host"));
         }
         Ok(())
@@ -356,7 +418,7 @@ impl FlakeRef {
         match self.attrs.get(name) {
             Some(RefAttr::Text(value)) => Ok(value),
             Some(_) => {
-                let input = json(&self.attrs);
+                let input = show_attrs(&self.attrs);
                 fail(format!("input attribute '{name}' is not a string {input}"))
             }
             None => fail(format!("input attribute '{name}' is missing")),
@@ -494,6 +556,21 @@ impl FlakeRef {
         Ok(url)
     }
 
+    /// A URL from which [`FlakeRef::parse`] makes the same reference. [`FlakeRef::to_url`] is not
+    /// always one, since it leaves out some attributes that URLs can have; some references have
+    /// none, such as locked ones with a date.
+    #[must_use]
+    pub fn exact_url(&self) -> Option<Url> {
+        let mut url = self.to_url().ok()?;
+        let said = Self::parse(&url.to_string()).ok()?;
+        for (name, value) in &self.attrs {
+            if said.attrs.get(name) != Some(value) {
+                url.query.insert(name.clone(), value.to_string());
+            }
+        }
+        Self::parse(&url.to_string()).is_ok_and(|again| again == *self).then_some(url)
+    }
+
     fn source_url(&self) -> Res<Url> {
         let plain = |scheme: &str, path: Vec<String>| Url {
             scheme: scheme.to_owned(),
@@ -561,7 +638,7 @@ impl FlakeRef {
                 }
                 Ok(url)
             }
-            _ => fail(format!("cannot show unsupported input '{}'", json(&self.attrs))),
+            _ => fail(format!("cannot show unsupported input '{}'", show_attrs(&self.attrs))),
         }
     }
 }
@@ -570,8 +647,31 @@ impl fmt::Display for FlakeRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.to_url() {
             Ok(url) => url.fmt(f),
-            Err(_) => f.write_str(&json(&self.attrs())),
+            Err(_) => f.write_str(&show_attrs(&self.attrs())),
         }
+    }
+}
+
+impl FromStr for FlakeRef {
+    type Err = FlakeRefError;
+
+    fn from_str(text: &str) -> Res<Self> {
+        Self::parse(text)
+    }
+}
+
+impl Serialize for FlakeRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.exact_url() {
+            Some(url) => serializer.collect_str(&url),
+            None => self.to_json().serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for FlakeRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_wire(&Value::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 
@@ -586,7 +686,7 @@ impl fmt::Display for RefAttr {
 }
 
 /// Attributes as JSON, for messages.
-fn json(attrs: &RefAttrs) -> String {
+fn show_attrs(attrs: &RefAttrs) -> String {
     let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
     let pair = |(name, value): (&String, &RefAttr)| {
         let value = match value {
@@ -597,6 +697,20 @@ fn json(attrs: &RefAttrs) -> String {
         format!("{}:{value}", quoted(name))
     };
     format!("{{{}}}", attrs.iter().map(pair).collect::<Vec<_>>().join(","))
+}
+
+/// A path that somebody wrote as a URL, with the query and fragment behind it.
+pub(crate) fn path_url(url: &str) -> Res<Url> {
+    let why = |error: crate::url::UrlError| FlakeRefError(error.to_string());
+    let (rest, fragment) = url.split_once('#').unwrap_or((url, ""));
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    Ok(Url {
+        scheme: "path".to_owned(),
+        authority: path.starts_with('/').then(Authority::default),
+        path: path_parts(path),
+        query: decode_query(query, url).map_err(why)?,
+        fragment: decode_path_fragment(fragment, url).map_err(why)?,
+    })
 }
 
 fn parse_url(url: &str) -> Res<Url> {

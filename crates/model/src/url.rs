@@ -157,6 +157,11 @@ pub fn dubious_query(url: &str) -> Vec<&str> {
     parts.filter(|part| !part.is_empty() && !part.contains('=')).collect()
 }
 
+/// Puts the fragment of a path in clear; unlike that of a URL, it may have any character.
+pub(crate) fn decode_path_fragment(fragment: &str, url: &str) -> Result<String, UrlError> {
+    percent_decode(fragment, url, |_| true)
+}
+
 /// Puts a fragment in clear.
 pub(crate) fn decode_fragment(fragment: &str, url: &str) -> Result<String, UrlError> {
     percent_decode(fragment, url, |byte| b":@/? \"^".contains(&byte))
@@ -303,6 +308,18 @@ pub fn path_parts(path: &str) -> Vec<String> {
     parts
 }
 
+pub(crate) fn write_query(
+    f: &mut fmt::Formatter<'_>,
+    query: &BTreeMap<String, String>,
+) -> fmt::Result {
+    for (at, (name, value)) in query.iter().enumerate() {
+        let sign = if at > 0 { "&" } else { "?" };
+        let (name, value) = (percent_encode(name, ":@/?"), percent_encode(value, ":@/?"));
+        write!(f, "{sign}{name}={value}")?;
+    }
+    Ok(())
+}
+
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.scheme)?;
@@ -313,11 +330,7 @@ impl fmt::Display for Url {
             let slash = if at > 0 { "/" } else { "" };
             write!(f, "{slash}{}", percent_encode(part, ":@"))?;
         }
-        for (at, (name, value)) in self.query.iter().enumerate() {
-            let sign = if at > 0 { "&" } else { "?" };
-            let (name, value) = (percent_encode(name, ":@/?"), percent_encode(value, ":@/?"));
-            write!(f, "{sign}{name}={value}")?;
-        }
+        write_query(f, &self.query)?;
         match self.fragment.as_str() {
             "" => Ok(()),
             fragment => write!(f, "#{}", percent_encode(fragment, "")),

@@ -24,7 +24,9 @@
 mod compare;
 pub mod corpus;
 pub mod evaluation;
+pub mod flakes;
 pub mod generate;
+pub mod locks;
 pub mod mutate;
 mod nix;
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub struct Integrity {
     pub problems: Vec<String>,
 }
 
+type Check = fn(&Connection, &mut Integrity) -> Result<(), Fault>;
+
 /// Problems that are told; the rest is counted.
 const MOST_PROBLEMS: usize = 200;
 
@@ -37,9 +39,7 @@ impl SqliteStore {
     pub fn integrity(&self) -> Result<Integrity, StoreError> {
         self.read_moment(|connection| {
             let mut found = Integrity::default();
-            let checks: [fn(&Connection, &mut Integrity) -> Result<(), Fault>; 5] =
-                [pages, events, versions, blobs, marks];
-            for check in checks {
+            for check in [pages, events, versions, blobs, marks] as [Check; 5] {
                 match check(connection, &mut found) {
                     Ok(()) => {}
                     // Broken pages are what is looked for, not a reason to give up.

@@ -23,17 +23,22 @@ pub struct Options {
     pub patience: Duration,
     /// Whether a store that does not exist is made.
     pub create: bool,
+    /// Pages of 4 KiB that the log may have before it is taken over into the file. A single append
+    /// writes about eight: with the default, hundreds of appends share the flushes of a take-over.
+    pub checkpoint: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { projections: Vec::new(), patience: Duration::from_secs(10), create: true }
+        Self {
+            projections: Vec::new(),
+            patience: Duration::from_secs(10),
+            create: true,
+            checkpoint: 4_000,
+        }
     }
 }
 
-/// Pages of 4 KiB that the log may have before it is taken over into the file: a single append
-/// writes about eight of them, so the two flushes of a take-over are shared by hundreds.
-const CHECKPOINT_PAGES: u32 = 4_000;
 /// What the log keeps of its length after a burst, for the next one: overwriting is cheaper than
 /// growing.
 const LOG_BYTES: u32 = 64 << 20;
@@ -51,7 +56,7 @@ pub(crate) fn writer(path: &Path, options: &Options) -> Result<Connection, Store
     find(path, options.create)?;
     let deadline = Instant::now() + options.patience;
     loop {
-        match prepare(path) {
+        match prepare(path, options.checkpoint) {
             Err(fault) if fault.is_busy() && Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -66,6 +71,13 @@ pub(crate) fn reader(path: &Path, patience: Duration) -> Result<Connection, Faul
     connection.busy_timeout(patience)?;
     connection.pragma_update(None, "cache_size", -i64::from(READER_CACHE))?;
     connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+/// A connection that copies the store into another file.
+pub(crate) fn copier(path: &Path, patience: Duration) -> Result<Connection, Fault> {
+    let connection = connect(path)?;
+    connection.busy_timeout(patience)?;
     Ok(connection)
 }
 
@@ -123,12 +135,14 @@ fn make(path: &Path) -> IoResult<()> {
 }
 
 /// Looks whose file it is before anything is written to it.
-fn prepare(path: &Path) -> Result<Connection, Fault> {
+fn prepare(path: &Path, checkpoint: u32) -> Result<Connection, Fault> {
     let mut connection = connect(path)?;
     connection.busy_timeout(Duration::from_millis(100))?;
     // Who only looks must not change anything when closing, either.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     check_owner(&connection, path)?;
+    // Turning to the log is the one change that goes through a journal; "extra" syncs its removal.
+    connection.pragma_update(None, "synchronous", "extra")?;
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {
@@ -136,7 +150,7 @@ fn prepare(path: &Path) -> Result<Connection, Fault> {
     }
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "wal_autocheckpoint", checkpoint)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
     connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE))?;
     schema::migrate(&mut connection, schema::STEPS)?;

@@ -319,21 +319,9 @@ fn kill_in_between(machine: &Machine) {
     let link = folder.join("fickle");
     let _ = std::fs::remove_file(&link);
     std::os::unix::fs::symlink(machine.path("fickle"), link).unwrap();
-    let pid = machine.store.at("project/pid");
-    let _ = std::fs::remove_file(&pid);
-    let name = "activations::activates_until_it_is_killed";
-    let mut child =
-        child::command(name, folder).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    for _ in 0..600 {
-        if std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n')) {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    // SIGKILL.
-    child.kill().unwrap();
-    child.wait().unwrap();
+    child::kill_once(&machine.store, "activations::activates_until_it_is_killed");
     // What the child had started is nobody's now.
+    let pid = machine.store.at("project/pid");
     let id = std::fs::read_to_string(&pid).unwrap();
     Command::new("kill").args(["-9", id.trim()]).status().unwrap();
     std::fs::remove_file(pid).unwrap();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use cim_nix_builder::{Build, BuildEnd, Control, Outputs, Progress, Source, Stage, Tool};
+use cim_nix_builder::{Build, BuildEnd, Control, Nix, Outputs, Progress, Source, Stage, Tool};
 use expect_test::expect;
 
 use crate::child;
@@ -159,6 +159,65 @@ fn a_failed_build_names_the_derivation_and_keeps_the_end_of_its_log() {
 }
 
 #[test]
+fn all_failures_are_told_by_who_keeps_going() {
+    let Some(store) = Store::new() else { return };
+    let (record, _) = store.build(&Build { keeps_going: true, ..of("needs-both") });
+    let BuildEnd::Failed(failure) = &record.end else { panic!("{:?}", record.end) };
+    let mut failed: Vec<_> =
+        failure.failed.iter().filter(|failed| !failed.is_for_dependency).collect();
+    failed.sort_by(|one, other| one.reason.cmp(&other.reason));
+    let [broken, also_broken] = &failed[..] else { panic!("{failure:?}") };
+    assert!(broken.reason.contains("exit code 3") && broken.derivation.ends_with("-broken.drv"));
+    assert!(also_broken.reason.contains("exit code 7"), "{also_broken:?}");
+    assert!(failure.failed.last().unwrap().is_for_dependency);
+    assert_eq!(record.n_built, 1, "what is sound was built");
+}
+
+#[test]
+fn another_hash_than_the_one_that_was_promised_is_a_failure() {
+    let Some(store) = Store::new() else { return };
+    let (record, _) = store.build(&of("unlike"));
+    let BuildEnd::Failed(failure) = &record.end else { panic!("{:?}", record.end) };
+    assert_eq!((failure.stage, failure.code), (Stage::Build, Some(102)));
+    assert!(failure.failed[0].derivation.ends_with("-unlike.drv"));
+    assert!(failure.failed[0].reason.contains("hash mismatch"), "{failure:?}");
+}
+
+/// The child: builds until it is killed.
+#[test]
+fn builds_until_it_is_killed() {
+    let Some(folder) = child::task() else { return };
+    let nix = Nix::new(Store::programs_in(&folder), Store::settings_in(&folder));
+    let cancel = AtomicBool::new(false);
+    nix.build(&of("waits"), &mut Control::new(&cancel, &mut |_| {})).unwrap();
+}
+
+#[test]
+fn a_kill_in_the_middle_of_a_build_is_made_good_by_building_again() {
+    let Some(store) = Store::new() else { return };
+    child::kill_once(&store, "builds::builds_until_it_is_killed");
+    // What Nix had begun goes on without us; it is waited for, not begun once more.
+    std::fs::write(store.at("project/go"), "").unwrap();
+    let output = store.built("waits").remove(0);
+    assert_eq!(std::fs::read_to_string(output.path).unwrap(), "\n");
+}
+
+#[test]
+fn a_listener_that_panics_leaves_nothing_running() {
+    let Some(store) = Store::new() else { return };
+    let caught = std::panic::catch_unwind(|| {
+        let cancel = AtomicBool::new(false);
+        let mut say = |progress| {
+            let is_running = matches!(&progress, Progress::Log { line, .. } if line == "waiting");
+            assert!(!is_running, "the listener has a fault");
+        };
+        store.nix.build(&of("waits"), &mut Control::new(&cancel, &mut say))
+    });
+    assert!(caught.is_err());
+    assert!(!child::is_alive(&store.at("project/pid")), "the builder is still there");
+}
+
+#[test]
 fn a_failed_evaluation_is_no_failed_build() {
     let Some(store) = Store::new() else { return };
     for (attribute, want) in [("missing", "there is no such package"), ("nope", "'nope'")] {
@@ -219,10 +278,10 @@ fn a_cancelled_build_leaves_nothing_running() {
 #[test]
 fn a_build_that_takes_too_long_is_ended() {
     let Some(store) = Store::new() else { return };
-    // The limit counts from when the builder runs, however slow the machine is.
+    // Long enough for the builder to start, however slow the machine is.
     let start = Instant::now();
     store.built("ok");
-    let limit = start.elapsed() * 2 + Duration::from_secs(2);
+    let limit = start.elapsed() * 3 + Duration::from_secs(2);
     let (record, _) = store.build(&Build { time_limit: Some(limit), ..of("slow") });
     assert_eq!(record.end, BuildEnd::TimedOut);
     assert!(record.duration >= limit && record.duration < limit + Duration::from_secs(30));
@@ -273,7 +332,7 @@ fn a_plan_is_what_would_be_run() {
         nix-store --realise --log-format internal-json '<derivation>'
         nix-instantiate --log-format internal-json --attr 'it'\''s' [tmp]/project/.
         nix-store --realise --log-format internal-json --keep-going --add-root [tmp]/project/result --indirect '<derivation>'
-        nix eval --json --extra-experimental-features 'nix-command flakes' --log-format internal-json --impure --apply 'd: { drv = d.drvPath; outputs = d.meta.outputsToInstall or [ (d.outputName or "out") ]; }' '.#hello'
+        nix eval --json --no-write-lock-file --extra-experimental-features 'nix-command flakes' --log-format internal-json --impure --apply 'd: { drv = d.drvPath; outputs = d.meta.outputsToInstall or [ (d.outputName or "out") ]; }' '.#hello'
         nix-store --realise --log-format internal-json '<derivation>!out,dev'
         nix-store --realise --log-format internal-json /nix/store/a-x.drv
     "#]]

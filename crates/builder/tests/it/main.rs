@@ -5,7 +5,10 @@
 
 mod activations;
 mod builds;
+mod caches;
 mod child;
+mod garbage;
+mod page;
 mod profiles;
 mod store;
 
@@ -19,6 +22,16 @@ fn every_file_here_is_a_module() {
     names.sort();
     assert_eq!(
         names,
-        ["activations.rs", "builds.rs", "child.rs", "main.rs", "profiles.rs", "store.rs"]
+        [
+            "activations.rs",
+            "builds.rs",
+            "caches.rs",
+            "child.rs",
+            "garbage.rs",
+            "main.rs",
+            "page.rs",
+            "profiles.rs",
+            "store.rs"
+        ]
     );
 }

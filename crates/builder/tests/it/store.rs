@@ -35,6 +35,16 @@ in rec {
     printf 'caf\351 \033[1mbold\033[0m\n'
     echo > $out
   '';
+  waits = build "waits" { } ''
+    echo waiting; echo $$ > ${toString ./pid}
+    while ! [ -e ${toString ./go} ]; do sleep 0.1; done; echo > $out
+  '';
+  also-broken = build "also-broken" { } "exit 7";
+  needs-both = build "needs-both" { inherit ok broken also-broken; } "echo > $out";
+  unlike = build "unlike" {
+    outputHashAlgo = "sha256";
+    outputHash = "0000000000000000000000000000000000000000000000000000";
+  } "echo > $out";
   missing = throw "there is no such package";
 }
 "#;

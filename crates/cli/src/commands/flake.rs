@@ -1,7 +1,9 @@
 //! `cim-nix flake`: what a flake has, where it and its inputs come from, and its lock file.
 
+mod check;
 mod edit;
 mod lock;
+mod new;
 
 use std::collections::HashSet;
 
@@ -11,7 +13,10 @@ use cim_nix_model::{Edge, LockFile, NodeId, show_input_path};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use self::check::CheckCommand;
 use self::lock::{LockCommand, UpdateCommand};
+use self::new::{InitCommand, NewCommand};
+use crate::commands::graph::inputs::{self, InputsArgs};
 use crate::evaluation::EvalArgs;
 use crate::exit::Exit;
 use crate::flake_show::{self, ShowOptions};
@@ -27,12 +32,15 @@ Examples:
   cim-nix flake show --override-input nixpkgs ../nixpkgs
   cim-nix flake lock                     add to flake.lock what it lacks
   cim-nix flake update nixpkgs           lock an input to its newest version
+  cim-nix flake check                    whether all outputs are what they should be
+  cim-nix flake graph                    the inputs as a tree; --format svg draws them
+  cim-nix flake new tool                 a folder with a small flake
 
 Nix need not be installed. What a lock file lacks is locked for this run, and nothing is written but
-by lock and update.
+by lock, update, new and init.
 Exit status: 0 shown, 1 evaluation failed, 2 wrong usage, 3 the machine failed.";
 
-/// Show what a flake has and where it comes from, and write its lock file
+/// Show, check, lock and make flakes
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct FlakeArgs {
@@ -50,18 +58,38 @@ enum FlakeCommand {
     Lock(LockCommand),
     /// Lock inputs to their newest versions
     Update(UpdateCommand),
+    /// Give the flake an input
     AddInput(edit::AddInput),
+    /// Take an input from the flake
     RemoveInput(edit::RemoveInput),
+    /// Let an input come from elsewhere
     SetInput(edit::SetInput),
+    /// Give an input another name, wherever it is used
     RenameInput(edit::RenameInput),
+    /// Let an input of an input be another one of the flake
     Follow(edit::Follow),
+    /// Let an input of an input be its own again
     Unfollow(edit::Unfollow),
+    /// Let inputs that are locked several times follow one
     Dedupe(edit::Dedupe),
+    /// Say what the flake is
     Describe(edit::Describe),
+    /// Give the flake an output
     AddOutput(edit::AddOutput),
+    /// Let the outputs be for one more system
     AddSystem(edit::AddSystem),
+    /// Give the flake an overlay
     AddOverlay(edit::AddOverlay),
+    /// Give the flake a module
     AddModule(edit::AddModule),
+    /// Check whether all outputs are what their names promise
+    Check(CheckCommand),
+    /// Show the inputs as they are locked, with `follows`, ages and copies
+    Graph(InputsArgs),
+    /// Make a folder with a flake from a template
+    New(NewCommand),
+    /// Put a flake from a template here
+    Init(InitCommand),
 }
 
 #[derive(Args, Debug)]
@@ -118,6 +146,10 @@ pub(crate) fn run(args: &FlakeArgs, color: ColorWhen) -> Result<Exit, Error> {
         FlakeCommand::AddSystem(args) => args.run(color),
         FlakeCommand::AddOverlay(args) => args.run(color),
         FlakeCommand::AddModule(args) => args.run(color),
+        FlakeCommand::Check(args) => check::run(args),
+        FlakeCommand::Graph(args) => inputs::run(args),
+        FlakeCommand::New(args) => new::new(args, color),
+        FlakeCommand::Init(args) => new::init(args, color),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `cim-nix graph`: what leads where, as trees and pictures.
 
 mod files;
-mod inputs;
+pub(crate) mod inputs;
 mod print;
 
 use std::path::PathBuf;

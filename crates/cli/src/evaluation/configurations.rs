@@ -39,10 +39,10 @@ pub(crate) fn configurations<'e>(
     locks: &LockRequest,
     evaluation: &'e Evaluation,
 ) -> Res<Vec<(String, Handle<'e>)>> {
-    let typed = installable.attr.trim_start_matches('.');
-    if !typed.is_empty() {
+    let path = installable.attr.path();
+    if !path.is_empty() {
         let value = configuration(installable, locks, evaluation)?;
-        return Ok(vec![(typed.to_owned(), value)]);
+        return Ok(vec![(path.to_string(), value)]);
     }
     let (known, _) = known(installable, locks, evaluation)?;
     Ok(known.into_iter().map(|(group, name, value)| (format!("{group}.{name}"), value)).collect())
@@ -55,7 +55,8 @@ pub(crate) fn configuration<'e>(
     evaluation: &'e Evaluation,
 ) -> Res<Handle<'e>> {
     let (known, outputs) = known(installable, locks, evaluation)?;
-    let typed = installable.attr.trim_start_matches('.');
+    let path = installable.attr.path();
+    let typed = &*path.segments().join(".");
     let flake = &installable.flake;
     let shown = || {
         let shown = known.iter().map(|(group, name, _)| match name.contains('.') {
@@ -75,7 +76,7 @@ pub(crate) fn configuration<'e>(
             shown().join(", ")
         ),
         _ => {
-            if let Ok(value) = evaluation.first_of(outputs, &[typed.to_owned()])? {
+            if let Ok(value) = evaluation.first_of(outputs, std::slice::from_ref(path))? {
                 return Ok(value);
             }
             if let Some((_, _, value)) = known.iter().find(|(_, name, _)| name == typed) {

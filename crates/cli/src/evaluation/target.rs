@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cim_nix_base::Error;
 use cim_nix_eval::{EvalError, Evaluation, Handle};
+use cim_nix_model::AttributePath;
 
 use super::Around;
 use crate::installable::Installable;
@@ -34,7 +35,7 @@ pub(crate) fn target(expr: Option<&str>, file: Option<&Path>, what: &str) -> Res
     let path = PathBuf::from(what);
     let is_flake = what.contains('#')
         || (path.join("flake.nix").exists() && !path.join("default.nix").exists())
-        || (!path.exists() && what.contains(':'));
+        || (!path.exists() && what.contains([':', '^']));
     if is_flake {
         return Installable::parse(what).map(Target::Flake);
     }
@@ -82,22 +83,12 @@ fn flake_attr<'e>(
     let locked = evaluation.lock(&installable.flake, &request.options)?;
     let flake = evaluation.flake(&locked)?;
     let outputs = evaluation.attr(flake, "outputs")?.unwrap_or(flake);
-    let attr = installable.attr.as_str();
-    let paths = match attr.strip_prefix('.') {
-        Some(exact) => vec![exact.to_owned()],
-        None if attr.is_empty() => {
-            vec![format!("packages.{system}.default"), format!("defaultPackage.{system}")]
-        }
-        None => vec![
-            format!("packages.{system}.{attr}"),
-            format!("legacyPackages.{system}.{attr}"),
-            attr.to_owned(),
-        ],
-    };
+    let paths = installable.attr.candidates(system);
     match evaluation.first_of(outputs, &paths)? {
         Ok(found) => Ok(found),
         Err(near) => {
-            let names = paths.iter().map(|path| format!("'{path}'")).collect::<Vec<_>>();
+            let typed = |path: &AttributePath| path.to_selection().unwrap_or_default();
+            let names: Vec<_> = paths.iter().map(|path| format!("'{}'", typed(path))).collect();
             let shown = match &names[..] {
                 [many @ .., last] if !many.is_empty() => format!("{} or {last}", many.join(", ")),
                 _ => names.concat(),

@@ -703,6 +703,69 @@ x
 }
 
 #[test]
+fn outputs_and_odd_attributes_are_taken() {
+    let scene = Scene::new("").with(
+        r#"
+//- flake.nix
+{ outputs = _: { a.b = 1; a."b.c".d = 2; "a^b" = 3; "a#é" = 4; "" = { e = 5; }; x = 6; }; }
+//- sub/flake.nix
+{ outputs = _: { x = 7; a.b = builtins.readFile ../file; }; }
+//- file
+Hello
+"#,
+    );
+    for (what, want) in [
+        (".#a.b^out", "1"),
+        (".#a.b^out,dev", "1"),
+        (".#a.b^*", "1"),
+        (".#a.\"b.c\".d", "2"),
+        (".#a%5Eb", "3"),
+        (".#a#é", "4"),
+        (".#..e", "5"),
+        (".#.a.", "{ b = 1; \"b.c\" = { d = 2; }; }"),
+        (".?dir=sub#x", "7"),
+    ] {
+        scene.value(&format!("eval {what}"), want);
+    }
+    for what in [".?x=1#a", ".#a.c", ".#a^b^c"] {
+        scene.judged("", &format!("eval {what}"));
+    }
+    // Nix does not say why.
+    for what in [".#a.b^", ".#a.b^out,", ".#\"a^b\"", ".#\"a"] {
+        assert!(!scene.sandbox.command(&format!("eval {what}")).status().unwrap().success());
+    }
+    scene.check_alone(
+        "",
+        "eval .#a.b^out,",
+        expect![[r#"
+        error: invalid extended outputs specifier '.#a.b^out,': name must not be empty
+        [failed]
+    "#]],
+    );
+    scene.commit_all("");
+    // Of a repository, more can be said than of a folder.
+    scene.value("eval .?submodules=1&ref=HEAD#a.b", "1");
+    scene.value("eval ./sub?shallow=1#a.b", "\"Hello\\n\"");
+    scene.value("eval .?dir=sub&x=y#a.b", "\"Hello\\n\"");
+    scene.check_alone(
+        "",
+        "eval ./sub?dir=sub#x",
+        expect![[r#"
+        error: flake URL './sub?dir=sub' has an inconsistent 'dir' parameter
+        [failed]
+    "#]],
+    );
+    scene.check_alone(
+        "",
+        "eval /nix/store/vxjiwkjkn7x4079qvh1jkl5pn05j2aw0-foo.drv^out",
+        expect![[r#"
+            error: `/nix/store/[hash]-foo.drv^out` stands for outputs of a derivation and has no value
+            [failed]
+        "#]],
+    );
+}
+
+#[test]
 fn links_lead_to_flakes() {
     let scene = Scene::new("").with(
         r#"

@@ -23,7 +23,7 @@ pub(crate) fn skipped(why: &str) {
 }
 
 /// The `nix` beside the `nix-instantiate` that is the judge.
-fn nix() -> Option<PathBuf> {
+pub(crate) fn nix() -> Option<PathBuf> {
     static NIX: LazyLock<Option<PathBuf>> = LazyLock::new(find_nix);
     NIX.clone()
 }

@@ -8,15 +8,16 @@
 //! generation N ──ConfigurationActivated──► generation M (M ≠ N in one profile)
 //! generation N ──ConfigurationRolledBack──► generation K, which was there before
 //! present ──ConfigurationActivationFailed──► as before
-//! present ──ConfigurationDeleted──► absent
+//! present ──ConfigurationDeleted──► absent, or a generation in force without code
 //! ```
 //!
 //! # Invariants
 //!
 //! * Its name and its file fit; a file never leads out of the project.
 //! * It is made where its file is not there yet, and changed where it is.
-//! * The generation in force is one of those that the events name, and the same number in the same
-//!   profile always stands for the same store path.
+//! * The generation in force is one of those that the events name, and a number stands for the
+//!   store path that the last event about it says: Nix gives the numbers of removed generations
+//!   again. Numbers of another profile are forgotten.
 //! * One rolls back to another generation than the one in force.
 
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use crate::command::{ActivateConfiguration, RollbackConfiguration};
-use crate::decide::{check_file, check_name};
+use crate::decide::{check_file, check_name, check_value};
 use crate::event::{
     ConfigurationActivated, ConfigurationActivationFailed, ConfigurationCreated,
     ConfigurationDeleted, ConfigurationObserved, ConfigurationRolledBack, ConfigurationUpdated,
@@ -141,7 +142,11 @@ impl Decider for Configuration {
         match event {
             Event::ConfigurationCreated(event) => self.say(&event.configuration),
             Event::ConfigurationUpdated(event) => self.say(&event.configuration),
-            Event::ConfigurationDeleted(_) => self.0 = None,
+            Event::ConfigurationDeleted(_) => match &mut self.0 {
+                // Its code is gone, but its profile is still at some generation.
+                Some(state) if !state.generations.is_empty() => state.said = None,
+                _ => self.0 = None,
+            },
             Event::ConfigurationObserved(event) => {
                 let state = self.present(event.configuration_id);
                 state.name.clone_from(&event.name);
@@ -225,6 +230,9 @@ impl Configuration {
         said: &NixOSConfiguration,
     ) -> Result<NixOSConfiguration, Rejection> {
         check_name("the name of a configuration", name)?;
+        for (specialisation, value) in &said.specialisations {
+            check_value("a specialisation", specialisation, value)?;
+        }
         let mut full = said.clone();
         full.id = id;
         full.name = name.to_owned();

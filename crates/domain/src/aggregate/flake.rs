@@ -379,7 +379,7 @@ impl Flake {
                 .into()
             }
             Event::FlakeInputAdded(event) => match self.0.as_ref()?.inputs.get(&event.input_name) {
-                // It was there, and only its lock was lacking.
+                // It was there, and its lock was lacking, or what it follows.
                 Some(_) => FlakeUpdated {
                     flake_id: event.flake_id,
                     timestamp,
@@ -387,7 +387,7 @@ impl Flake {
                     path: event.path.clone(),
                     edit: None,
                     description: None,
-                    inputs: None,
+                    inputs: event.inputs.as_ref().map(|_| self.inputs()),
                     locks: locks(&event.locks),
                     undoes,
                     changes,

@@ -18,7 +18,7 @@
 
 use uuid::Uuid;
 
-use crate::decide::{check_file, check_name};
+use crate::decide::{check_file, check_name, check_value};
 use crate::event::{ModuleCreated, ModuleDeleted, ModuleUpdated};
 use crate::{Command, Decider, Draft, Event, Evidence, FileChange, Kind, NixModule, Rejection};
 
@@ -123,6 +123,12 @@ impl Module {
     /// What a command says, with what it may leave out.
     fn complete(&self, id: Uuid, name: &str, said: &NixModule) -> Result<NixModule, Rejection> {
         check_name("the name of a module", name)?;
+        check_value("a value that a module sets", "config", &said.config)?;
+        for (option, said) in &said.options {
+            for value in said.default.iter().chain(&said.example) {
+                check_value("an option of a module", option, value)?;
+            }
+        }
         let mut module = said.clone();
         module.id = id;
         module.name = name.to_owned();

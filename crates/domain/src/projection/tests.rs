@@ -106,7 +106,7 @@ fn random_edit() -> Option<FlakeEdit> {
     let expression = String::new();
     Some(match fastrand::u8(..5) {
         0 => FlakeEdit::AddOverlay { name, expression },
-        1 => FlakeEdit::AddModule { name, expression },
+        1 => FlakeEdit::AddModule { class: ModuleClass::default(), name, expression },
         2 => FlakeEdit::AddOutput { attribute: attribute(), expression },
         3 => FlakeEdit::Lock,
         _ => return None,
@@ -247,6 +247,15 @@ impl World {
         let target = match fastrand::u8(..10) {
             0 | 1 => stack.next_undo(),
             2 => stack.next_redo(),
+            // Any other one, as long as it is in force, or what took it back.
+            3 if !self.history.is_empty() => {
+                let (_, event) = &self.history[fastrand::usize(..self.history.len())];
+                let id = event.identity().message_id.uuid();
+                id.and_then(|id| match stack.is_in_force(id) {
+                    true => Some(id),
+                    false => stack.undone_by(id),
+                })
+            }
             _ => None,
         };
         let mut n_ids = self.n_ids;

@@ -33,13 +33,17 @@ struct Link {
     target: Option<Uuid>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     below: Option<Uuid>,
-    /// Whether it has left the stack.
+    /// Whether it has left the stack from the middle: a link of the chain, and nothing else.
     #[serde(default, skip_serializing_if = "is_false")]
     is_gone: bool,
+    /// Whether something else was done since: it is in no stack any more, but still known.
+    #[serde(default, skip_serializing_if = "is_false")]
+    is_past: bool,
 }
 
-fn is_false(is: &bool) -> bool {
-    !*is
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// One of the two stacks of a project.
@@ -166,7 +170,7 @@ impl Chain<'_> {
             write(self.rows, &key(&["by", self.owner, &target.to_string()]), &id)?;
         }
         let key = self.key(stack, id);
-        write(self.rows, &key, &Link { target, below, is_gone: false })
+        write(self.rows, &key, &Link { target, below, is_gone: false, is_past: false })
     }
 
     /// Takes an event out of a stack; answers whether it was there.
@@ -174,6 +178,9 @@ impl Chain<'_> {
         let link = self.link(stack, Some(id))?.filter(|(_, link)| !link.is_gone);
         let Some((own_key, mut own)) = link else { return Ok(false) };
         self.forget(&own_key, &own)?;
+        if own.is_past {
+            return Ok(true);
+        }
         if *stack.top(self.place) != Some(id) {
             own.is_gone = true;
             write(self.rows, &own_key, &own)?;
@@ -197,14 +204,16 @@ impl Chain<'_> {
         self.rows.remove(own_key)
     }
 
-    /// Nothing can be redone once something new was done. Each event that goes came once.
+    /// Nothing is redone next once something new was done, but what was taken back stays known:
+    /// taking its undo back is a redo even then. Each event that goes came once.
     fn clear_undone(&mut self) -> Result<(), StoreError> {
         while let Some((key, link)) = self.link(Stack::Undone, self.place.next_redo)? {
             self.place.next_redo = link.below;
-            match link.is_gone {
-                true => self.rows.remove(&key)?,
-                false => self.forget(&key, &link)?,
+            if link.is_gone {
+                self.rows.remove(&key)?;
+                continue;
             }
+            write(self.rows, &key, &Link { below: None, is_past: true, ..link })?;
         }
         Ok(())
     }
@@ -250,8 +259,8 @@ pub fn undoable(
     Ok(events)
 }
 
-/// Whether an event of a project is in force, and else which event took it back, if it can be
-/// redone; of the whole store for `None`.
+/// Whether an event of a project is in force, and else which event took it back; of the whole store
+/// for `None`.
 ///
 /// Errors: those of the store.
 pub fn undone_by(

@@ -6,7 +6,7 @@ use cim_nix_model::{FlakeInput, FlakeInputs, FlakeRef, InputPath};
 
 use super::source::Source;
 use super::uses::Uses;
-use super::{Edit, Refusal, Request, inputs};
+use super::{Edit, Refusal, Request, draft, inputs};
 use crate::file::FlakeFile;
 
 pub(super) fn check(source: &Source, request: &Request, edit: &Edit) -> Result<(), Refusal> {
@@ -28,10 +28,16 @@ pub(super) fn check(source: &Source, request: &Request, edit: &Edit) -> Result<(
     }
     if let Request::RenameInput { old, new, .. } = request {
         let n_uses = |source: &Source, name: &str| Uses::of(source, name).certain.len();
-        if n_uses(source, old) != n_uses(&after, new) || after.n_undefined() > source.n_undefined()
-        {
+        if n_uses(source, old) != n_uses(&after, new) {
             return Err(unproven("the input is used elsewhere"));
         }
+    }
+    if after.n_undefined() > source.n_undefined() {
+        return Err(Refusal::Undefined(after.undefined_but(source)));
+    }
+    let again = draft(&after, request);
+    if !again.is_ok_and(|again| again.edits.is_empty()) {
+        return Err(unproven("it would have to be done again"));
     }
     let n_faults = |file: &FlakeFile| file.faults.len();
     if n_faults(file) > n_faults(&source.file) {
@@ -71,7 +77,11 @@ fn wanted(source: &Source, request: &Request) -> Result<FlakeInputs, Refusal> {
             }
             all.values_mut().for_each(|input| refollow(input, old, new));
         }
-        Request::SetDescription(_) => {}
+        Request::AddOutput { .. }
+        | Request::AddOverlay { .. }
+        | Request::AddModule { .. }
+        | Request::AddSystem { .. }
+        | Request::SetDescription(_) => {}
         Request::RetargetInput { name, url } => {
             let input = all.entry(name.clone()).or_default();
             input.reference = Some(inputs::reference(url, input.is_flake)?);

@@ -88,6 +88,40 @@ pub enum Refusal {
     },
     /// The lock file cannot be compared with the flake.
     Lock(String),
+    /// The attribute is made where no entry can be added: in another file, or by a function.
+    Elsewhere {
+        /// The attribute.
+        what: String,
+        /// Where it is made.
+        range: TextRange,
+    },
+    /// The output is made for every system at once, so that it has no place for a single one.
+    EverySystem {
+        /// The output.
+        name: String,
+        /// Where it is made.
+        range: TextRange,
+    },
+    /// The output needs a system in its path.
+    NoSystem(String),
+    /// The text is no system.
+    InvalidSystem(String),
+    /// The systems are not written in a list in this file.
+    SystemsElsewhere {
+        /// What there is instead.
+        what: String,
+        /// Where that is told.
+        range: TextRange,
+    },
+    /// There are several places for it.
+    Ambiguous {
+        /// What there are several of.
+        what: String,
+        /// What they are called, and where they are.
+        places: Vec<(String, TextRange)>,
+    },
+    /// The value uses names that nothing supplies there.
+    Undefined(Vec<String>),
     /// The input would follow itself.
     Circle(InputPath),
     /// The input would have no source but what a registry has under its name.
@@ -124,11 +158,15 @@ impl Refusal {
             | Self::AlreadyThere { range, .. }
             | Self::Hides { range, .. }
             | Self::Hidden { range, .. }
+            | Self::Elsewhere { range, .. }
+            | Self::EverySystem { range, .. }
+            | Self::SystemsElsewhere { range, .. }
             | Self::NoSource { range, .. } => vec![*range],
             Self::StillUsed { places, .. } | Self::Unknown { places, .. } => {
                 places.iter().map(|place| place.range).collect()
             }
             Self::Followed { by, .. } => by.iter().map(|(_, range)| *range).collect(),
+            Self::Ambiguous { places, .. } => places.iter().map(|(_, range)| *range).collect(),
             _ => Vec::new(),
         }
     }
@@ -171,6 +209,9 @@ impl Refusal {
                 .iter()
                 .map(|(path, range)| (*range, format!("`{}` follows it", show_input_path(path))))
                 .collect(),
+            Self::Ambiguous { places, .. } => {
+                places.iter().map(|(name, range)| (*range, format!("`{name}`"))).collect()
+            }
             Self::AlreadyThere { .. } => self.with_places("it is here"),
             Self::Hides { .. } => self.with_places("it is used here"),
             Self::NoSource { .. } => self.with_places("it is told here"),
@@ -223,6 +264,24 @@ impl fmt::Display for Refusal {
             }
             Self::Hidden { name, .. } => {
                 write!(f, "`{name}` means something else where the input is used")
+            }
+            Self::Elsewhere { what, .. } => write!(
+                f,
+                "`{what}` is not written out as a set in this file, so nothing can be added to it"
+            ),
+            Self::EverySystem { name, .. } => {
+                write!(f, "`{name}` is made for every system at once, so it has none of its own")
+            }
+            Self::NoSystem(name) => write!(f, "`{name}` needs a system behind it"),
+            Self::InvalidSystem(text) => {
+                write!(f, "{text:?} is no system: one is called like `x86_64-linux`")
+            }
+            Self::SystemsElsewhere { what, .. } => {
+                write!(f, "there is no list of systems to add to: {what}")
+            }
+            Self::Ambiguous { what, .. } => write!(f, "there are several {what}"),
+            Self::Undefined(names) => {
+                write!(f, "nothing supplies `{}` there", names.join("`, `"))
             }
             Self::Lock(message) => write!(f, "the lock file cannot be used: {message}"),
             Self::Circle(path) => {

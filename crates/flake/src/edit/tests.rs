@@ -5,6 +5,8 @@ use expect_test::Expect;
 use super::*;
 
 mod adding;
+mod outputs;
+mod page;
 mod removing;
 mod renaming;
 mod sources;

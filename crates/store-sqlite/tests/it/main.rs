@@ -4,3 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot do fails it")]
 
 mod contract;
+mod disk;
+mod faults;
+mod files;
+mod groups;
+mod models;
+mod power;
+mod processes;
+mod transfer;

@@ -16,7 +16,7 @@ use crate::scope::{real, shown};
 use crate::terminal::note;
 
 #[derive(Args, Debug)]
-pub(super) struct InputsArgs {
+pub(crate) struct InputsArgs {
     /// The folder of the flake, its flake.nix or its flake.lock
     #[arg(default_value = ".", value_name = "FLAKE")]
     flake: PathBuf,
@@ -28,7 +28,7 @@ pub(super) struct InputsArgs {
 }
 
 /// Errors: there is no flake, or its lock file cannot be used.
-pub(super) fn run(args: &InputsArgs) -> Result<Exit, Error> {
+pub(crate) fn run(args: &InputsArgs) -> Result<Exit, Error> {
     let path = real(&args.flake);
     if !path.exists() {
         return Err(Error::user(format!("cannot read `{}`: it does not exist", shown(&path))));

@@ -1,0 +1,246 @@
+//! Measures the store beside the disk that it is on.
+//!
+//! `cargo run --release -p cim-nix-store-sqlite --example bench -- FOLDER [MILLIONS]`
+
+#![allow(clippy::disallowed_methods, reason = "it measures time and uses a real disk")]
+#![allow(clippy::unwrap_used, reason = "what cannot be measured ends it")]
+#![allow(clippy::print_stdout, reason = "its output is its purpose")]
+
+use std::fs::File;
+use std::io::Write as _;
+use std::ops::ControlFlow;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use cim_domain_nix::{
+    Append, EventStore, Expected, Kind, MessageId, NewEvent, StreamId, Timestamp, Uuid,
+};
+use cim_nix_store_sqlite::{Options, SqliteStore};
+
+#[path = "../tests/it/disk.rs"]
+#[allow(dead_code, reason = "of the disk of the tests, measuring needs the counter alone")]
+mod disk;
+
+const SECONDS: Duration = Duration::from_secs(4);
+
+fn main() {
+    let mut arguments = std::env::args_os().skip(1);
+    let folder = PathBuf::from(arguments.next().expect("a folder on the disk to measure"));
+    let millions: u128 = arguments.next().map_or(1, |text| text.to_str().unwrap().parse().unwrap());
+    std::fs::create_dir_all(&folder).unwrap();
+    disk::install();
+    single(&folder);
+    many(&folder, 64);
+    large(&folder, millions);
+}
+
+/// What one small durable write costs without any store: the same bytes to the end of a file that
+/// is long enough, then `fdatasync`.
+fn bare(folder: &Path) -> f64 {
+    let path = folder.join("bare");
+    let mut file = File::create(&path).unwrap();
+    let page = vec![7_u8; 24 << 10];
+    for _ in 0..400 {
+        file.write_all(&page).unwrap();
+    }
+    file.sync_all().unwrap();
+    let (start, mut n_syncs) = (Instant::now(), 0_u32);
+    while start.elapsed() < SECONDS / 4 {
+        file.write_all_at(&page, u64::from(n_syncs % 400) * page.len() as u64).unwrap();
+        file.sync_data().unwrap();
+        n_syncs += 1;
+    }
+    let rate = f64::from(n_syncs) / start.elapsed().as_secs_f64();
+    std::fs::remove_file(path).unwrap();
+    rate
+}
+
+fn event(n: u128) -> NewEvent {
+    // As this product's ids are: the time first.
+    let id = Uuid::from_u128(
+        (n << 64) | (7 << 76) | (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) & 0xffff_ffff),
+    );
+    NewEvent {
+        id,
+        event_type: "FlakeInputUpdated".to_owned(),
+        schema: 1,
+        at: Timestamp::from_micros(1_795_530_059_000_000 + n as i64),
+        correlation: MessageId::Uuid(id),
+        causation: MessageId::Uuid(id),
+        body: format!(
+            r#"{{"flake_id":"0198f7a2-7c00-7000-8000-{n:012}","input":"nixpkgs","former":"github:NixOS/nixpkgs/1111111111111111111111111111111111111111","now":"github:NixOS/nixpkgs/2222222222222222222222222222222222222222"}}"#
+        ),
+        meta: r#"{"actor":"somebody","host":"somewhere"}"#.to_owned(),
+    }
+}
+
+fn request(stream: u128, events: impl IntoIterator<Item = u128>) -> Append {
+    Append {
+        stream: StreamId::new(Kind::Flake, Uuid::from_u128(stream)),
+        expected: Expected::Any,
+        events: events.into_iter().map(event).collect(),
+        intent: None,
+    }
+}
+
+fn open(path: &Path) -> SqliteStore {
+    SqliteStore::open(path, Options::default()).unwrap()
+}
+
+/// One writer, one event each, beside the bare rate before, in between and after.
+fn single(folder: &Path) {
+    let path = folder.join("single.db");
+    let store = open(&path);
+    let (mut n_events, mut n_syncs, mut took) = (0_u32, 0, Duration::ZERO);
+    let mut bares = vec![bare(folder)];
+    let mut latencies = Vec::new();
+    for _ in 0..8 {
+        let (start, before) = (Instant::now(), disk::n_syncs());
+        while start.elapsed() < SECONDS / 4 {
+            let one = Instant::now();
+            store.append(request(u128::from(n_events % 50), [u128::from(n_events) + 1])).unwrap();
+            latencies.push(one.elapsed());
+            n_events += 1;
+        }
+        took += start.elapsed();
+        n_syncs += disk::n_syncs() - before;
+        bares.push(bare(folder));
+    }
+    let bare = bares.iter().sum::<f64>() / bares.len() as f64;
+    let rate = f64::from(n_events) / took.as_secs_f64();
+    latencies.sort_unstable();
+    let at = |share: usize| latencies[latencies.len() * share / 1000].as_secs_f64() * 1e3;
+    println!("bare fdatasync: {bare:.0}/s (of {:.0} to {:.0})", min(&bares), max(&bares));
+    println!(
+        "single appends: {rate:.0}/s, {:.2} of the bare rate, {:.3} flushes each; p50 {:.2} ms, p99 {:.2} ms",
+        rate / bare,
+        n_syncs as f64 / f64::from(n_events),
+        at(500),
+        at(990),
+    );
+    remove(store, &path);
+}
+
+fn min(rates: &[f64]) -> f64 {
+    rates.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+fn max(rates: &[f64]) -> f64 {
+    rates.iter().copied().fold(0.0, f64::max)
+}
+
+/// Many writers, each with a stream of its own.
+fn many(folder: &Path, n_writers: u128) {
+    let path = folder.join("many.db");
+    let store = open(&path);
+    let bare = bare(folder);
+    let (start, before) = (Instant::now(), disk::n_syncs());
+    let n_events: u32 = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..n_writers)
+            .map(|writer| {
+                let store = &store;
+                scope.spawn(move || {
+                    let mut n_events = 0_u32;
+                    while start.elapsed() < SECONDS {
+                        let n = (writer << 32) + u128::from(n_events) + 1;
+                        store.append(request(writer, [n])).unwrap();
+                        n_events += 1;
+                    }
+                    n_events
+                })
+            })
+            .collect();
+        writers.into_iter().map(|writer| writer.join().unwrap()).sum()
+    });
+    let rate = f64::from(n_events) / start.elapsed().as_secs_f64();
+    let n_syncs = disk::n_syncs() - before;
+    println!(
+        "{n_writers} writers: {rate:.0} events/s, {:.1} events per flush (bare {bare:.0}/s)",
+        f64::from(n_events) / n_syncs as f64
+    );
+    remove(store, &path);
+}
+
+/// Many events: replay, loading a stream, memory.
+fn large(folder: &Path, millions: u128) {
+    let path = folder.join("large.db");
+    let store = open(&path);
+    let (start, n_events) = (Instant::now(), millions * 1_000_000);
+    for block in 0..n_events / 100_000 {
+        fill(&store, block);
+    }
+    let took = start.elapsed().as_secs_f64();
+    println!("filled with {n_events} events in {took:.0} s: {:.0}/s", n_events as f64 / took);
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    println!("file: {} MB, {} bytes per event", bytes >> 20, u128::from(bytes) / n_events);
+    drop(store);
+    let store = open(&path);
+    for _ in 0..3 {
+        let (start, mut n_seen, mut n_bytes) = (Instant::now(), 0_u64, 0);
+        store
+            .read_all(0, &mut |event| {
+                n_seen += 1;
+                n_bytes += event.body.len();
+                Ok(ControlFlow::Continue(()))
+            })
+            .unwrap();
+        let took = start.elapsed().as_secs_f64();
+        println!("replay: {:.0} events/s, {} MB of bodies", n_seen as f64 / took, n_bytes >> 20);
+    }
+    load(&store, n_events / 100);
+    println!("memory at the end: {} MB, at most {} MB", memory("VmRSS"), memory("VmHWM"));
+    remove(store, &path);
+}
+
+/// 1,000 streams of 100 events, one event each in turn.
+fn fill(store: &SqliteStore, block: u128) {
+    std::thread::scope(|scope| {
+        for writer in 0..100 {
+            scope.spawn(move || {
+                for round in 0..100 {
+                    for stream in 0..10 {
+                        let stream = block * 1_000 + writer * 10 + stream;
+                        store.append(request(stream, [stream * 100 + round + 1])).unwrap();
+                    }
+                }
+            });
+        }
+    });
+}
+
+fn load(store: &SqliteStore, n_streams: u128) {
+    let mut times = Vec::new();
+    for n in 0..2_000 {
+        let stream = StreamId::new(Kind::Flake, Uuid::from_u128((n * 7_919) % n_streams));
+        let (start, mut n_seen) = (Instant::now(), 0);
+        store
+            .read_stream(&stream, 0, &mut |_| {
+                n_seen += 1;
+                Ok(ControlFlow::Continue(()))
+            })
+            .unwrap();
+        times.push(start.elapsed());
+        assert_eq!(n_seen, 100);
+    }
+    times.sort_unstable();
+    let at = |share: usize| times[times.len() * share / 1000].as_secs_f64() * 1e6;
+    println!(
+        "loading 100 events: p50 {:.0} us, p90 {:.0} us, p99 {:.0} us",
+        at(500),
+        at(900),
+        at(990)
+    );
+}
+
+/// A line of the kernel's account of this process, in MB.
+fn memory(key: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(key)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10
+}
+
+fn remove(store: SqliteStore, path: &Path) {
+    drop(store);
+    std::fs::remove_file(path).unwrap();
+}
