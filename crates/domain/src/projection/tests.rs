@@ -247,6 +247,15 @@ impl World {
         let target = match fastrand::u8(..10) {
             0 | 1 => stack.next_undo(),
             2 => stack.next_redo(),
+            // Any other one, as long as it is in force, or what took it back.
+            3 if !self.history.is_empty() => {
+                let (_, event) = &self.history[fastrand::usize(..self.history.len())];
+                let id = event.identity().message_id.uuid();
+                id.and_then(|id| match stack.is_in_force(id) {
+                    true => Some(id),
+                    false => stack.undone_by(id),
+                })
+            }
             _ => None,
         };
         let mut n_ids = self.n_ids;
