@@ -17,7 +17,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use cim_domain_nix::projection::PROJECTIONS;
 use cim_domain_nix::{
-    Command, Evidence, MessageIdentity, Projection, Record, Rows, State, StoreError, Timestamp, Uuid,
+    Command, Evidence, MessageIdentity, Projection, Record, Rows, State, StoreError, Timestamp,
+    Uuid,
 };
 use cim_nix_app::{App, Programs, Recovery, Settled, Workspace, World};
 use cim_nix_base::{ChangeSet, ContentHash, Error, FileMode, Ledger};

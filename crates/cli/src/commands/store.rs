@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::PathBuf;
 
-use cim_domain_nix::projection::PROJECTIONS;
 use cim_domain_nix::EventStore as _;
+use cim_domain_nix::projection::PROJECTIONS;
 use cim_nix_base::Error;
 use clap::{Args, Subcommand};
 use serde_json::json;

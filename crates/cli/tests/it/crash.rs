@@ -121,7 +121,8 @@ fn nothing_is_lost_whenever_the_program_is_killed() {
             let said = String::from_utf8_lossy(&output.stderr);
             // A fault of ours, or of the disk: nothing that happens here should be one.
             assert_ne!(output.status.code(), Some(3), "{said}");
-            reasons.extend(said.lines().filter(|line| line.starts_with("error")).map(str::to_owned));
+            reasons
+                .extend(said.lines().filter(|line| line.starts_with("error")).map(str::to_owned));
             if let Ok(told) = serde_json::from_str::<Value>(&stdout(&output)) {
                 let events = told["events"].as_array().cloned().unwrap_or_default();
                 if told["position"].is_u64() {
