@@ -10,6 +10,7 @@ mod build;
 mod check;
 mod check_eval;
 mod config;
+mod crash;
 mod docs;
 mod explain;
 mod fetch;
