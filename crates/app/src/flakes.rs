@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use cim_domain_nix::model::{InputPath, LockFile, input_path, show_input_path};
-use cim_domain_nix::{Command, Evidence, FileChange, FlakeEdit, FlakeFacts, LockChange};
+use cim_domain_nix::{
+    Command, Evidence, FileChange, FlakeEdit, FlakeFacts, LockChange, ModuleClass,
+};
 use cim_nix_base::{ChangeSet, ContentHash, Error, LineIndex, Op, TextRange};
 use cim_nix_flake::FlakeFile;
-use cim_nix_flake::edit::{Follows, NewInput, Note, Origin, Request, deduplication, plan};
+use cim_nix_flake::edit::{
+    Follows, ModuleKind, NewInput, Note, Origin, Request, deduplication, plan,
+};
 
 use crate::{App, LockWish, Locks, Mode, Outcome, Proposal};
 
@@ -95,6 +99,37 @@ impl App<'_> {
             changes,
         };
         self.change(command, Proposal { set, evidence: Box::new(evidence), notes }, mode)
+    }
+
+    /// Records that the lock file of a flake becomes `lock`, which somebody computed.
+    ///
+    /// Errors: somebody else changed a file. Nothing has changed then.
+    pub fn write_lock(
+        &self,
+        command: &Command,
+        lock: &str,
+        moved: Vec<LockChange>,
+        mode: Mode,
+    ) -> Result<Outcome, Error> {
+        let Command::UpdateFlake(it) = command else {
+            return Err(Error::bug(format!("{} locks nothing", command.command_type())));
+        };
+        let flake = self.flake_on_disk(Path::new(&it.path))?;
+        let shown = flake.folder.join("flake.nix").display().to_string();
+        let facts = flake_facts(&shown, &flake.flake_nix)?;
+        let mut set = ChangeSet::new(title(command));
+        push(&mut set, &flake.folder.join("flake.lock"), flake.lock.as_deref(), lock);
+        let evidence = move |changes: Vec<FileChange>| Evidence::Flake {
+            before: Some(facts.clone()),
+            after: facts.clone(),
+            locks: moved.clone(),
+            changes,
+        };
+        self.change(
+            command,
+            Proposal { set, evidence: Box::new(evidence), notes: Vec::new() },
+            mode,
+        )
     }
 
     /// Makes a flake of files that somebody put together: a template, say. The set creates
@@ -224,11 +259,23 @@ fn request(command: &Command, flake: &OnDisk) -> Result<Option<Request>, Error> 
                 .map_err(|refusal| refusal.error(&shown, &flake.flake_nix))?
         }
         FlakeEdit::SetDescription { description } => Request::SetDescription(description),
-        FlakeEdit::AddOutput { .. }
-        | FlakeEdit::AddSystem { .. }
-        | FlakeEdit::AddOverlay { .. }
-        | FlakeEdit::AddModule { .. }
-        | FlakeEdit::Lock => return Err(Error::bug("this edit is not known yet")),
+        FlakeEdit::AddOutput { attribute, expression } => {
+            Request::AddOutput { path: attribute.segments().to_vec(), value: expression }
+        }
+        FlakeEdit::AddSystem { system } => Request::AddSystem { system, list: None },
+        FlakeEdit::AddOverlay { name, expression } => {
+            Request::AddOverlay { name, value: expression }
+        }
+        FlakeEdit::AddModule { class, name, expression } => {
+            let kind = match class {
+                ModuleClass::Nixos => ModuleKind::NixOs,
+                ModuleClass::Home => ModuleKind::Home,
+                ModuleClass::Darwin => ModuleKind::Darwin,
+                ModuleClass::Flake => ModuleKind::Flake,
+            };
+            Request::AddModule { kind, name, value: expression }
+        }
+        FlakeEdit::Lock => return Ok(None),
     }))
 }
 

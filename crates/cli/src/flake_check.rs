@@ -325,7 +325,7 @@ impl<'e> Checker<'_, 'e> {
             at = self
                 .evaluation
                 .attr(set, name)?
-                .ok_or_else(|| other(format!("it has no attribute '{}'", way[..=n].join("."))))?;
+                .ok_or_else(|| other(format!("there is no attribute '{}'", way[..=n].join("."))))?;
         }
         let shown = way.join(".");
         self.derivation(&shown, at).map_err(|mut error| {

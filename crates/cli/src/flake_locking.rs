@@ -165,7 +165,7 @@ fn lock_on_stack(
         ..task.request.options.clone()
     };
     let locked = task.request.prepare(&evaluation).and_then(|()| evaluation.lock(flake, &options));
-    let locked = locked.map_err(|error| failed(folder, error))?;
+    let locked = locked.map_err(|error| failed(folder, &error))?;
     let (old, new) = (&locked.old_lock_file, &locked.lock_file);
     let mut text = (old != new).then(|| new.to_text());
     if text.is_some()
@@ -201,7 +201,7 @@ fn counting() -> Box<dyn FnMut(bool)> {
 }
 
 /// An evaluation's failure in one line: what was tried, and what was found.
-fn failed(folder: &Path, error: Box<EvalError>) -> Error {
+fn failed(folder: &Path, error: &EvalError) -> Error {
     let message = format!("cannot lock the inputs of `{}`", shown(folder));
     let frames = error.trace.iter().filter(|frame| frame.weight != Weight::Detail);
     let mut steps: Vec<&str> = frames.map(|frame| frame.text.as_str()).collect();

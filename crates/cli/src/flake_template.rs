@@ -12,7 +12,7 @@ use cim_nix_base::{ChangeSet, Error, FileMode, Op};
 use cim_nix_eval::{EvalError, Evaluation, File};
 use cim_nix_model::AttributePath;
 
-use crate::flake_writing::{FlakeChange, GitStep, OtherFile};
+use crate::flake_writing::{FlakeChange, GitStep, OtherFile, Reason};
 use crate::installable::Installable;
 use crate::lock_args::LockRequest;
 use crate::scope::shown;
@@ -80,10 +80,10 @@ impl Template {
         Ok(Self { files: evaluation.files_below(path)?, welcome })
     }
 
-    /// What becomes of a folder that gets the template.
+    /// What becomes of a folder that gets the template, which somebody named `name`.
     ///
     /// Errors: what is in the folder cannot be read.
-    pub(crate) fn planned(self, folder: &Path) -> Result<Planned, Error> {
+    pub(crate) fn planned(self, folder: &Path, name: Option<&str>) -> Result<Planned, Error> {
         let mut planned = Planned {
             change: FlakeChange {
                 root: folder.to_owned(),
@@ -94,6 +94,7 @@ impl Template {
                     true => GitStep::Announce { forced: true },
                     false => GitStep::Nothing,
                 },
+                reason: Reason::Create(name.map(str::to_owned)),
             },
             same: Vec::new(),
             conflicts: Vec::new(),

@@ -7,11 +7,16 @@ use std::os::unix::fs::{OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use cim_nix_base::{ChangeSet, Error, Op};
+use cim_domain_nix::command::{CreateFlake, UpdateFlake};
+use cim_domain_nix::{FlakeEdit, LockChange};
+use cim_nix_app::Mode;
+use cim_nix_base::{Change, ChangeSet, Error, Op};
 use cim_nix_fetch::git_command;
 
 use crate::fixing::Target;
-use crate::scope::shown;
+use crate::recording::{self, Recorder, new_identity};
+use crate::scope::{self, shown};
+use crate::terminal::note;
 
 /// A change to the files of a flake.
 #[derive(Debug)]
@@ -24,6 +29,22 @@ pub(crate) struct FlakeChange {
     pub(crate) others: Vec<(PathBuf, OtherFile)>,
     /// What Git is told, where the folder lies in a repository.
     pub(crate) git: GitStep,
+    /// What it is for: the event says so.
+    pub(crate) reason: Reason,
+}
+
+/// What a flake is changed for.
+#[derive(Debug)]
+pub(crate) enum Reason {
+    /// It is made from a template; the one that is built in if none is named.
+    Create(Option<String>),
+    /// Its lock file is brought up to date.
+    Lock {
+        /// The inputs that were to move: none, these, or all for an empty list.
+        updates: Option<Vec<String>>,
+        /// How inputs move.
+        changes: Vec<LockChange>,
+    },
 }
 
 /// A file that is no text.
@@ -55,16 +76,17 @@ pub(crate) enum GitStep {
 /// Errors: no file of the change set has changed, or all have and the error is about what comes
 /// after them: [`Outside`](cim_nix_base::ErrorKind::Outside) names what failed.
 pub(crate) fn apply(change: &FlakeChange) -> Result<(), Error> {
-    let FlakeChange { root, set, others, git } = change;
+    let FlakeChange { root, set, others, git, .. } = change;
     if set.is_empty() && others.is_empty() {
         return Ok(());
     }
     fs::create_dir_all(root).map_err(|error| {
         Error::user(format!("cannot make the folder `{}`", shown(root))).because(error)
     })?;
-    let target = Target::new(root.clone(), false)?;
-    target.recover()?;
-    target.apply(set)?;
+    let root = &root.canonicalize().map_err(|error| {
+        Error::user(format!("cannot open the folder `{}`", shown(root))).because(error)
+    })?;
+    record(change, root)?;
     for (path, file) in others {
         make(&root.join(path), file).map_err(|error| {
             Error::outside(format!("cannot write `{}`", shown(&root.join(path)))).because(error)
@@ -74,6 +96,58 @@ pub(crate) fn apply(change: &FlakeChange) -> Result<(), Error> {
     let written = written.map(|change| change.path.as_path());
     let written: Vec<&Path> = written.chain(others.iter().map(|(path, _)| &**path)).collect();
     tell_git(root, &written, git)
+}
+
+/// Makes the changes to text files, as a command of the domain.
+fn record(change: &FlakeChange, root: &Path) -> Result<(), Error> {
+    let FlakeChange { set, reason, .. } = change;
+    let creates = |change: &Change| matches!(change.op, Op::Create { .. });
+    let makes_flake =
+        set.changes.iter().any(|change| change.path == Path::new("flake.nix") && creates(change));
+    if let Reason::Create(_) = reason
+        && !makes_flake
+    {
+        // Files of a template beside a flake that is there: nothing that the domain has a word for.
+        let target = Target::new(root.to_owned(), false)?;
+        target.recover()?;
+        return target.apply(set);
+    }
+    // A folder that gets a flake is a project of its own from then on.
+    let project = match makes_flake {
+        true => root.to_owned(),
+        false => scope::project_root(&[root.to_owned()]),
+    };
+    let recorder = Recorder::open(&project)?;
+    let app = recorder.app();
+    recording::tell(&app.recover_files()?);
+    let (path, identity) = (recording::text_of(root)?, new_identity());
+    let outcome = match reason {
+        Reason::Create(template) => {
+            let (description, template) = (String::new(), template.clone());
+            let command = CreateFlake { path, description, template, identity };
+            app.create_flake(&command.into(), set.clone(), Mode::Apply)?
+        }
+        Reason::Lock { updates, changes } => {
+            let lock = set.changes.iter().find_map(|change| match &change.op {
+                Op::Create { content, .. } | Op::Write { content, .. } => Some(content),
+                _ => None,
+            });
+            let Some(lock) = lock else { return Ok(()) };
+            let edit = updates.is_none().then_some(FlakeEdit::Lock);
+            let inputs = updates.clone().unwrap_or_default();
+            let command = UpdateFlake { path, edit, inputs, lock: true, identity };
+            app.write_lock(&command.into(), lock, changes.clone(), Mode::Apply)?
+        }
+    };
+    outcome.notes.iter().for_each(|text| note(format_args!("note: {text}")));
+    Ok(())
+}
+
+/// Tells Git of new files of a flake, where it lies in a repository.
+///
+/// Errors: Git fails.
+pub(crate) fn announce(root: &Path, files: &[&Path]) -> Result<(), Error> {
+    tell_git(root, files, &GitStep::Announce { forced: false })
 }
 
 fn make(path: &Path, file: &OtherFile) -> std::io::Result<()> {

@@ -26,6 +26,7 @@ use crate::{
 
 /// Which event something is as it is since.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Changed {
     /// When it happened, by the clock of whoever wrote it.
     pub at: Timestamp,
@@ -42,6 +43,7 @@ pub struct Changed {
 
 /// A part of a list.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Page<T> {
     /// What it has.
     pub items: Vec<T>,
@@ -52,6 +54,7 @@ pub struct Page<T> {
 
 /// A flake.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FlakeView {
     /// Its id.
     pub id: Uuid,
@@ -74,6 +77,7 @@ pub struct FlakeView {
 
 /// The inputs of a flake.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FlakeInputsView {
     /// The flake.
     pub id: Uuid,
@@ -90,6 +94,7 @@ pub struct FlakeInputsView {
 
 /// How the last build of a package ended.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BuildOutcome {
     /// It was never tried; the package was copied from a cache.
@@ -120,6 +125,7 @@ impl From<FailureReason> for BuildOutcome {
 
 /// A package that was built, or tried, or copied.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PackageView {
     /// Its id.
     pub id: Uuid,
@@ -138,6 +144,7 @@ pub struct PackageView {
     /// Its path there, as text.
     pub attribute_path: String,
     /// Its path there.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Path"))]
     pub attribute: AttributePath,
     /// How the last build ended.
     pub last: BuildOutcome,
@@ -157,6 +164,7 @@ pub struct PackageView {
 
 /// A copy of a package in a cache.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CacheCopy {
     /// The cache: a store's URL.
     pub cache: String,
@@ -176,6 +184,7 @@ pub struct CacheCopy {
 
 /// A build.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BuildView {
     /// Which build of the package it was, from 1.
     pub number: u64,
@@ -201,6 +210,7 @@ pub struct BuildView {
 
 /// How the builds of a package ended.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BuildStatus {
     /// The package.
     pub package: PackageView,
@@ -210,6 +220,7 @@ pub struct BuildStatus {
 
 /// A module.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ModuleView {
     /// Its id.
     pub id: Uuid,
@@ -236,6 +247,7 @@ pub struct ModuleView {
 
 /// An option that several modules of a project declare.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OptionConflict {
     /// The option's path.
     pub option: String,
@@ -245,6 +257,7 @@ pub struct OptionConflict {
 
 /// An option and the module that declares it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OptionOwner {
     /// The option's path.
     pub option: String,
@@ -260,6 +273,7 @@ pub struct OptionOwner {
 
 /// An overlay.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OverlayView {
     /// Its id.
     pub id: Uuid,
@@ -281,6 +295,7 @@ pub struct OverlayView {
 
 /// The configuration of a machine or a home.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConfigurationView {
     /// Its id.
     pub id: Uuid,
@@ -308,6 +323,7 @@ pub struct ConfigurationView {
 
 /// A generation of a configuration that was in force once.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GenerationView {
     /// Its number in its profile.
     pub number: u32,
@@ -325,6 +341,7 @@ pub struct GenerationView {
 
 /// The generation of a configuration that is in force.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CurrentConfiguration {
     /// The configuration.
     pub configuration: ConfigurationView,
@@ -335,6 +352,7 @@ pub struct CurrentConfiguration {
 
 /// What happened to a configuration.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConfigurationHistory {
     /// The configuration.
     pub id: Uuid,
@@ -352,6 +370,7 @@ pub struct ConfigurationHistory {
 
 /// One thing that happened to a configuration.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HistoryEntry {
     /// The event.
     pub changed: Changed,

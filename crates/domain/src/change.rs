@@ -5,14 +5,17 @@ use serde::{Deserialize, Serialize};
 
 /// What happened to one file: hashes only, the bytes are blobs of the store.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileChange {
     /// The file, relative to the project's folder.
     pub path: String,
     /// What was there; absent for a new file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Hash>"))]
     pub before: Option<ContentHash>,
     /// What is there; absent for a removed file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Hash>"))]
     pub after: Option<ContentHash>,
     /// Where it went to, for a rename; `before` and `after` are equal then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -24,6 +27,7 @@ pub struct FileChange {
 
 /// Permission bits before and after a change, as far as they are known.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Modes {
     /// Before.
     #[serde(default, skip_serializing_if = "Option::is_none")]

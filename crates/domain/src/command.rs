@@ -15,8 +15,29 @@ use crate::{
     Timestamp, Unreadable,
 };
 
+/// What a module of a flake is for.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ModuleClass {
+    /// NixOS.
+    #[default]
+    Nixos,
+    /// Home Manager.
+    Home,
+    /// nix-darwin.
+    Darwin,
+    /// flake-parts.
+    Flake,
+}
+
+fn is_nixos(class: &ModuleClass) -> bool {
+    *class == ModuleClass::Nixos
+}
+
 /// An edit to a flake that has no command of its own in the contract.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FlakeEdit {
     /// An input comes from elsewhere.
@@ -55,6 +76,7 @@ pub enum FlakeEdit {
     /// The flake has an output more.
     AddOutput {
         /// Its path below the outputs.
+        #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Path"))]
         attribute: AttributePath,
         /// Its value as code.
         expression: String,
@@ -73,6 +95,9 @@ pub enum FlakeEdit {
     },
     /// The flake has a module more.
     AddModule {
+        /// What it is for.
+        #[serde(default, skip_serializing_if = "is_nixos")]
+        class: ModuleClass,
         /// Its name.
         name: String,
         /// Its value as code.
@@ -92,6 +117,7 @@ macro_rules! commands {
         $(
             $(#[$doc])*
             #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+            #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
             pub struct $name {
                 $($(#[$field_doc])* pub $field: $type,)*
                 /// Which message it is, and who caused it.
@@ -113,6 +139,12 @@ macro_rules! commands {
         }
 
         impl Command {
+            /// The schemas of all types, by name.
+            #[cfg(feature = "schema")]
+            pub(crate) fn schemas() -> Vec<(&'static str, schemars::Schema)> {
+                vec![$((stringify!($name), crate::schema::of::<$name>()),)*]
+            }
+
             /// The names of all types of commands, those of the contract first.
             pub const TYPES: &'static [&'static str] = &[$(stringify!($name)),*];
 
@@ -269,6 +301,7 @@ commands! {
         /// The flake, or the file, that it is in.
         flake_ref: String,
         /// Which one.
+        #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Path"))]
         attribute: AttributePath,
         /// The link to what was built; none is made if this is left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -279,6 +312,7 @@ commands! {
         /// The flake, or the file, that it is in.
         flake_ref: String,
         /// Which one.
+        #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Path"))]
         attribute: AttributePath,
         /// The cache: a store's URL.
         cache: String,
@@ -442,6 +476,7 @@ commands! {
 
 /// A command or a query with who issued it, as other services send it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CommandEnvelope<C> {
     /// The id of the command.
     pub id: EntityId,
@@ -455,6 +490,7 @@ pub struct CommandEnvelope<C> {
 
 /// An id as other services write those of entities: `{"id": ".."}`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EntityId {
     /// The id.
     pub id: Uuid,
@@ -462,6 +498,7 @@ pub struct EntityId {
 
 /// Whether a command was taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum AcknowledgmentStatus {
     /// It was, and its events are stored.
     Accepted,
@@ -471,6 +508,7 @@ pub enum AcknowledgmentStatus {
 
 /// The answer to a command.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CommandAcknowledgment {
     /// The command.
     pub command_id: EntityId,

@@ -17,6 +17,7 @@ use crate::{
 
 /// How a locked input moved.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LockChange {
     /// The input, `a/b` for the input `b` of the input `a`.
     pub input: String,
@@ -39,6 +40,7 @@ impl LockChange {
 
 /// What a check found, as far as a log needs it.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Findings {
     /// How many are errors.
@@ -53,6 +55,7 @@ pub struct Findings {
 
 /// Why a build gave nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FailureReason {
     /// A builder or the evaluation failed.
@@ -87,6 +90,7 @@ macro_rules! event_structs {
     )*) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub struct $name {
             /// The id of the aggregate, or of the event where the contract has it so.
             pub $id: Uuid,
@@ -187,6 +191,7 @@ event_structs! {
         /// The flake, or the file, that it is in.
         flake_ref: String,
         /// Which one.
+        #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Path"))]
         attribute: AttributePath,
         /// Its first output.
         output_path: String,
@@ -203,6 +208,7 @@ event_structs! {
         /// The flake, or the file, that it is in.
         flake_ref: String,
         /// Which one.
+        #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Path"))]
         attribute: AttributePath,
         /// Why.
         reason: FailureReason,
@@ -222,6 +228,7 @@ event_structs! {
         /// The flake, or the file, that it is in.
         flake_ref: String,
         /// Which one.
+        #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Path"))]
         attribute: AttributePath,
         /// What was copied.
         output_path: String,
@@ -442,6 +449,7 @@ event_structs! {
         freed_bytes: u64,
         /// The paths. Other services write hash and name of each apart, which is read as well.
         #[serde(deserialize_with = "store_paths")]
+        #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::schema::Removed>"))]
         removed_paths: Vec<String>,
         /// Age in days of the generations that went before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -553,6 +561,12 @@ macro_rules! events {
         })*
 
         impl Event {
+            /// The schemas of all types, by name.
+            #[cfg(feature = "schema")]
+            pub(crate) fn schemas() -> Vec<(&'static str, schemars::Schema)> {
+                vec![$((stringify!($name), crate::schema::of::<$name>()),)*]
+            }
+
             /// The names of all types of events, those of the contract first.
             pub const TYPES: &'static [&'static str] = &[$(stringify!($name)),*];
 

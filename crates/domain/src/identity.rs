@@ -135,6 +135,7 @@ impl<'de> Deserialize<'de> for MessageId {
 
 /// Which message this is, which conversation it belongs to, and which message caused it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MessageIdentity {
     /// The message itself. No two messages share it.
     pub message_id: MessageId,

@@ -14,10 +14,13 @@ mod decide;
 pub mod event;
 pub mod headers;
 mod identity;
+mod lifecycle;
 mod memory;
 mod nix_value;
 pub mod projection;
 pub mod query;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod staged;
 mod store;
 mod stream;
@@ -37,11 +40,12 @@ pub use change::{FileChange, Modes, UnspeakablePath, file_changes, reverted};
 pub use cim_nix_model as model;
 pub use command::{
     AcknowledgmentStatus, Command, CommandAcknowledgment, CommandEnvelope, Draft, EntityId,
-    FlakeEdit,
+    FlakeEdit, ModuleClass,
 };
 pub use decide::{Decider, Evidence, FlakeFacts, Rejection, State};
 pub use event::{Event, FailureReason, Findings, LockChange, Unreadable};
 pub use identity::{MessageId, MessageIdentity, NoMessageId};
+pub use lifecycle::Transition;
 pub use memory::MemoryStore;
 pub use nix_value::NixValue;
 pub use query::{Answer, Query, QueryEnvelope, QueryResponse};

@@ -44,12 +44,13 @@ pub enum NixValue {
     Expression(String),
 }
 
-const TAGS: [&str; 8] = ["String", "Int", "Float", "Bool", "Path", "List", "AttrSet", "Expression"];
-
 /// How deep values may be nested: deeper ones could be written, but nobody's parser would read them.
 const MAX_DEPTH: usize = 48;
 
 impl NixValue {
+    pub(crate) const TAGS: [&str; 8] =
+        ["String", "Int", "Float", "Bool", "Path", "List", "AttrSet", "Expression"];
+
     /// The empty set.
     #[must_use]
     pub fn empty() -> Self {
@@ -133,7 +134,7 @@ impl NixValue {
         let is_tagged = match &json {
             Value::String(text) => text == "Null",
             Value::Object(fields) if fields.len() == 1 => {
-                fields.keys().all(|tag| TAGS.contains(&tag.as_str()))
+                fields.keys().all(|tag| Self::TAGS.contains(&tag.as_str()))
             }
             _ => false,
         };
@@ -189,7 +190,7 @@ impl NixValue {
                 let attr = |(name, value)| Ok((name, Self::of_tagged(value)?));
                 Self::AttrSet(fields.into_iter().map(attr).collect::<Result<_, String>>()?)
             }
-            (tag, _) if TAGS.contains(&tag) => {
+            (tag, _) if Self::TAGS.contains(&tag) => {
                 return Err(format!("what is tagged `{tag}` is something else"));
             }
             (tag, _) => {

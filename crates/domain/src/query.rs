@@ -29,6 +29,7 @@ macro_rules! queries {
         $(
             $(#[$doc])*
             #[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
+            #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
             pub struct $name {
                 $(
                     $(#[$field_doc])*
@@ -52,6 +53,12 @@ macro_rules! queries {
         }
 
         impl Query {
+            /// The schemas of all types, by name.
+            #[cfg(feature = "schema")]
+            pub(crate) fn schemas() -> Vec<(&'static str, schemars::Schema)> {
+                vec![$((stringify!($name), crate::schema::of::<$name>()),)*]
+            }
+
             /// The names of all types of queries.
             pub const TYPES: &'static [&'static str] = &[$(stringify!($name)),*];
 
@@ -119,6 +126,12 @@ macro_rules! queries {
         }
 
         impl Answer {
+            /// The schemas of all answers, by the type of their queries.
+            #[cfg(feature = "schema")]
+            pub(crate) fn schemas() -> Vec<(&'static str, schemars::Schema)> {
+                vec![$((stringify!($name), crate::schema::of::<$answer>()),)*]
+            }
+
             /// The name of the type of the query that it answers.
             #[must_use]
             pub fn query_type(&self) -> &'static str {
@@ -177,6 +190,7 @@ queries! {
         /// The flake, or the file, that it is in.
         flake_ref: Option<String>,
         /// Its path in the flake.
+        #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Path>"))]
         attribute: Option<AttributePath>,
         /// Its name.
         name: Option<String>,
@@ -205,6 +219,7 @@ queries! {
         /// The flake, or the file, that it is in.
         flake_ref: Option<String>,
         /// Its path in the flake.
+        #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Path>"))]
         attribute: Option<AttributePath>,
         /// Its name.
         name: Option<String>,
@@ -308,6 +323,7 @@ queries! {
 
 /// A query with who issued it, as other services send it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QueryEnvelope<Q> {
     /// The id of the query.
     pub id: EntityId,
@@ -321,6 +337,7 @@ pub struct QueryEnvelope<Q> {
 
 /// The answer to a query, as other services expect it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QueryResponse {
     /// The query.
     pub query_id: EntityId,

@@ -129,7 +129,10 @@ impl Append {
 }
 
 impl NewEvent {
-    fn check(&self) -> Result<(), StoreError> {
+    /// What [`Append::check`] asks of each event.
+    ///
+    /// Errors: [`StoreError::Invalid`] for one that could not be read again.
+    pub fn check(&self) -> Result<(), StoreError> {
         let refuse = |problem: &str| {
             Err(StoreError::Invalid(format!("event {} cannot be stored: {problem}", self.id)))
         };

@@ -13,6 +13,7 @@ use crate::NixValue;
 /// It is read from what other services may write, too: a text is its type, and any value but a set
 /// of the fields below is its default.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "OptionWire")]
 pub struct ModuleOption {
     /// Its type as code: `types.bool`.
@@ -30,7 +31,7 @@ pub struct ModuleOption {
 }
 
 /// What an option may be written as.
-struct OptionWire(serde_json::Value);
+pub(crate) struct OptionWire(serde_json::Value);
 
 impl<'de> Deserialize<'de> for OptionWire {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -94,6 +95,7 @@ fn code_by_name<'de, D: Deserializer<'de>>(
 
 /// A module of NixOS, Home Manager or anything else with `lib.evalModules`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NixModule {
     /// Its id: that of its stream, which follows from project and name. What a command says is
     /// passed over.
@@ -132,6 +134,7 @@ impl NixModule {
 
 /// An overlay: packages changed and added, as code over `final` and `prev`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Overlay {
     /// Its id: that of its stream, which follows from project and name. What a command says is
     /// passed over.
@@ -141,9 +144,11 @@ pub struct Overlay {
     pub name: String,
     /// Changed packages: name to code, `prev.hello.overrideAttrs { .. }`.
     #[serde(default, deserialize_with = "code_by_name")]
+    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, crate::schema::Code>"))]
     pub overrides: BTreeMap<String, String>,
     /// New packages: name to code, `final.callPackage ./tool.nix { }`.
     #[serde(default, deserialize_with = "code_by_name")]
+    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, crate::schema::Code>"))]
     pub additions: BTreeMap<String, String>,
     /// Its file, relative to the project's folder; `overlays/NAME.nix` where a command leaves it out.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -161,6 +166,7 @@ impl Overlay {
 
 /// What a configuration is for.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ConfigurationKind {
     /// A machine that runs NixOS.
@@ -172,6 +178,7 @@ pub enum ConfigurationKind {
 
 /// The configuration of a machine or a home.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NixOSConfiguration {
     /// Its id: that of its stream, which follows from project and name. What a command says is
     /// passed over.
@@ -211,6 +218,7 @@ fn is_nixos(kind: &ConfigurationKind) -> bool {
 
 /// The inputs of a flake: name to reference, as `flake.nix` has them.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FlakeInputs {
     /// By name. An input that follows another one has `follows:PATH`.
     pub inputs: BTreeMap<String, String>,
@@ -218,6 +226,7 @@ pub struct FlakeInputs {
 
 /// The names of what a flake has.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct FlakeOutputs {
     /// Packages, as `SYSTEM.NAME`.
@@ -234,6 +243,7 @@ pub struct FlakeOutputs {
 
 /// What becomes of a generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ActivationType {
     /// Now, and at the next start.
     Switch,
@@ -257,6 +267,7 @@ impl ActivationType {
 
 /// How long something took, as other services write it: `{"secs": 1, "nanos": 5}`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(from = "std::time::Duration")]
 pub struct Took {
     /// Whole seconds.
@@ -273,6 +284,7 @@ impl From<std::time::Duration> for Took {
 
 /// An output that a build made.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BuiltOutput {
     /// Its store path.
     pub path: String,

@@ -94,8 +94,14 @@ impl<I: Io> Fetching<I> {
         let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
         let unknown = || format!("cannot find '{name}' of '{source}'");
         if source.kind() == "sourcehut" {
-            let wanted =
-                [format!("refs/heads/{name}"), format!("refs/tags/{name}"), name.to_owned()];
+            let mut wanted = vec![format!("refs/heads/{name}"), format!("refs/tags/{name}")];
+            if name == "HEAD" {
+                let file =
+                    self.download_file(&format!("{base}/{owner}/{repo}/HEAD"), None, headers)?;
+                let head = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+                let head = head.trim().strip_prefix("ref:").unwrap_or(&head).trim();
+                wanted = vec![head.to_owned()];
+            }
             let found = text.lines().find_map(|line| {
                 let (rev, known) = line.split_once(char::is_whitespace)?;
                 wanted.iter().any(|name| name == known.trim()).then(|| rev.to_owned())

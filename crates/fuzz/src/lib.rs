@@ -7,10 +7,12 @@
 mod messages;
 mod properties;
 mod soup;
+mod values;
 
 pub use messages::{message, message_soup};
 pub use properties::{check, edit, evaluate, fix, format, lower, parse};
-pub use soup::{Random, soup};
+pub use soup::{Random, soup, value_soup};
+pub use values::values;
 
 #[cfg(test)]
 mod tests {
@@ -23,6 +25,16 @@ mod tests {
             let outcome = std::panic::catch_unwind(|| property(text.as_bytes()));
             assert!(outcome.is_ok(), "seed {seed}: {text:?}");
         }
+    }
+
+    #[test]
+    fn reading_any_value() {
+        for seed in 0..3_000 {
+            let text = value_soup(seed);
+            let outcome = std::panic::catch_unwind(|| values(text.as_bytes()));
+            assert!(outcome.is_ok(), "seed {seed}: {text:?}");
+        }
+        run(values, 1_000);
     }
 
     #[test]

@@ -133,3 +133,68 @@ fn boundary(text: &str, random: &mut Random) -> usize {
     let at = random.below(text.len() + 1);
     (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
+
+const VALUES: &[&str] = &[
+    "nixpkgs",
+    "hello",
+    "x86_64",
+    "-linux",
+    "-unknown",
+    "-gnu",
+    "avr",
+    "github:o/r",
+    "git+https://e.org/",
+    "git+ssh://u@h:22/",
+    "https://[::1]/x.tar.gz",
+    "path:",
+    "./",
+    "~/",
+    "/nix/store/",
+    "vxjiwkjkn7x4079qvh1jkl5pn05j2aw0-foo",
+    ".drv",
+    "0123456789012345678901234567890123456789",
+    "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+    "sha1:",
+    "system-42-link",
+    "Derive([(\"out\",\"\",\"\",\"\")],[],[],\"\",\"\",[],[])",
+    "{\"version\":7,\"root\":\"root\",\"nodes\":{\"root\":{}}}",
+    "{\"segments\":[\"a\"]}",
+    "{\"uri\":\"nixpkgs\",\"revision\":\"x\"}",
+    "\"",
+    "\\",
+    "${",
+    "#",
+    "^",
+    "^*",
+    "^out,dev",
+    "?",
+    "dir=",
+    "rev=",
+    "narHash=",
+    "&",
+    "=",
+    "%20",
+    "%",
+    ".",
+    "/",
+    ":",
+    "-",
+    ",",
+    "1",
+    "pre",
+    "é",
+    " ",
+    "\n",
+    "[",
+    "]",
+    "(",
+    ")",
+];
+
+/// The text that a seed gives: a run of pieces of names, references and their like.
+#[must_use]
+pub fn value_soup(seed: u64) -> String {
+    let mut random = Random::new(seed);
+    let n_pieces = random.below(9);
+    (0..n_pieces).map(|_| random.pick(VALUES)).collect()
+}

@@ -349,4 +349,53 @@ mod tests {
         let error = Derivation::from_aterm(b"Derive([(\"out\",1").unwrap_err();
         assert_eq!(error.to_string(), "'\"' was expected at byte 15");
     }
+
+    fn some_bytes(random: &mut fastrand::Rng) -> Vec<u8> {
+        const PIECES: [&[u8]; 9] =
+            [b"a", b"\"", b"\\", b"\n", b"\r", b"\t", b"\xff\xfe", b"\0", "é".as_bytes()];
+        let n_pieces = random.usize(..6);
+        (0..n_pieces).flat_map(|_| PIECES[random.usize(..PIECES.len())]).copied().collect()
+    }
+
+    fn some_derivation(random: &mut fastrand::Rng) -> Derivation {
+        let path = |random: &mut fastrand::Rng| format!("/nix/store/{}-a", random.u32(..));
+        let methods = [Method::Flat, Method::Nar, Method::Text, Method::Git];
+        let mut derivation = Derivation {
+            system: ["x86_64-linux", ""][random.usize(..2)].to_owned(),
+            builder: some_bytes(random),
+            arguments: (0..random.usize(..3)).map(|_| some_bytes(random)).collect(),
+            ..Derivation::default()
+        };
+        for _ in 0..random.usize(..3) {
+            derivation.environment.insert(some_bytes(random), some_bytes(random));
+            derivation.input_sources.insert(path(random));
+            let outputs = ["out", "dev"][..random.usize(..3)].iter().map(ToString::to_string);
+            derivation.input_derivations.insert(path(random), outputs.collect());
+            let method = methods[random.usize(..4)];
+            let kind = HashKind::ALL[random.usize(..5)];
+            let output = match random.u8(..5) {
+                0 => Output::InputAddressed(path(random)),
+                1 => Output::Floating { method, kind },
+                2 => Output::Impure { method, kind },
+                3 => Output::Deferred,
+                _ => {
+                    let hash = Hash::of(kind, &some_bytes(random));
+                    Output::Fixed { method, hash, path: path(random) }
+                }
+            };
+            derivation.outputs.insert(["out", "dev", "man"][random.usize(..3)].to_owned(), output);
+        }
+        derivation
+    }
+
+    #[test]
+    fn any_derivation_is_read_again() {
+        let mut random = fastrand::Rng::with_seed(23);
+        for _ in 0..2_000 {
+            let derivation = some_derivation(&mut random);
+            let text = derivation.to_aterm();
+            let again = Derivation::from_aterm(&text);
+            assert_eq!(again.as_ref(), Ok(&derivation), "{}", String::from_utf8_lossy(&text));
+        }
+    }
 }

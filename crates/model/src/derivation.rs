@@ -6,7 +6,7 @@ use crate::hash::{Hash, HashKind};
 use crate::store_path::{References, StoreDir};
 
 /// How the hash of an output is computed from its content.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Method {
     /// The hash of one file's bytes.
     Flat,
@@ -44,7 +44,7 @@ impl Method {
 }
 
 /// An output of a derivation.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Output {
     /// Its path follows from the derivation.
     InputAddressed(String),
@@ -87,7 +87,7 @@ impl Output {
 }
 
 /// A derivation, as it is written to the store.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Derivation {
     /// The outputs by name.
     pub outputs: BTreeMap<String, Output>,

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::url::{Authority, Url, decode_fragment, decode_path_fragment, decode_query, path_parts};
 use crate::{Hash, HashFormat, HashKind};
@@ -238,7 +238,7 @@ impl FlakeRef {
             return fail("'type' attribute to specify input scheme is required but not provided");
         };
         let RefAttr::Text(kind) = kind else {
-            let input = json(&attrs);
+            let input = show_attrs(&attrs);
             return fail(format!("input attribute 'type' is not a string {input}"));
         };
         if let Some((_, allowed)) = KINDS.iter().find(|(known, _)| known == kind) {
@@ -326,6 +326,25 @@ impl FlakeRef {
         Self::from_attrs(attrs)
     }
 
+    /// The third of the forms that [`FlakeRef::from_wire`] reads, which other services know: an
+    /// object with `uri`, `revision` and `subflake`. Where the reference has no URL that says all
+    /// of it, neither does this.
+    #[must_use]
+    pub fn to_wire(&self) -> Value {
+        let mut plain = self.clone().with_dir("");
+        let mut revision = None;
+        if matches!(self.kind(), "github" | "gitlab" | "sourcehut")
+            && let Some(name) = ["rev", "ref"].into_iter().find(|name| self.text(name).is_some())
+            && is_rev(self.text(name).unwrap_or_default()) == (name == "rev")
+        {
+            revision = self.text(name);
+            plain.remove(name);
+        }
+        let uri = plain.exact_url().map_or_else(|| plain.to_string(), |url| url.to_string());
+        let subflake = Some(self.dir.as_str()).filter(|dir| !dir.is_empty());
+        json!({ "uri": uri, "revision": revision, "subflake": subflake })
+    }
+
     /// A reference whose attributes need no check.
     pub(crate) fn of_known_kind(attrs: RefAttrs) -> Self {
         Self { attrs, dir: String::new() }
@@ -377,11 +396,11 @@ impl FlakeRef {
         if let (Some(name), Some(rev)) = (self.text("ref"), self.text("rev")) {
             return fail(format!(
                 "input {} contains both a commit hash ('{rev}') and a branch/tag name ('{name}')",
-                json(&self.attrs)
+                show_attrs(&self.attrs)
             ));
         }
         if self.text("ref").is_some_and(|name| !is_ref_name(name)) {
-            let input = json(&self.attrs);
+            let input = show_attrs(&self.attrs);
             return fail(format!("input {input} contains an invalid branch/tag name"));
         }
         let is_host = |host: &str| {
@@ -389,7 +408,7 @@ impl FlakeRef {
                 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
         };
         if self.text("host").is_some_and(|host| !is_host(host)) {
-            let input = json(&self.attrs);
+            let input = show_attrs(&self.attrs);
             return fail(format!("input {input} contains an invalid instance host"));
         }
         Ok(())
@@ -399,7 +418,7 @@ impl FlakeRef {
         match self.attrs.get(name) {
             Some(RefAttr::Text(value)) => Ok(value),
             Some(_) => {
-                let input = json(&self.attrs);
+                let input = show_attrs(&self.attrs);
                 fail(format!("input attribute '{name}' is not a string {input}"))
             }
             None => fail(format!("input attribute '{name}' is missing")),
@@ -619,7 +638,7 @@ impl FlakeRef {
                 }
                 Ok(url)
             }
-            _ => fail(format!("cannot show unsupported input '{}'", json(&self.attrs))),
+            _ => fail(format!("cannot show unsupported input '{}'", show_attrs(&self.attrs))),
         }
     }
 }
@@ -628,7 +647,7 @@ impl fmt::Display for FlakeRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.to_url() {
             Ok(url) => url.fmt(f),
-            Err(_) => f.write_str(&json(&self.attrs())),
+            Err(_) => f.write_str(&show_attrs(&self.attrs())),
         }
     }
 }
@@ -667,7 +686,7 @@ impl fmt::Display for RefAttr {
 }
 
 /// Attributes as JSON, for messages.
-fn json(attrs: &RefAttrs) -> String {
+fn show_attrs(attrs: &RefAttrs) -> String {
     let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
     let pair = |(name, value): (&String, &RefAttr)| {
         let value = match value {

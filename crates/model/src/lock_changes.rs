@@ -138,22 +138,37 @@ impl LockFile {
     /// What a newer lock file has other than this one, by input.
     #[must_use]
     pub fn changed_inputs(&self, newer: &Self) -> Vec<LockChange> {
+        let mut changes = self.touched_inputs(newer);
+        changes.retain(|change| change.old != change.new);
+        changes
+    }
+
+    /// What Nix tells of a newer lock file; empty if nothing. Now and then it tells of an input that
+    /// is what it was: one at a relative path that was locked anew.
+    #[must_use]
+    pub fn changes(&self, newer: &Self) -> String {
+        self.touched_inputs(newer).iter().map(LockChange::to_string).collect()
+    }
+
+    fn touched_inputs(&self, newer: &Self) -> Vec<LockChange> {
         let (old, new) = (self.all_inputs(), newer.all_inputs());
         let mut paths: Vec<&InputPath> = old.keys().chain(new.keys()).collect();
         paths.sort_unstable();
         paths.dedup();
-        let changes = paths.into_iter().map(|path| LockChange {
+        let is_same = |path: &InputPath| match (old.get(path), new.get(path)) {
+            (Some(Edge::Node(one)), Some(Edge::Node(other))) => {
+                self.input(*one).map(|input| &input.locked)
+                    == newer.input(*other).map(|input| &input.locked)
+            }
+            (one, other) => one == other,
+        };
+        paths.retain(|path| !is_same(path));
+        let change = |path: &InputPath| LockChange {
             path: path.clone(),
             old: old.get(path).and_then(|edge| InputState::of(self, edge)),
             new: new.get(path).and_then(|edge| InputState::of(newer, edge)),
-        });
-        changes.filter(|change| change.old != change.new).collect()
-    }
-
-    /// The same for people; empty if nothing changed that they would see.
-    #[must_use]
-    pub fn changes(&self, newer: &Self) -> String {
-        self.changed_inputs(newer).iter().map(LockChange::to_string).collect()
+        };
+        paths.into_iter().map(change).collect()
     }
 }
 

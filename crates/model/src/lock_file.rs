@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value, json};
 
 use crate::FlakeRef;
@@ -80,6 +81,8 @@ struct Node {
 }
 
 /// A lock file: a graph of locked inputs. The root stands for the flake itself.
+///
+/// As part of a message it is the same JSON; read from there, nobody hears the warnings.
 #[derive(Clone, Debug)]
 pub struct LockFile {
     nodes: Vec<Node>,
@@ -98,6 +101,21 @@ impl PartialEq for LockFile {
     }
 }
 
+impl Eq for LockFile {}
+
+impl Serialize for LockFile {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_json().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for LockFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = Value::deserialize(deserializer)?;
+        Self::from_json(&json, "flake.lock", &mut |_| {}).map_err(de::Error::custom)
+    }
+}
+
 /// How deep the inputs of inputs may nest in a lock file; flakes may less.
 const MAX_LOCKED_DEPTH: usize = 1_000;
 /// How many inputs may follow each other in a row; each step looks at those before.
@@ -113,6 +131,13 @@ impl LockFile {
     pub fn parse(text: &str, name: &str, warn: &mut dyn FnMut(String)) -> Res<Self> {
         let json: Value = serde_json::from_str(text)
             .map_err(|error| LockFileError(format!("Could not parse '{name}': {error}")))?;
+        Self::from_json(&json, name, warn)
+    }
+
+    /// Reads a lock file's JSON, as [`LockFile::parse`] does.
+    ///
+    /// Errors: as there.
+    pub fn from_json(json: &Value, name: &str, warn: &mut dyn FnMut(String)) -> Res<Self> {
         let version = json.get("version").and_then(Value::as_i64).unwrap_or(0);
         if !(5..=7).contains(&version) {
             return fail(format!("lock file '{name}' has unsupported version {version}"));

@@ -98,6 +98,8 @@ struct Parts<'t> {
     vendor: Option<&'t str>,
     kernel: &'t str,
     abi: Option<&'t str>,
+    /// Whether it must be said.
+    needs_abi: bool,
 }
 
 impl System {
@@ -105,8 +107,8 @@ impl System {
     ///
     /// Errors: it has not the parts of one, a part has an unknown name, or its ABI is ambiguous.
     pub fn parse(text: &str) -> Result<Self, SystemError> {
-        let parts =
-            Parts::split(text).map_err(|why| SystemError::Shape { text: text.to_owned(), why })?;
+        let shape = |why| SystemError::Shape { text: text.to_owned(), why };
+        let parts = Parts::split(text).map_err(shape)?;
         let unknown = |part, name: &str, nearest| SystemError::Unknown {
             text: text.to_owned(),
             part,
@@ -128,6 +130,9 @@ impl System {
                 let near = nearest(parts.kernel, KERNELS.iter().map(|(name, _)| *name));
                 unknown("kernel", parts.kernel, near)
             })?;
+        if parts.needs_abi {
+            return Err(shape("its ABI is missing, as in 'x86_64-unknown-linux-gnu'"));
+        }
         let abi = parts.abi.map(|name| find("ABI", name, ABIS)).transpose()?;
         if let Some((abi, instead)) = abi.and_then(|abi| Some((abi, ambiguity(cpu, abi)?))) {
             return Err(SystemError::Ambiguous { text: text.to_owned(), abi, instead });
@@ -190,44 +195,32 @@ impl System {
 }
 
 impl<'t> Parts<'t> {
+    fn new(cpu: &'t str, vendor: Option<&'t str>, kernel: &'t str, abi: Option<&'t str>) -> Self {
+        Self { cpu, vendor, kernel: kernel_name(kernel), abi, needs_abi: false }
+    }
+
     fn split(text: &'t str) -> Result<Self, &'static str> {
         let parts: Vec<&str> = text.splitn(5, '-').collect();
-        let mut split = match parts[..] {
-            ["avr"] => Self { cpu: "avr", vendor: None, kernel: "none", abi: Some("unknown") },
+        Ok(match parts[..] {
+            ["avr"] => Self::new("avr", None, "none", Some("unknown")),
             [_] => return Err("its kernel is missing, as in 'x86_64-linux'"),
-            [cpu, kernel] => {
-                let (vendor, kernel, abi) = match kernel {
-                    "cygwin" => (None, "windows", Some("cygnus")),
-                    "windows" => (None, "windows", Some("msvc")),
-                    "elf" => (Some("unknown"), "none", Some("elf")),
-                    kernel => (None, kernel, None),
-                };
-                Self { cpu, vendor, kernel, abi }
+            [cpu, "cygwin"] => Self::new(cpu, None, "windows", Some("cygnus")),
+            [cpu, "windows"] => Self::new(cpu, None, "windows", Some("msvc")),
+            [cpu, "elf"] => Self::new(cpu, Some("unknown"), "none", Some("elf")),
+            [cpu, kernel] => Self::new(cpu, None, kernel, None),
+            [cpu, "linux", abi] => Self::new(cpu, Some("unknown"), "linux", Some(abi)),
+            [cpu, kernel, abi @ ("eabi" | "eabihf" | "elf" | "gnu")] => {
+                Self::new(cpu, Some("unknown"), kernel, Some(abi))
             }
-            [cpu, kernel, abi]
-                if kernel == "linux" || matches!(abi, "eabi" | "eabihf" | "elf" | "gnu") =>
-            {
-                Self { cpu, vendor: Some("unknown"), kernel, abi: Some(abi) }
-            }
+            [cpu, vendor, "mingw32"] => Self::new(cpu, Some(vendor), "windows", None),
             [cpu, vendor, kernel] => {
-                let base = kernel_name(kernel);
-                let is_clear = vendor == "apple"
-                    || kernel == "mingw32"
-                    || ["freebsd", "netbsd", "genode"].iter().any(|k| kernel.starts_with(k))
-                    || !matches!(base, "linux" | "windows" | "win32");
-                if !is_clear {
-                    return Err("its ABI is missing, as in 'x86_64-unknown-linux-gnu'");
-                }
-                let kernel = if kernel == "mingw32" { "windows" } else { kernel };
-                Self { cpu, vendor: Some(vendor), kernel, abi: None }
+                let parts = Self::new(cpu, Some(vendor), kernel, None);
+                let has_abis = matches!(parts.kernel, "linux" | "windows" | "win32");
+                Self { needs_abi: has_abis && vendor != "apple", ..parts }
             }
-            [cpu, vendor, kernel, abi] => {
-                Self { cpu, vendor: Some(vendor), kernel, abi: Some(abi) }
-            }
+            [cpu, vendor, kernel, abi] => Self::new(cpu, Some(vendor), kernel, Some(abi)),
             _ => return Err("it has more than four parts"),
-        };
-        split.kernel = kernel_name(split.kernel);
-        Ok(split)
+        })
     }
 }
 

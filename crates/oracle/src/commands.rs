@@ -3,6 +3,7 @@
 mod contest;
 mod evaluations;
 mod files;
+mod flake_edits;
 mod imports;
 mod locks;
 mod printed;
@@ -52,6 +53,9 @@ usage: cim-nix-oracle COMMAND [--OPTION VALUE]...
   locks --ours CIM_NIX --nix NIX [--old-nix NIX] [--scenes DIR [--record yes]] [--count N] [--seed N]
       let both lock the flakes of the scenes in DIR, or of random ones, compare the lock files byte
       for byte and let each read the other's; and record them
+  flake-edits --nix NIX_INSTANTIATE --corpus DIR [--inputs DIR] [--jobs N] [--keep DIR]
+      make every edit of the inputs of every flake.nix below the first DIR, and compare what Nix
+      says of it before and after; flakes below the second DIR stand for inputs of their names
   rnix --corpus DIR [--nix NIX_INSTANTIATE]
       compare our tree of every .nix file below DIR with rnix's, and rebuild each text; Nix judges
       where only one of the two finds a file valid
@@ -84,6 +88,9 @@ pub(crate) fn run(mut raw: impl Iterator<Item = OsString>) -> Result<Report, Err
         Some("locks") => {
             let known = ["ours", "nix", "old-nix", "scenes", "record", "count", "seed"];
             locks::run(&Args::read(raw, &known)?)
+        }
+        Some("flake-edits") => {
+            flake_edits::run(&Args::read(raw, &["nix", "corpus", "inputs", "jobs", "keep"])?)
         }
         Some("rnix") => trees::run(&Args::read(raw, &["corpus", "nix"])?),
         None | Some("--help" | "help") => Ok(Report { text: USAGE.to_owned(), agrees: true }),

@@ -24,6 +24,7 @@
 mod compare;
 pub mod corpus;
 pub mod evaluation;
+pub mod flakes;
 pub mod generate;
 pub mod locks;
 pub mod mutate;

@@ -25,12 +25,16 @@
 #![allow(clippy::disallowed_methods, reason = "an adapter: files and waiting are its work")]
 #![forbid(unsafe_code)]
 
+mod backup;
 mod decode;
+mod export;
 mod fault;
 mod follow;
 mod group;
+mod import;
 mod integrity;
 mod intents;
+mod lines;
 mod models;
 mod open;
 mod read;
@@ -39,5 +43,6 @@ mod store;
 mod write;
 
 pub use integrity::Integrity;
+pub use lines::Moved;
 pub use open::Options;
 pub use store::SqliteStore;

@@ -74,6 +74,13 @@ pub(crate) fn reader(path: &Path, patience: Duration) -> Result<Connection, Faul
     Ok(connection)
 }
 
+/// A connection that copies the store into another file.
+pub(crate) fn copier(path: &Path, patience: Duration) -> Result<Connection, Fault> {
+    let connection = connect(path)?;
+    connection.busy_timeout(patience)?;
+    Ok(connection)
+}
+
 fn connect(path: &Path) -> Result<Connection, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;

@@ -62,6 +62,11 @@ impl SqliteStore {
         &self.path
     }
 
+    /// How long it waits for other processes.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Runs `read` on a connection that reads.
     pub(crate) fn read<T>(
         &self,
@@ -177,10 +182,15 @@ impl SqliteStore {
             }
             Ok((answers, head))
         })?;
+        self.note(head);
+        Ok(answers)
+    }
+
+    /// Wakes those who wait for events up to `head`.
+    pub(crate) fn note(&self, head: u64) {
         let mut known = self.head.lock().unwrap_or_else(PoisonError::into_inner);
         *known = head.max(*known);
         self.grown.notify_all();
-        Ok(answers)
     }
 
     /// Takes the new events into the registered read models that had all before them. One that

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use expect_test::expect;
+
 use crate::sandbox::{Sandbox, stdout};
 
 /// A tar archive with one folder `p-1` that has a `default.nix` with `42`, dated 2024-01-02.
@@ -91,9 +93,22 @@ fn answer(mut stream: TcpStream, seen: &Mutex<Vec<String>>, count: &AtomicUsize)
         "/repos/o/r/commits/HEAD" => {
             (200, b"{\"sha\":\"0123456789012345678901234567890123456789\"}".to_vec())
         }
+        "/api/v4/projects/o%2Fr/repository/commits?ref_name=HEAD" => {
+            (200, b"[{\"id\":\"1123456789012345678901234567890123456789\"}]".to_vec())
+        }
+        "/~o/r/HEAD" => (200, b"ref: refs/heads/main\n".to_vec()),
+        "/~o/r/info/refs" => {
+            let refs = "9123456789012345678901234567890123456789\trefs/heads/dev\n2123456789012345678901234567890123456789\trefs/heads/main\n";
+            (200, refs.as_bytes().to_vec())
+        }
         "/busy.tar" if n < 2 => (503, Vec::new()),
         "/hello.txt" => (200, b"hello\n".to_vec()),
-        path if path.ends_with(".tar") || path.contains("/tarball/") => (200, archive()),
+        path if path.ends_with(".tar")
+            || path.contains("/tarball/")
+            || path.contains(".tar.gz") =>
+        {
+            (200, archive())
+        }
         _ => (404, Vec::new()),
     };
     let start: usize =
@@ -309,4 +324,74 @@ fn certificates_to_trust_can_be_named() {
     assert_eq!(fetch(&["--option", "ssl-cert-file", ca], Some("/nowhere")), "\"hello\\n\"\n");
     let said = fetch(&[], Some("/nowhere"));
     assert!(said.contains("cannot read certificates from '/nowhere'"), "{said}");
+}
+
+/// Where no host is asked but the one that is named, lock files are as for the real ones.
+#[test]
+fn hosted_inputs_are_locked_from_other_places() {
+    let (sandbox, server) = (Sandbox::new(""), Server::start());
+    sandbox.write(
+        "flake.nix",
+        r#"{
+          inputs.hub = { url = "github:o/r"; flake = false; };
+          inputs.lab = { url = "gitlab:o/r"; flake = false; };
+          inputs.hut = { url = "sourcehut:~o/r"; flake = false; };
+          outputs = inputs: { x = import inputs.hub + import inputs.hut; };
+        }"#,
+    );
+    let run = |args: &str| {
+        let mut command = sandbox.command(args);
+        for kind in ["GITHUB", "GITLAB", "SOURCEHUT"] {
+            command.env(format!("CIM_NIX_{kind}_URL"), &server.url);
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        stdout(&output)
+    };
+    expect![[r#"
+        created `flake.lock`:
+        • Added input 'hub':
+            'github:o/r/0123456789012345678901234567890123456789?narHash=sha256-XNq5%2BjE%2Bs2lutMbBTe4WUmi3wV9DDt72jqn20cmwGvU%3D' (2024-01-02)
+        • Added input 'hut':
+            'sourcehut:~o/r/2123456789012345678901234567890123456789?narHash=sha256-XNq5%2BjE%2Bs2lutMbBTe4WUmi3wV9DDt72jqn20cmwGvU%3D' (2024-01-02)
+        • Added input 'lab':
+            'gitlab:o/r/1123456789012345678901234567890123456789?narHash=sha256-XNq5%2BjE%2Bs2lutMbBTe4WUmi3wV9DDt72jqn20cmwGvU%3D' (2024-01-02)
+    "#]]
+    .assert_eq(&run("flake lock"));
+    expect![[r#"
+        {
+          "nodes": {
+            "hub": {
+              "flake": false,
+              "locked": {
+                "lastModified": 1704164645,
+                "narHash": "sha256-XNq5+jE+s2lutMbBTe4WUmi3wV9DDt72jqn20cmwGvU=",
+                "owner": "o",
+                "repo": "r",
+                "rev": "0123456789012345678901234567890123456789",
+                "type": "github"
+              },
+              "original": {
+                "owner": "o",
+                "repo": "r",
+                "type": "github"
+              }
+            },"#]]
+    .assert_eq(sandbox.read("flake.lock").split_once("\n    \"hut\"").unwrap().0);
+    assert_eq!(run("eval .#x"), "84\n");
+    // Names are asked for anew each time, and archives of commits are never asked for again.
+    let before = server.requests().len();
+    assert_eq!(run("flake update"), "`flake.lock` is as it should be\n");
+    let later = server.requests().split_off(before);
+    let mut paths: Vec<&str> = later.iter().map(|line| line.split(' ').next().unwrap()).collect();
+    paths.sort_unstable();
+    assert_eq!(
+        paths,
+        [
+            "/api/v4/projects/o%2Fr/repository/commits?ref_name=HEAD",
+            "/repos/o/r/commits/HEAD",
+            "/~o/r/HEAD",
+            "/~o/r/info/refs"
+        ]
+    );
 }

@@ -47,7 +47,7 @@ fn faults_do_not_end_it() {
                          |     ^
             error: unknown command ':zz'; `:?` lists them
             error: value does not have documentation
-            error: cannot read `nowhere.nix`
+            error: cannot read `./nowhere.nix`
             error: expected an expression, found `)`
                    at «string»:1:1:
                         1| )

@@ -168,7 +168,9 @@ fn take(
         Event::ConfigurationActivationFailed(_) => return Ok(true),
         _ => return Ok(false),
     }
-    row.is_present = !matches!(event, Event::ConfigurationDeleted(_));
+    // One whose code is gone is there as long as its profile is at some generation.
+    let is_deleted = matches!(event, Event::ConfigurationDeleted(_));
+    row.is_present = !is_deleted || row.view.current_generation.is_some();
     Ok(true)
 }
 
@@ -191,14 +193,10 @@ fn say(
     write(rows, &said_key(row.view.id), said)
 }
 
-/// Removes what a configuration that is gone has no more.
+/// Removes what a configuration without code has no more.
 fn forget(rows: &mut dyn Rows, row: &mut ConfigurationRow) -> Result<(), StoreError> {
-    forget_generations(rows, row)?;
-    rows.remove(&said_key(row.view.id))?;
-    row.view.profile.clear();
     row.view.system.clear();
-    row.view.last_activated = None;
-    Ok(())
+    rows.remove(&said_key(row.view.id))
 }
 
 fn forget_generations(rows: &mut dyn Rows, row: &mut ConfigurationRow) -> Result<(), StoreError> {

@@ -106,7 +106,7 @@ fn random_edit() -> Option<FlakeEdit> {
     let expression = String::new();
     Some(match fastrand::u8(..5) {
         0 => FlakeEdit::AddOverlay { name, expression },
-        1 => FlakeEdit::AddModule { name, expression },
+        1 => FlakeEdit::AddModule { class: ModuleClass::default(), name, expression },
         2 => FlakeEdit::AddOutput { attribute: attribute(), expression },
         3 => FlakeEdit::Lock,
         _ => return None,

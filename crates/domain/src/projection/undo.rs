@@ -34,6 +34,14 @@ struct Link {
     below: Option<Uuid>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     above: Option<Uuid>,
+    /// Whether something else was done since: it is in no stack any more, but still known.
+    #[serde(default, skip_serializing_if = "is_false")]
+    is_past: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// One of the two stacks of a project.
@@ -163,12 +171,16 @@ impl Chain<'_> {
             write(self.rows, &key(&["by", self.owner, &target.to_string()]), &id)?;
         }
         let key = self.key(stack, id);
-        write(self.rows, &key, &Link { target, below, above: None })
+        write(self.rows, &key, &Link { target, below, above: None, is_past: false })
     }
 
     /// Takes an event out of a stack; answers whether it was there.
     fn remove(&mut self, stack: Stack, id: Uuid) -> Result<bool, StoreError> {
         let Some((own_key, own)) = self.link(stack, Some(id))? else { return Ok(false) };
+        if own.is_past {
+            self.forget(&own_key, &own)?;
+            return Ok(true);
+        }
         if let Some((key, mut link)) = self.link(stack, own.below)? {
             link.above = own.above;
             write(self.rows, &key, &link)?;
@@ -192,11 +204,14 @@ impl Chain<'_> {
         self.rows.remove(own_key)
     }
 
-    /// Nothing can be redone once something new was done. Each event that goes came once.
+    /// Nothing is redone next once something new was done, but what was taken back stays known:
+    /// taking its undo back is a redo even then. Each event that goes came once.
     fn clear_undone(&mut self) -> Result<(), StoreError> {
         while let Some((key, link)) = self.link(Stack::Undone, self.place.next_redo)? {
             self.place.next_redo = link.below;
-            self.forget(&key, &link)?;
+            let Link { target, .. } = link;
+            let past = Link { target, below: None, above: None, is_past: true };
+            write(self.rows, &key, &past)?;
         }
         Ok(())
     }
@@ -240,8 +255,8 @@ pub fn undoable(
     Ok(events)
 }
 
-/// Whether an event of a project is in force, and else which event took it back, if it can be
-/// redone; of the whole store for `None`.
+/// Whether an event of a project is in force, and else which event took it back; of the whole store
+/// for `None`.
 ///
 /// Errors: those of the store.
 pub fn undone_by(

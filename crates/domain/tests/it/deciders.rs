@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cim_domain_nix::{
-    BuildState, Command, Event, Evidence, Kind, Rejection, State, StreamId, Timestamp,
+    BuildState, Command, Event, Evidence, Kind, Rejection, State, StreamId, Timestamp, Transition,
 };
 use fastrand::Rng;
 
+use crate::wire::frozen;
 use crate::world::World;
 
 const RUNS: u64 = 150;
@@ -326,5 +327,42 @@ fn events_of_other_kinds_change_nothing() {
             state.evolve(&done.event);
             assert_eq!(state, State::empty(&kind), "{kind} and {}", done.event.event_type());
         }
+    }
+}
+
+/// Whatever events come in whatever order, states follow each other as the tables say, and each line
+/// of the tables happens.
+#[test]
+fn lives_are_as_drawn() {
+    let files = frozen("events");
+    let full: Vec<Event> = Event::TYPES
+        .iter()
+        .map(|name| Event::read(name, Event::newest_schema(name).unwrap(), &files[*name]).unwrap())
+        .collect();
+    let minimal = files.iter().filter_map(|(name, body)| {
+        let event = Event::read(name.strip_suffix(".minimal")?, 1, body);
+        Some(event.unwrap())
+    });
+    let mut events: Vec<Event> = full.iter().cloned().chain(minimal).collect();
+    // An observation without a generation, too.
+    let found = files["ConfigurationObserved"].replace("\"generation\": 41,", "");
+    events.push(Event::read("ConfigurationObserved", 1, &found).unwrap());
+    let mut rng = Rng::with_seed(7);
+    for kind in Kind::KNOWN {
+        let own: Vec<_> = events.iter().filter(|event| event.kind() == kind).collect();
+        let mut seen = BTreeSet::new();
+        let mut state = State::empty(&kind);
+        for _ in 0..5_000 {
+            let event = rng.choice(&own).unwrap();
+            let from = state.name();
+            state.evolve(event);
+            seen.insert(Transition { from, event: event.event_type(), to: state.name() });
+            if rng.u8(..4) == 0 {
+                state = State::empty(&kind);
+            }
+        }
+        let known: BTreeSet<_> = State::transitions(&kind).iter().copied().collect();
+        let is_own = |step: &&Transition| own.iter().any(|event| event.event_type() == step.event);
+        assert_eq!(seen, known.iter().filter(is_own).copied().collect(), "{kind}");
     }
 }

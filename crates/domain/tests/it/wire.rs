@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use cim_domain_nix::command::{CreateFlake, RunGarbageCollection};
 use cim_domain_nix::{
-    Command, CommandAcknowledgment, CommandEnvelope, Event, MessageIdentity, Timestamp,
+    Command, CommandAcknowledgment, CommandEnvelope, Event, FlakeEdit, MessageIdentity, Timestamp,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -221,6 +221,16 @@ fn identities_are_frozen() {
     let (root, caused) = (read("root"), read("caused"));
     assert_eq!(root, MessageIdentity::root(root.message_id.uuid().unwrap()));
     assert_eq!(caused, root.caused(caused.message_id.uuid().unwrap()));
+}
+
+#[test]
+fn edits_are_frozen() {
+    check_frozen::<FlakeEdit>("edits", 11);
+    for (name, text) in frozen("edits") {
+        let edit = json(&text);
+        let word = edit.as_str().or_else(|| edit.as_object()?.keys().next().map(String::as_str));
+        assert_eq!(word, Some(name.as_str()));
+    }
 }
 
 fn check_frozen<T: Serialize + DeserializeOwned + PartialEq + Debug>(folder: &str, n_files: usize) {

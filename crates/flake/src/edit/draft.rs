@@ -79,7 +79,9 @@ impl<'s> Draft<'s> {
                 return;
             }
             let mut above = set.ancestors().skip_while(|node| node.kind() == NodeKind::Paren);
-            match above.next().filter(|node| node.kind() == NodeKind::Binding) {
+            let above = above.next().and_then(Binding::cast);
+            // `a = { };` stays: it may have been written so.
+            match above.filter(|binding| !self.is_input(*binding)).map(Binding::node) {
                 Some(binding) => {
                     for child in set.children() {
                         self.gone.remove(&child.id());
@@ -89,6 +91,14 @@ impl<'s> Draft<'s> {
                 None => return,
             }
         }
+    }
+
+    /// Whether a binding gives an input of the flake as a whole.
+    fn is_input(&self, binding: Binding<'_>) -> bool {
+        let Some(set) = binding.node().parent() else { return false };
+        let depth = if set.id() == self.source.file.set { 2 } else { 1 };
+        let n_names = binding.attr_path().map_or(0, |path| path.elements().count());
+        n_names == depth && self.is_home(set)
     }
 
     /// Whether a set holds inputs of the flake, or the flake itself.

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use cim_nix_model::{InputPath, LockFile, input_path, is_flake_id, show_input_path};
+use cim_nix_model::{InputPath, LockFile, input_path, show_input_path};
 use cim_nix_syntax::build::quote_string;
 
 use super::draft::Draft;
 use super::inputs::tell_source;
-use super::source::Source;
+use super::source::{Source, check_name};
 use super::style::Item;
 use super::{Edit, Follows, Note, Refusal, gate, inputs};
 use crate::copies::copies;
@@ -20,22 +20,24 @@ pub(super) fn attr_path(path: &[String]) -> Vec<&str> {
     names.chain(["follows"]).collect()
 }
 
-/// Refuses names that Nix would not take in a path of inputs.
+/// Refuses what cannot be the path of an input: Nix takes any names there.
 pub(super) fn check_path(path: &[String]) -> Result<(), Refusal> {
-    match path.iter().find(|name| !is_flake_id(name) || *name == "self") {
+    let is_odd = |name: &&String| name.is_empty() || name.contains('\0') || *name == "self";
+    match path.iter().find(is_odd) {
         None if !path.is_empty() => Ok(()),
-        name => Err(Refusal::InvalidName {
-            name: name.cloned().unwrap_or_default(),
-            message: "letters, digits, `_` and `-` are allowed, and a letter comes first"
-                .to_owned(),
-        }),
+        name => {
+            let message = "it leads to no input".to_owned();
+            Err(Refusal::InvalidName { name: name.cloned().unwrap_or_default(), message })
+        }
     }
 }
 
-/// Refuses to follow what is not there.
+/// Refuses to follow what is not there, or what Nix would not follow.
 pub(super) fn check_target(source: &Source, target: &[String]) -> Result<(), Refusal> {
     let Some(first) = target.first() else { return Ok(()) };
-    check_path(target)?;
+    for name in target {
+        check_name(name)?;
+    }
     if source.has_input(first) { Ok(()) } else { Err(Refusal::NoSuchInput(first.clone())) }
 }
 

@@ -8,7 +8,7 @@ use cim_nix_syntax::edit::{self, Entries};
 use super::draft::Draft;
 use super::source::{Source, can_be_formal, check_name};
 use super::style::{self, Home, Item};
-use super::uses::Uses;
+use super::uses::{UseKind, Uses};
 use super::{Edit, NewInput, Note, Origin, Refusal, follows, gate};
 use crate::file::Argument;
 use crate::inputs::Input;
@@ -30,6 +30,11 @@ pub(super) fn add(source: &Source, new: &NewInput) -> Result<Edit, Refusal> {
         add_formal(source, &mut draft, &new.name)?;
     }
     declare(source, &mut draft, &new.name, attrs(new))?;
+    // What gets all inputs may be written for those that are there.
+    let passed = Uses::of(source, &new.name).handed_on.into_iter();
+    for place in passed.filter(|place| place.kind == UseKind::Passed) {
+        draft.note(Note::HandedOn(place.range));
+    }
     draft.finish()
 }
 

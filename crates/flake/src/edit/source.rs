@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cim_nix_base::TextRange;
 use cim_nix_model::is_flake_id;
-use cim_nix_semantics::{Ir, ScopeKind};
+use cim_nix_semantics::{BindingId, Ir, ScopeKind};
 use cim_nix_syntax::ast::{self, AttrSet, Binding};
 use cim_nix_syntax::build::is_bare_name;
 use cim_nix_syntax::{Node, NodeId, Tree};
@@ -90,11 +90,11 @@ impl Source {
             if scope.kind != ScopeKind::Rec || !is_around(&scope.node) {
                 continue;
             }
-            let mut used = scope
-                .bindings
-                .range()
-                .filter_map(|at| uses.of(cim_nix_semantics::BindingId(at as u32)).first());
-            if let Some(variable) = used.next() {
+            let is_top = scope.node == self.file.set;
+            let names = scope.bindings.range().map(|at| BindingId(at as u32));
+            let mut used = names
+                .filter(|id| !is_top || self.ir.symbol(self.ir.binding(*id).symbol) == "inputs");
+            if let Some(variable) = used.find_map(|id| uses.of(id).first()) {
                 return Err(Refusal::Shape {
                     range: self.node(self.ir.node(*variable)).range(),
                     message: "the set around the inputs is recursive, and one of its names is used"

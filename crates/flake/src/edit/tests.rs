@@ -6,6 +6,7 @@ use super::*;
 
 mod adding;
 mod outputs;
+mod page;
 mod removing;
 mod renaming;
 mod sources;

@@ -35,6 +35,8 @@ pub enum UseKind {
     Computed,
     /// All inputs are handed on as a whole.
     HandedOn,
+    /// All inputs are handed to a function as its argument: it may take no others.
+    Passed,
 }
 
 impl UseKind {
@@ -48,7 +50,7 @@ impl UseKind {
             Self::With => "its name is supplied by `with`",
             Self::MaybeWith => "its name may be supplied by `with`",
             Self::Computed => "an input with a computed name is used",
-            Self::HandedOn => "the inputs are handed on as a whole",
+            Self::HandedOn | Self::Passed => "the inputs are handed on as a whole",
         }
     }
 }
@@ -140,7 +142,10 @@ impl<'s> Finder<'s> {
     }
 
     fn handed_on(&mut self, node: Node<'_>) {
-        self.uses.handed_on.push(Use { range: node.range(), kind: UseKind::HandedOn });
+        let around = bare_top(node).parent().map(Node::kind);
+        let is_passed = matches!(around, Some(NodeKind::Apply | NodeKind::AttrSet));
+        let kind = if is_passed { UseKind::Passed } else { UseKind::HandedOn };
+        self.uses.handed_on.push(Use { range: node.range(), kind });
     }
 
     /// Looks at an expression that stands for all inputs.
@@ -207,7 +212,7 @@ impl<'s> Finder<'s> {
             [] => {
                 let node = bare_top(node);
                 if !node.parent().is_some_and(stays_folder) {
-                    self.handed_on(node);
+                    self.uses.handed_on.push(Use { range: node.range(), kind: UseKind::HandedOn });
                 }
             }
             [first, rest @ ..] => match first.name() {

@@ -1,5 +1,7 @@
 //! What Nix 2.34.8 made of these.
 
+use expect_test::{Expect, expect};
+
 use super::*;
 
 /// Reference, its attributes as `builtins.parseFlakeRef` prints them, and its URL.
@@ -253,4 +255,148 @@ fn relative_paths_stay_relative() {
         let reference = FlakeRef::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
         assert_eq!(reference.text("path"), Some(url));
     }
+}
+
+#[test]
+fn references_are_urls_in_json_or_their_attributes() {
+    let read = |json: &str| match serde_json::from_str::<FlakeRef>(json) {
+        Ok(reference) => serde_json::to_string(&reference).unwrap(),
+        Err(error) => error.to_string(),
+    };
+    let check = |json: &str, want: Expect| want.assert_eq(&read(json));
+    check(r#""nixpkgs""#, expect![[r#""flake:nixpkgs""#]]);
+    check(r#""github:o/r/main?dir=x""#, expect![[r#""github:o/r/main?dir=x""#]]);
+    check(
+        r#"{"type":"github","owner":"o","repo":"r","ref":"main"}"#,
+        expect![[r#""github:o/r/main""#]],
+    );
+    let locked = r#"{"lastModified":1,"owner":"o","repo":"r","rev":"0123456789012345678901234567890123456789","type":"github"}"#;
+    assert_eq!(read(locked), locked);
+    check(r#"{"uri":"github:o/r"}"#, expect![[r#""github:o/r""#]]);
+    check(r#"{"uri":"github:o/r","revision":null,"subflake":null}"#, expect![[r#""github:o/r""#]]);
+    check(
+        r#"{"uri":"github:o/r","revision":"main","subflake":"lib"}"#,
+        expect![[r#""github:o/r/main?dir=lib""#]],
+    );
+    check(
+        r#"{"uri":"github:o/r/x","revision":"0123456789012345678901234567890123456789"}"#,
+        expect![[r#""github:o/r/0123456789012345678901234567890123456789""#]],
+    );
+    check(
+        r#"{"uri":"git+https://e.org/r","revision":"main"}"#,
+        expect![[r#""git+https://e.org/r?ref=main""#]],
+    );
+    check(
+        r#"{"uri":"path:/x","revision":"main"}"#,
+        expect![
+            "flake reference 'path:/x' cannot have revision 'main': sources of type 'path' have none"
+        ],
+    );
+    check(r#"{"uri":1}"#, expect![[r#"'uri' of flake reference {"uri":1} is no text: 1"#]]);
+    check(
+        r#"{"uri":"nixpkgs","revision":[]}"#,
+        expect![[
+            r#"'revision' of flake reference {"revision":[],"uri":"nixpkgs"} is no text: []"#
+        ]],
+    );
+    check("[]", expect!["'[]' is no set of attributes of a source"]);
+    check(r#""foo:bar""#, expect!["input 'foo:bar' is unsupported"]);
+}
+
+#[test]
+fn other_services_get_the_parts() {
+    let wire = |url: &str| FlakeRef::parse(url).unwrap().to_wire().to_string();
+    expect![[r#"{"revision":"main","subflake":"lib","uri":"github:o/r"}"#]]
+        .assert_eq(&wire("github:o/r/main?dir=lib"));
+    expect![[r#"{"revision":null,"subflake":null,"uri":"flake:nixpkgs/24.05"}"#]]
+        .assert_eq(&wire("nixpkgs/24.05"));
+    expect![[r#"{"revision":null,"subflake":null,"uri":"git+https://e.org/r?ref=main"}"#]]
+        .assert_eq(&wire("git+https://e.org/r?ref=main"));
+}
+
+fn some_reference(random: &mut fastrand::Rng, is_typed: bool) -> Option<FlakeRef> {
+    const URLS: [&str; 24] = [
+        "",
+        "nixpkgs",
+        "/",
+        "a",
+        "b.c",
+        "?",
+        "&",
+        "ref=",
+        "rev=",
+        "dir=",
+        "narHash=",
+        "path:",
+        "./",
+        "github:o/r",
+        "git+https://e.org/",
+        "https://e.org/x",
+        ".tar.gz",
+        "git+ssh://u@h:22/",
+        "0123456789012345678901234567890123456789",
+        "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+        "shallow=",
+        "1",
+        "%20",
+        "é",
+    ];
+    if is_typed {
+        let n_pieces = random.usize(1..7);
+        let url: String = (0..n_pieces).map(|_| URLS[random.usize(..URLS.len())]).collect();
+        return FlakeRef::parse(&url).ok();
+    }
+    let (kind, allowed) = KINDS[random.usize(..KINDS.len())];
+    let mut attrs = RefAttrs::from([("type".to_owned(), text(kind))]);
+    for name in ["path", "id", "owner", "repo", "url"].iter().filter(|name| allowed.contains(name))
+    {
+        let value = match *name {
+            "url" => "https://e.org/x?y=z",
+            _ => ["a", "b-c", "./d"][random.usize(..3)],
+        };
+        attrs.insert((*name).to_owned(), text(value));
+    }
+    for _ in 0..random.usize(..4) {
+        let name = allowed[random.usize(..allowed.len())];
+        let value = match random.u8(..5) {
+            0 => RefAttr::Bool(random.bool()),
+            1 => RefAttr::Number(random.u64(..)),
+            2 => text(URLS[18]),
+            3 => text(URLS[19]),
+            _ => text(URLS[random.usize(..URLS.len())]),
+        };
+        attrs.entry(name.to_owned()).or_insert(value);
+    }
+    if random.bool() {
+        attrs.insert("dir".to_owned(), text(URLS[random.usize(..URLS.len())]));
+    }
+    FlakeRef::from_attrs(attrs).ok()
+}
+
+#[test]
+fn whatever_is_written_is_read_again() {
+    let mut random = fastrand::Rng::with_seed(19);
+    let (mut n_urls, mut n_attrs) = (0, 0);
+    for _ in 0..4_000 {
+        let is_typed = random.bool();
+        let Some(reference) = some_reference(&mut random, is_typed) else { continue };
+        let json = serde_json::to_string(&reference).unwrap();
+        assert_eq!(serde_json::from_str::<FlakeRef>(&json).unwrap(), reference, "{json}");
+        match json.starts_with('"') {
+            true => n_urls += 1,
+            false => n_attrs += 1,
+        }
+        assert_eq!(FlakeRef::from_json(&reference.to_json()).as_ref(), Ok(&reference));
+        if reference.exact_url().is_some() {
+            assert_eq!(FlakeRef::from_wire(&reference.to_wire()).as_ref(), Ok(&reference));
+        }
+        if is_typed {
+            // What Nix prints means the same after it was read again, and there is more to print.
+            let url = reference.to_url().unwrap().to_string();
+            let again = FlakeRef::parse(&url).unwrap().to_url();
+            assert_eq!(again.map(|url| url.to_string()).as_ref(), Ok(&url));
+            assert!(reference.exact_url().is_some(), "{url}");
+        }
+    }
+    assert!(n_urls > 500 && n_attrs > 250, "{n_urls} URLs and {n_attrs} sets");
 }

@@ -184,3 +184,16 @@ fn inputs_that_nest_too_deeply_are_refused() {
     let error = LockFile::parse(&file(5_000), "flake.lock", &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("nested too deeply"), "{error}");
 }
+
+#[test]
+fn lock_files_are_their_json_in_messages() {
+    let file = parse(&lock(
+        r#""root":{"inputs":{"a":"one","b":["a"]}},"one":{"locked":PATH,"original":PATH}"#,
+    ));
+    let file = file.unwrap();
+    let json = serde_json::to_string(&file).unwrap();
+    assert_eq!(json, file.to_json().to_string());
+    assert_eq!(serde_json::from_str::<LockFile>(&json).unwrap(), file);
+    let error = serde_json::from_str::<LockFile>(r#"{"version":8}"#).unwrap_err();
+    expect!["lock file 'flake.lock' has unsupported version 8"].assert_eq(&error.to_string());
+}

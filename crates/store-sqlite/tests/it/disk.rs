@@ -13,6 +13,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::time::Duration;
 
 use rusqlite::ffi::{self, sqlite3_file, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs};
 
@@ -32,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) fail_writes: Option<(u64, c_int)>,
     /// Each sync fails from this operation on.
     pub(crate) fail_syncs: Option<u64>,
+    /// What each sync takes at least.
+    pub(crate) sync_takes: Duration,
 }
 
 /// What is on the disk for sure, and what may be.
@@ -93,11 +96,6 @@ pub(crate) fn plan(plan: Plan) {
 /// From now on files have no memory that processes share.
 pub(crate) fn lack_shared_memory() {
     LACKS_SHARED_MEMORY.store(true, Ordering::Release);
-}
-
-/// How many operations there were since [`plan`].
-pub(crate) fn n_operations() -> u64 {
-    disk().as_ref().map_or(0, |disk| disk.n_operations)
 }
 
 /// How many syncs there were at all.
@@ -394,6 +392,8 @@ unsafe extern "C" fn truncate(file: *mut sqlite3_file, len: sqlite3_int64) -> c_
 
 unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
     SYNCS.fetch_add(1, Ordering::AcqRel);
+    let takes = disk().as_ref().map(|disk| disk.plan.sync_takes);
+    std::thread::sleep(takes.unwrap_or_default());
     // SAFETY: the file is one of `open`.
     let path = unsafe { path(file) };
     if let (Some(disk), Some(path)) = (&mut *disk(), path) {

@@ -5,4 +5,10 @@
 
 mod contract;
 mod disk;
+mod faults;
+mod files;
+mod groups;
+mod models;
 mod power;
+mod processes;
+mod transfer;

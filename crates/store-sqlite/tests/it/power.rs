@@ -50,6 +50,29 @@ pub(crate) fn event(n: u128, length: usize) -> NewEvent {
     }
 }
 
+pub(crate) fn append(to: u128, numbers: impl IntoIterator<Item = u128>) -> Append {
+    let events = numbers.into_iter().map(|n| event(n, 20)).collect();
+    Append { stream: stream(to), expected: Expected::Any, events, intent: None }
+}
+
+/// Appends the events one by one.
+pub(crate) fn fill(store: &SqliteStore, to: u128, numbers: impl IntoIterator<Item = u128>) {
+    for n in numbers {
+        store.append(append(to, [n])).unwrap();
+    }
+}
+
+pub(crate) fn all(store: &SqliteStore) -> Vec<u128> {
+    let mut found = Vec::new();
+    store
+        .read_all(0, &mut |event| {
+            found.push(event.id.as_u128());
+            Ok(ControlFlow::Continue(()))
+        })
+        .unwrap();
+    found
+}
+
 pub(crate) fn options(checkpoint: u32) -> Options {
     Options { projections: vec![Arc::new(Counts)], checkpoint, ..Options::default() }
 }
@@ -110,13 +133,7 @@ fn lost(image: &Path, said: &Acknowledged, n_streams: u128) -> usize {
     let store = SqliteStore::open(&path, options(50)).unwrap();
     let integrity = store.integrity().unwrap();
     assert_eq!(integrity.problems, Vec::<String>::new());
-    let mut found = BTreeSet::new();
-    store
-        .read_all(0, &mut |event| {
-            found.insert(event.id.as_u128());
-            Ok(ControlFlow::Continue(()))
-        })
-        .unwrap();
+    let found: BTreeSet<u128> = all(&store).into_iter().collect();
     let progress = store.progress("counts").unwrap();
     assert_eq!(progress.position, progress.head);
     for n in 0..n_streams {

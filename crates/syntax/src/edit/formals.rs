@@ -83,7 +83,8 @@ fn behind(
         return Err(EditError::Broken(last.node().range()));
     };
     let comma = end.next_significant().filter(|token| token.kind() == TokenKind::Comma);
-    if let Some(leading) = leading_comma(first, comma) {
+    let goes_on = comma.is_some_and(|comma| !begins_line(comma));
+    if let Some(leading) = leading_comma(first, comma).filter(|_| !goes_on) {
         let indent = line_indent(tree, leading.range().start);
         let at = with_trailing_comment(end).range().end;
         let added = format!("{line_end}{indent}, {}", text(indent)?);

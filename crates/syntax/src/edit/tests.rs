@@ -695,6 +695,7 @@ fn parameters_are_added() {
         "{\n  a,\n  b,\n}: 1",
         "{ a\n, b # of b\n, ...\n}: 1",
         "{ a # of a\n, ...\n}: 1",
+        "{ a\n, b, ... }: 1",
         "{ a\n}: 1",
     ] {
         out.push_str(&add(source, None));
@@ -739,6 +740,8 @@ fn parameters_are_added() {
         , new
         , ...
         }: 1
+        { a
+        , b, new, ... }: 1
         { a, new
         }: 1
     "#]]

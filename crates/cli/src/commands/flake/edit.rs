@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cim_domain_nix::command::{AddFlakeInput, RemoveFlakeInput, UpdateFlake};
-use cim_domain_nix::{Command, FlakeEdit, LockChange};
+use cim_domain_nix::{Command, FlakeEdit, LockChange, ModuleClass};
 use cim_nix_app::{LockWish, Locks, NewLock};
-use cim_nix_base::Error;
+use cim_nix_base::{Change, Error, Op};
 use cim_nix_model::{AttributePath, InputState, input_path, show_input_path};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::evaluation::{EvalArgs, Surroundings};
 use crate::exit::Exit;
 use crate::flake_locking::{LockTask, new_lock};
+use crate::flake_writing::announce;
 use crate::lock_args::LockArgs;
 use crate::outcome::ChangeArgs;
 use crate::recording::{self, Recorder, new_identity};
@@ -154,6 +155,9 @@ edits! {
     }
     /// Give the flake a module
     AddModule {
+        /// What it is for
+        #[arg(long = "for", value_enum, default_value_t, value_name = "CLASS")]
+        class: Class,
         /// Its name
         #[arg(value_name = "NAME")]
         name: String,
@@ -161,6 +165,20 @@ edits! {
         #[arg(value_name = "EXPRESSION")]
         expression: String,
     }
+}
+
+/// What a module is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+enum Class {
+    /// NixOS
+    #[default]
+    Nixos,
+    /// Home Manager
+    Home,
+    /// nix-darwin
+    Darwin,
+    /// flake-parts
+    FlakeParts,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -225,6 +243,12 @@ updates! {
         expression: it.expression.clone(),
     };
     AddModule |it| FlakeEdit::AddModule {
+        class: match it.class {
+            Class::Nixos => ModuleClass::Nixos,
+            Class::Home => ModuleClass::Home,
+            Class::Darwin => ModuleClass::Darwin,
+            Class::FlakeParts => ModuleClass::Flake,
+        },
         name: it.name.clone(),
         expression: it.expression.clone(),
     };
@@ -253,6 +277,11 @@ impl EditArgs {
         let locks = LocksHere { surroundings, args: &self.lock_args };
         let command = command(recording::text_of(&folder)?, !self.no_lock);
         let outcome = app.flake(&command, &locks, self.change.mode())?;
+        if outcome.position.is_some() {
+            let new = |change: &&Change| matches!(change.op, Op::Create { .. });
+            let new = outcome.set.changes.iter().filter(new).map(|change| change.path.as_path());
+            announce(recorder.root(), &new.collect::<Vec<_>>())?;
+        }
         self.change.tell(&outcome, color)
     }
 }
@@ -282,15 +311,21 @@ impl Locks for LocksHere<'_> {
         let task =
             LockTask { folder, flake_nix, old_lock, request: &request, fails_on_unlocked: true };
         let new = new_lock(&self.surroundings, &task)?;
-        let shown = |state: &InputState| match state {
-            InputState::Follows(path) => format!("follows:{}", show_input_path(path)),
-            InputState::Locked(locked) => locked.to_string(),
-        };
-        let changes = new.changes.iter().map(|change| LockChange {
-            input: show_input_path(&change.path),
-            before: change.old.as_ref().map(shown),
-            after: change.new.as_ref().map(shown),
-        });
-        Ok(NewLock { text: new.text, changes: changes.collect(), warnings: new.warnings })
+        let changes = moved(&new.changes);
+        Ok(NewLock { text: new.text, changes, warnings: new.warnings })
     }
+}
+
+/// How inputs moved, as events say it.
+pub(crate) fn moved(changes: &[cim_nix_model::LockChange]) -> Vec<LockChange> {
+    let shown = |state: &InputState| match state {
+        InputState::Follows(path) => format!("follows:{}", show_input_path(path)),
+        InputState::Locked(locked) => locked.to_string(),
+    };
+    let change = |change: &cim_nix_model::LockChange| LockChange {
+        input: show_input_path(&change.path),
+        before: change.old.as_ref().map(shown),
+        after: change.new.as_ref().map(shown),
+    };
+    changes.iter().map(change).collect()
 }

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use cim_nix_base::{ChangeSet, Error};
-use cim_nix_model::{FlakeRef, LockChange, input_path};
+use cim_nix_model::{FlakeRef, LockChange, input_path, show_input_path};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::evaluation::EvalArgs;
 use crate::exit::Exit;
 use crate::flake_locking::{FlakeTexts, LockTask, NewLock, new_lock};
-use crate::flake_writing::{FlakeChange, GitStep, apply};
+use crate::flake_writing::{FlakeChange, GitStep, Reason, apply};
 use crate::installable::Installable;
 use crate::lock_args::LockArgs;
 use crate::scope::shown;
@@ -186,7 +186,13 @@ impl Writing<'_> {
             true => GitStep::Commit(commit_message(texts, &new.changes, summary)),
             false => GitStep::Announce { forced: false },
         };
-        FlakeChange { root: folder.to_owned(), set, others: Vec::new(), git }
+        let lock = &self.request.options.lock;
+        let updates = lock.updates.iter().map(|path| show_input_path(path)).collect();
+        let reason = Reason::Lock {
+            updates: (lock.is_anew || !lock.updates.is_empty()).then_some(updates),
+            changes: super::edit::moved(&new.changes),
+        };
+        FlakeChange { root: folder.to_owned(), set, others: Vec::new(), git, reason }
     }
 
     fn tell(

@@ -115,7 +115,7 @@ fn fill(args: &TemplateArgs, folder: &Path, color: ColorWhen) -> Result<Exit, Er
         }
     };
     let welcome = template.welcome.clone();
-    let planned = template.planned(folder)?;
+    let planned = template.planned(folder, args.template.as_deref())?;
     if !args.dry_run {
         apply(&planned.change)?;
     }
@@ -157,7 +157,7 @@ fn tell(
             "version": 1,
             "folder": shown(&change.root),
             "files": written,
-            "written": !args.dry_run,
+            "written": !args.dry_run && !written.is_empty(),
             "same": all(same),
             "conflicts": all(conflicts),
             "welcome": welcome,
@@ -172,7 +172,9 @@ fn tell(
     all(same).iter().for_each(|path| out.line(format_args!("`{path}` is the same already")));
     if args.dry_run {
         let diff = change.set.unified_diff(|_| None);
-        out.text(&format!("\n{}", colored_diff(&diff, color.applies_to(&std::io::stdout()))));
+        let gap = if diff.is_empty() { "" } else { "\n" };
+        let diff = colored_diff(&diff, color.applies_to(&std::io::stdout()));
+        out.text(&format!("{gap}{diff}"));
     } else if let Some(welcome) = welcome.filter(|_| conflicts.is_empty()) {
         out.line(format_args!("\n{}", printable(welcome.trim())));
     }

@@ -251,6 +251,7 @@ fn parameters_follow_where_they_must() {
         "{\n  self,\n  a,\n}",
         "{ self, a,\n  # last\n}",
         "{ self, a, b }",
+        "{ self\n  , a, ... }",
     ] {
         out.push_str(&outcome(&text(formals), &add("b")));
         out.push('\n');
@@ -278,6 +279,29 @@ fn parameters_follow_where_they_must() {
         { inputs.a.url = "path:a"; inputs.b.url = "github:o/b"; outputs = { self, a, b }: { }; }
         note: WasInRegistry("b")
 
+        { inputs.a.url = "path:a"; inputs.b.url = "github:o/b"; outputs = { self
+          , a, b, ... }: { }; }
+    "#]].assert_eq(&out);
+}
+
+#[test]
+fn what_gets_all_inputs_is_told() {
+    let mut out = String::new();
+    for outputs in [
+        "inputs: f inputs",
+        "{ self, ... }@inputs: import ./o.nix (inputs)",
+        "{ self, ... }@inputs: f { inherit inputs; } self",
+        "import ./o.nix",
+    ] {
+        out.push_str(&outcome(&format!("{{ outputs = {outputs}; }}"), &add("b")));
+    }
+    expect![[r#"
+        { inputs.b.url = "github:o/b"; outputs = inputs: f inputs; }
+        note: HandedOn(22..28)
+        { inputs.b.url = "github:o/b"; outputs = { self, ... }@inputs: import ./o.nix (inputs); }
+        note: HandedOn(49..57)
+        { inputs.b.url = "github:o/b"; outputs = { self, ... }@inputs: f { inherit inputs; } self; }{ inputs.b.url = "github:o/b"; outputs = import ./o.nix; }
+        note: HandedOn(2..27)
     "#]].assert_eq(&out);
 }
 
@@ -357,7 +381,7 @@ fn what_cannot_be_added_is_refused() {
 
         error: there is no input `y`
 
-        error: "" cannot be the name of an input: letters, digits, `_` and `-` are allowed, and a letter comes first
+        error: "" cannot be the name of an input: it leads to no input
 
         error: the input `b/x` would follow itself
 

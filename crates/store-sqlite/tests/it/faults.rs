@@ -1,0 +1,224 @@
+//! Disks that are full, fail or change what was written.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::os::unix::fs::FileExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use cim_domain_nix::{Append, EventStore, Expected, NewEvent, StoreError};
+use cim_nix_store_sqlite::{Options, SqliteStore};
+use expect_test::{Expect, expect};
+use rusqlite::ffi;
+
+use crate::disk::{self, Plan};
+use crate::files::told;
+use crate::power::{all, append, event, fill, options, stream};
+
+/// A disk on which every write fails with `code` from some moment on; then it recovers.
+fn check_writes(code: i32, expect: Expect) {
+    disk::install();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = SqliteStore::open(&path, options(20)).unwrap();
+    fill(&store, 1, 1..=50);
+    for from in 1..=6 {
+        disk::plan(Plan { fail_writes: Some((from, code)), ..Plan::default() });
+        let (mut n_stored, mut refused) = (0, None);
+        for n in 0..10 {
+            match store.append(append(1, [1_000 * u128::from(from) + n])) {
+                Ok(_) => n_stored += 1,
+                Err(error) => refused = Some(error),
+            }
+        }
+        let error = refused.expect("the disk was full");
+        if from == 1 {
+            expect.assert_eq(&told(&error, &path));
+            assert_eq!(n_stored, 0);
+        }
+        disk::plan(Plan::default());
+        // What was acknowledged is there, the rest goes through when it is asked again.
+        for n in 0..10 {
+            let again = store.append(append(1, [1_000 * u128::from(from) + n])).unwrap();
+            assert_eq!(again.is_repeated, n < n_stored, "event {n} from {from}");
+        }
+    }
+    assert_eq!(store.integrity().unwrap().problems, Vec::<String>::new());
+    assert_eq!(all(&store).len(), 50 + 6 * 10);
+    let progress = store.progress("counts").unwrap();
+    assert_eq!(progress.position, progress.head);
+}
+
+#[test]
+fn a_full_disk_loses_nothing() {
+    check_writes(
+        ffi::SQLITE_FULL,
+        expect![[r#"
+            cannot write the event store ../store.db: the disk is full
+              hint: make room and try again; what was stored before is safe"#]],
+    );
+}
+
+#[test]
+fn a_failing_disk_loses_nothing() {
+    check_writes(
+        ffi::SQLITE_IOERR_WRITE,
+        expect![[r#"
+            the disk failed under the event store ../store.db: disk I/O error
+              hint: what was acknowledged before is safe; whether the last request was stored is not known, and asking again is harmless"#]],
+    );
+}
+
+#[test]
+fn a_read_only_disk_says_so() {
+    check_writes(
+        ffi::SQLITE_READONLY,
+        expect![[r#"
+            cannot write the event store ../store.db: it is read-only
+              hint: allow writing to the file and to its folder, or keep the store elsewhere"#]],
+    );
+}
+
+#[test]
+fn a_sync_that_fails_acknowledges_nothing() {
+    disk::install();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = SqliteStore::open(&path, options(4_000)).unwrap();
+    fill(&store, 1, 1..=3);
+    disk::plan(Plan { fail_syncs: Some(1), ..Plan::default() });
+    let error = store.append(append(1, [4])).unwrap_err();
+    expect![[r#"
+        the disk failed under the event store ../store.db: disk I/O error
+          hint: what was acknowledged before is safe; whether the last request was stored is not known, and asking again is harmless"#]]
+    .assert_eq(&told(&error, &path));
+    disk::plan(Plan::default());
+    store.append(append(1, [4])).unwrap();
+    assert_eq!(all(&store), [1, 2, 3, 4]);
+}
+
+/// A store of a few hundred pages, closed.
+fn filled(path: &Path) {
+    let store = SqliteStore::open(path, options(4_000)).unwrap();
+    for n in 0..40 {
+        store.append(append(n % 5, n * 50 + 1..=n * 50 + 50)).unwrap();
+    }
+}
+
+/// Reads everything; the first error.
+fn read(path: &Path) -> Result<Vec<String>, StoreError> {
+    let store = SqliteStore::open(path, Options::default())?;
+    store.read_all(0, &mut |_| Ok(ControlFlow::Continue(())))?;
+    Ok(store.integrity()?.problems)
+}
+
+#[test]
+fn garbage_in_a_page_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole.db");
+    filled(&whole);
+    assert_eq!(read(&whole).unwrap(), Vec::<String>::new());
+    let n_pages = fs::metadata(&whole).unwrap().len() / 4_096;
+    assert!(n_pages > 100);
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    for round in 0..40 {
+        let path = folder.path().join("broken.db");
+        fs::copy(&whole, &path).unwrap();
+        let page = random.u64(..n_pages);
+        let garbage: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(4_096).collect();
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.write_all_at(&garbage, page * 4_096).unwrap();
+        drop(file);
+        match catch_unwind(AssertUnwindSafe(|| read(&path))).expect("no panic") {
+            Ok(problems) => {
+                assert!(!problems.is_empty(), "round {round}: page {page} of {n_pages}");
+            }
+            Err(StoreError::Corrupt { .. }) => {}
+            // The first page says that it is a database, and whose.
+            Err(StoreError::Unavailable { .. } | StoreError::Newer { .. }) => assert_eq!(page, 0),
+            Err(error) => panic!("round {round}: page {page}: {error}"),
+        }
+    }
+}
+
+/// One bit in a body breaks no page; the event's sum finds it.
+#[test]
+fn a_bit_in_a_body_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    filled(&path);
+    let store = SqliteStore::open(&path, options(4_000)).unwrap();
+    let body = format!("\"{}\"", "y".repeat(40));
+    let events = vec![NewEvent { body, ..event(9_999, 0) }];
+    let to = stream(1);
+    store.append(Append { stream: to, expected: Expected::Any, events, intent: None }).unwrap();
+    drop(store);
+    let mut bytes = fs::read(&path).unwrap();
+    // Pages may hold older copies of what they held.
+    let places = 0..bytes.len() - 40;
+    for at in places.filter(|at| bytes[*at..].starts_with(&[b'y'; 40])).collect::<Vec<_>>() {
+        bytes[at + 7] ^= 1;
+    }
+    fs::write(&path, bytes).unwrap();
+    let problems = read(&path).unwrap();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].ends_with("is not what was written: its sum differs"), "{problems:?}");
+}
+
+#[test]
+fn what_was_changed_by_hand_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    filled(&path);
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute_batch(
+        "PRAGMA foreign_keys = OFF;
+         DELETE FROM events WHERE position = 7;
+         UPDATE events SET meta = '{\"who\":\"me\"}' WHERE position = 9;
+         UPDATE projections SET position = 5000;
+         UPDATE store SET published = 4000;
+         INSERT INTO blobs VALUES (zeroblob(32), x'01');
+         INSERT INTO snapshots VALUES (1, 900, 1, '{}');",
+    )
+    .unwrap();
+    drop(raw);
+    let problems = read(&path).unwrap().join("\n");
+    expect![[r#"
+        events between 6 and 8 are missing
+        event 9 is not what was written: its sum differs
+        stream project-00000000000000000000000000000000 is at version 400, but has 399 events up to version 400
+        blob 0000000000000000000000000000000000000000000000000000000000000000 is not what was written: its hash differs
+        events up to 4000 count as published, but 2000 is the last
+        read model counts is at event 5000, but 2000 is the last
+        1 snapshots stand for versions that their streams have not"#]]
+    .assert_eq(&problems);
+}
+
+/// What SQLite cannot know to be missing leaves a whole store of an earlier moment.
+#[test]
+fn a_log_that_was_cut_leaves_a_whole_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = SqliteStore::open(&path, options(4_000)).unwrap();
+    fill(&store, 1, 1..=100);
+    let (main, log) =
+        (fs::read(&path).unwrap(), fs::read(folder.path().join("store.db-wal")).unwrap());
+    let mut most = 0;
+    for part in 0..=20 {
+        let image = folder.path().join(part.to_string());
+        fs::create_dir(&image).unwrap();
+        let path = image.join("store.db");
+        fs::write(&path, &main).unwrap();
+        fs::write(image.join("store.db-wal"), &log[..log.len() * part / 20]).unwrap();
+        let store = SqliteStore::open(&path, options(4_000)).unwrap();
+        assert_eq!(store.integrity().unwrap().problems, Vec::<String>::new());
+        let found = all(&store);
+        assert_eq!(found, (1..=found.len() as u128).collect::<Vec<_>>());
+        assert!(found.len() >= most, "a longer log has fewer events");
+        most = found.len();
+        fill(&store, 1, [1_000]);
+    }
+    assert_eq!(most, 100);
+}
