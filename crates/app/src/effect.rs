@@ -206,7 +206,9 @@ impl App<'_> {
 /// What a command does, in a few words.
 fn title(command: &Command) -> String {
     match command {
-        Command::BuildPackage(it) => format!("build {}", package_name(&it.flake_ref, &it.attribute)),
+        Command::BuildPackage(it) => {
+            format!("build {}", package_name(&it.flake_ref, &it.attribute))
+        }
         Command::CachePackage(it) => {
             let way = if it.is_download { "from" } else { "to" };
             let name = package_name(&it.flake_ref, &it.attribute);

@@ -136,26 +136,28 @@ fn is_failure(event: &Event) -> bool {
 fn tell_failure(event: &Event) {
     if let Event::PackageBuildFailed(event) = event
         && !event.log_tail.is_empty()
+        && !event.message.contains(&event.log_tail)
     {
         note("the log ends with");
         for line in event.log_tail.lines() {
             note(format_args!("  {}", printable(line)));
         }
     }
-    note(format_args!("error: {}", printable(&title(event))));
+    match event {
+        Event::ExpressionEvaluated(event) => note(printable(event.result.trim_end())),
+        _ => note(format_args!("error: {}", printable(&title(event)))),
+    }
     note(format_args!("recorded as event {}", event.identity().message_id));
 }
 
 fn tell_event(event: &Event, out: &mut Out) {
+    if let Event::ExpressionEvaluated(event) = event {
+        out.line(&event.result);
+        return;
+    }
     out.line(format_args!("{}  {}", printable(&title(event)), event.identity().message_id));
-    match event {
-        Event::PackageBuilt(event) => outputs(event.outputs.iter(), out),
-        Event::GarbageCollected(event) => {
-            for path in &event.removed_paths {
-                out.line(format_args!("  removed {}", one_line(path)));
-            }
-        }
-        _ => {}
+    if let Event::PackageBuilt(event) = event {
+        outputs(event.outputs.iter(), out);
     }
 }
 

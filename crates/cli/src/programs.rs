@@ -54,6 +54,13 @@ pub(crate) struct NixArgs {
     print_build_logs: bool,
 }
 
+impl NixArgs {
+    /// Nothing but a time limit.
+    pub(crate) fn within(timeout: Option<Duration>) -> Self {
+        Self { timeout, ..Self::default() }
+    }
+}
+
 /// What a command of the domain does not say, and whoever types one may.
 #[derive(Clone, Debug)]
 pub(crate) struct Wishes {
@@ -135,14 +142,8 @@ enum Of {
 }
 
 /// The variables that say where the store is. Others may hold secrets.
-const PLACES: [&str; 6] = [
-    "NIX_STORE_DIR",
-    "NIX_STATE_DIR",
-    "NIX_LOG_DIR",
-    "NIX_CONF_DIR",
-    "NIX_REMOTE",
-    "NIX_PATH",
-];
+const PLACES: [&str; 6] =
+    ["NIX_STORE_DIR", "NIX_STATE_DIR", "NIX_LOG_DIR", "NIX_CONF_DIR", "NIX_REMOTE", "NIX_PATH"];
 
 static CANCEL: AtomicBool = AtomicBool::new(false);
 
@@ -189,7 +190,10 @@ impl NixPrograms {
     }
 
     /// Runs something that tells of its progress and can be cancelled.
-    fn watched<T>(&self, run: impl FnOnce(&mut Control<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    fn watched<T>(
+        &self,
+        run: impl FnOnce(&mut Control<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let mut say = |progress| self.teller.borrow_mut().say(&progress);
         let ended = run(&mut Control::new(cancel(), &mut say));
         self.teller.borrow_mut().finish();
@@ -226,9 +230,7 @@ impl cim_nix_app::Programs for NixPrograms {
         let setup = self.setup(command)?;
         let of = match command {
             Command::BuildPackage(_) => Of::Build(Building::of(&self.wishes)),
-            Command::CachePackage(command) => {
-                Of::Copy(self.paths_to_copy(command, state, &setup)?)
-            }
+            Command::CachePackage(command) => Of::Copy(self.paths_to_copy(command, state, &setup)?),
             Command::ActivateConfiguration(command) => {
                 Of::Activation(Box::new(self.activation(command, state, &setup)?))
             }

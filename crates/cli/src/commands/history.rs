@@ -11,9 +11,9 @@ use cim_nix_base::Error;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::effects::Effect;
 use crate::exit::Exit;
 use crate::outcome::{ChangeArgs, ResultFormat, event_json, title};
-use crate::effects::Effect;
 use crate::output::number;
 use crate::programs::{NixArgs, NixPrograms, Wishes};
 use crate::recording::{self, Recorder};

@@ -19,6 +19,7 @@ use crate::effects;
 use crate::evaluation::{self, Target};
 use crate::exit::Exit;
 use crate::outcome::{ChangeArgs, ResultFormat};
+use crate::output::number;
 use crate::programs::{NixArgs, Wishes};
 use crate::recording::{Recorder, new_identity, text_of};
 use crate::scope;
@@ -288,8 +289,7 @@ impl StatusArgs {
             system: None,
             limit: Some(self.limit),
         };
-        let Answer::GetBuildStatus(status) =
-            ask(recorder.store(), &Query::GetBuildStatus(query))?
+        let Answer::GetBuildStatus(status) = ask(recorder.store(), &Query::GetBuildStatus(query))?
         else {
             return Err(Error::bug("a query was answered with something else"));
         };
@@ -359,9 +359,10 @@ fn ended(outcome: BuildOutcome) -> &'static str {
 
 fn show(package: &PackageView, out: &mut Out) {
     let name = cim_domain_nix::package_name(&package.flake_ref, &package.attribute);
-    let (builds, failures) = (package.n_builds, package.n_failures);
+    let builds = number(usize::try_from(package.n_builds).unwrap_or(usize::MAX), "build");
+    let failures = package.n_failures;
     out.line(format_args!(
-        "{}: {} ({builds} builds, {failures} failed)",
+        "{}: {} ({builds}, {failures} failed)",
         one_line(&name),
         ended(package.last)
     ));

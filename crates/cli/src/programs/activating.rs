@@ -48,10 +48,7 @@ enum Aim {
     /// A path in the store.
     Closure(PathBuf),
     /// A generation that is there.
-    Generation {
-        number: u64,
-        closure: PathBuf,
-    },
+    Generation { number: u64, closure: PathBuf },
 }
 
 /// A configuration of a flake.
@@ -112,9 +109,14 @@ fn marker(profile: &Path) -> Result<PathBuf, Error> {
 /// Where a configuration's package is in a flake.
 fn attribute(kind: ConfigurationKind, name: &str) -> Result<String, Error> {
     let path = match kind {
-        ConfigurationKind::Nixos => {
-            AttributePath::new(["nixosConfigurations", name, "config", "system", "build", "toplevel"])
-        }
+        ConfigurationKind::Nixos => AttributePath::new([
+            "nixosConfigurations",
+            name,
+            "config",
+            "system",
+            "build",
+            "toplevel",
+        ]),
         ConfigurationKind::Home => {
             AttributePath::new(["homeConfigurations", name, "activationPackage"])
         }
@@ -240,12 +242,7 @@ impl NixPrograms {
     }
 
     /// What a configuration is for: as is said, as is known, or as the flake has it.
-    fn kind(
-        &self,
-        folder: &Path,
-        name: &str,
-        state: &State,
-    ) -> Result<ConfigurationKind, Error> {
+    fn kind(&self, folder: &Path, name: &str, state: &State) -> Result<ConfigurationKind, Error> {
         let said = known(state).and_then(|state| state.said.as_ref()).map(|said| said.kind);
         match self.wishes.kind.or(said) {
             Some(kind) => Ok(kind),
@@ -327,7 +324,9 @@ impl NixPrograms {
             }
             PutBack::Done { activated: Some(outcome), .. } if !outcome.is_done() => {
                 let why = why(&outcome);
-                message.push_str(&format!("; and the former generation could not be activated: {why}"));
+                message.push_str(&format!(
+                    "; and the former generation could not be activated: {why}"
+                ));
             }
             _ => {}
         }

@@ -176,11 +176,7 @@ fn made(
 }
 
 fn output(info: PathInfo) -> BuiltOutput {
-    BuiltOutput {
-        path: info.path,
-        nar_size: Some(info.nar_size),
-        closure_size: info.closure_size,
-    }
+    BuiltOutput { path: info.path, nar_size: Some(info.nar_size), closure_size: info.closure_size }
 }
 
 fn evidence(record: BuildRecord) -> Evidence {

@@ -49,7 +49,8 @@ impl NixPrograms {
         let request = request(command, setup);
         let record = self.watched(|control| setup.nix().collect_garbage(&request, control))?;
         if !record.outcome.is_done() {
-            let why = format!("the garbage collection did not come to its end: {}", why(&record.outcome));
+            let why =
+                format!("the garbage collection did not come to its end: {}", why(&record.outcome));
             if record.removed.is_empty() {
                 return Err(Error::outside(why));
             }

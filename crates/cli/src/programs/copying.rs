@@ -87,10 +87,8 @@ impl NixPrograms {
         let record = self.watched(|control| setup.nix().copy(&request, control))?;
         if !record.outcome.is_done() {
             let (way, cache) = (way(command), &command.cache);
-            let error = Error::outside(format!(
-                "cannot copy {way} `{cache}`: {}",
-                why(&record.outcome)
-            ));
+            let error =
+                Error::outside(format!("cannot copy {way} `{cache}`: {}", why(&record.outcome)));
             return Err(match record.copied.len() {
                 0 => error,
                 n => error.hint(format!(

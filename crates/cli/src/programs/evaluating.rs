@@ -39,9 +39,8 @@ pub(super) fn evaluate(
         let value = evaluation.force(value, false)?;
         evaluation.write(value, Format::Display, true)
     });
-    let ended = ended.map_err(|error| {
-        Error::outside("cannot start a thread to evaluate on").because(error)
-    })?;
+    let ended = ended
+        .map_err(|error| Error::outside("cannot start a thread to evaluate on").because(error))?;
     let (mut result, is_error) = match ended {
         Ok(bytes) => (String::from_utf8_lossy(&bytes).into_owned(), false),
         Err(error) => (error.render(false), true),

