@@ -94,7 +94,8 @@ pub(crate) fn newest(steps: &[&str]) -> u32 {
 
 /// What `PRAGMA user_version` says.
 pub(crate) fn version(connection: &Connection) -> Result<u32, Fault> {
-    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+    let mut query = connection.prepare_cached("PRAGMA user_version")?;
+    Ok(query.query_row([], |row| row.get(0))?)
 }
 
 /// Takes the missing steps, in one transaction.
