@@ -185,11 +185,16 @@ fn log_entry(stored: &Stored, is_undone: bool, bold: bool) -> String {
     let when = when.split('.').next().unwrap_or(&when).replace('T', " ");
     format!(
         "{position:>5}  {on}{}{off}{undone}\n       {}  {}  {}\n",
-        printable(&title(event)),
+        printable(&title(event, origin["command"].as_str())),
         event.identity().message_id,
         when.trim_end_matches('Z'),
         one_line(actor),
     )
+}
+
+fn stored_title(stored: &Stored) -> String {
+    let origin: Value = serde_json::from_str(&stored.meta).unwrap_or_default();
+    title(&stored.event, origin["command"].as_str())
 }
 
 fn stored_json(stored: &Stored) -> Value {
@@ -300,7 +305,7 @@ impl RedoArgs {
         let app = recorder.app();
         recording::tell(&app.recover_files()?);
         let outcome = app.redo(self.change.mode())?;
-        self.change.tell(&outcome, color)
+        self.change.tell_of(Some("Redo"), &outcome, color)
     }
 }
 
@@ -516,7 +521,7 @@ impl StatusArgs {
                 out.line(format_args!(
                     "{name:<8} {} {}",
                     stored.position,
-                    printable(&title(&stored.event))
+                    printable(&stored_title(&stored))
                 ));
             }
         }
