@@ -43,7 +43,7 @@ fn save(store: &dyn EventStore, stream: &StreamId, version: u64, events: &[Event
             correlation: identity.correlation_id.clone(),
             causation: identity.causation_id.clone(),
             body: event.to_json()?,
-            meta: r#"{"by":"ann"}"#.to_owned(),
+            meta: r#"{"actor":"ann"}"#.to_owned(),
         })
     };
     let events = events.iter().map(new).collect::<Result<Vec<_>>>()?;
