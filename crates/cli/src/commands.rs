@@ -1,7 +1,9 @@
 //! One command, one file.
 
 pub(crate) mod check;
+pub(crate) mod collect;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod eval;
 pub(crate) mod eval_compat;
 pub(crate) mod explain;
@@ -13,6 +15,7 @@ pub(crate) mod history;
 pub(crate) mod instantiate;
 pub(crate) mod migrate_config;
 pub(crate) mod options;
+pub(crate) mod package;
 pub(crate) mod parse;
 pub(crate) mod query;
 pub(crate) mod repl;
@@ -34,6 +37,9 @@ pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
         Command::EvalCompat(args) => eval_compat::run(args),
         Command::Instantiate(args) => instantiate::run(args),
         Command::Flake(args) => flake::run(args, color),
+        Command::Package(args) => args.run(),
+        Command::Config(args) => args.run(),
+        Command::CollectGarbage(args) => args.run(),
         Command::Log(args) => args.run(color),
         Command::Show(args) => args.run(color),
         Command::Undo(args) => args.run(color),

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::terminal::{ColorWhen, Out, colored_diff, note, one_line};
 
 /// Options of every command that changes something.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct ChangeArgs {
     /// Show what would change, and change nothing
     #[arg(long)]

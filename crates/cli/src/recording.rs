@@ -317,4 +317,8 @@ impl Programs for NoPrograms {
     fn settle(&self, _: &Command, _: &serde_json::Value) -> Result<Option<Evidence>, Error> {
         Self::none()
     }
+
+    fn generation(&self, _: &str) -> Result<Option<u32>, Error> {
+        Self::none()
+    }
 }

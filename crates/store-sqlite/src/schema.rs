@@ -163,6 +163,7 @@ mod tests {
     #[test]
     fn the_first_version_is_frozen() {
         let sum = cim_nix_base::ContentHash::of(V1.as_bytes()).to_string();
-        expect_test::expect!["6a221d3c069ba04fd56184438297135416899d092d7a8a68e73d7846b1721d27"].assert_eq(&sum);
+        expect_test::expect!["6a221d3c069ba04fd56184438297135416899d092d7a8a68e73d7846b1721d27"]
+            .assert_eq(&sum);
     }
 }

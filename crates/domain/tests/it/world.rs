@@ -491,6 +491,9 @@ impl World {
         after.evolve(&event);
         self.states.insert(stream.clone(), after);
         match &event {
+            // What is tested gets no generation.
+            Event::ConfigurationActivated(event)
+                if event.activation_type == ActivationType::Test => {}
             Event::ConfigurationActivated(event) => {
                 self.generations.insert(event.generation, event.store_path.clone());
                 self.current = Some(event.generation);
