@@ -389,7 +389,7 @@ fn a_package_goes_to_a_cache_and_comes_back() {
     bench.ends(&format!("package cache -f default.nix -A ok --from {cache} --no-check-sigs"), 0);
     assert_eq!(bench.newest("PackageCached")["paths"], 1);
     let nowhere = format!("file://{}", bench.at("nowhere").display());
-    bench.ends(&format!("package cache -f default.nix -A ok --from {nowhere}"), 2);
+    bench.ends(&format!("package cache -f default.nix -A ok --from {nowhere}"), 3);
 }
 
 #[test]
