@@ -26,7 +26,9 @@ use crate::commands::migrate_config::MigrateConfigArgs;
 use crate::commands::options::OptionsArgs;
 use crate::commands::package::PackageArgs;
 use crate::commands::parse::ParseArgs;
+use crate::commands::query::QueryArgs;
 use crate::commands::repl::ReplArgs;
+use crate::commands::store::{ExportArgs, ImportArgs, StoreArgs};
 use crate::commands::symbols::SymbolsArgs;
 use crate::terminal::ColorWhen;
 
@@ -100,6 +102,14 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Finish or revert what was interrupted
     Recover(RecoverArgs),
+    /// Ask what the events say: flakes, packages and builds, modules, overlays, configurations
+    Query(QueryArgs),
+    /// Write all events as JSON lines
+    Export(ExportArgs),
+    /// Take events over that `export` wrote
+    Import(ImportArgs),
+    /// Check, back up and move the store of a project
+    Store(StoreArgs),
     /// Show the options of NixOS, Home Manager or own modules
     Options(OptionsArgs),
     /// Evaluate expressions as you type them

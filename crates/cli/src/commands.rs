@@ -17,7 +17,9 @@ pub(crate) mod migrate_config;
 pub(crate) mod options;
 pub(crate) mod package;
 pub(crate) mod parse;
+pub(crate) mod query;
 pub(crate) mod repl;
+pub(crate) mod store;
 pub(crate) mod symbols;
 
 use cim_nix_base::Error;
@@ -46,6 +48,10 @@ pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
         Command::Replay(args) => args.run(),
         Command::Status(args) => args.run(color),
         Command::Recover(args) => args.run(),
+        Command::Query(args) => args.run(),
+        Command::Export(args) => args.run(),
+        Command::Import(args) => args.run(),
+        Command::Store(args) => args.run(),
         Command::Options(args) => options::run(args, color),
         Command::Repl(args) => repl::run(args),
         Command::Parse(args) => parse::run(args),

@@ -188,11 +188,16 @@ fn log_entry(stored: &Stored, is_undone: bool, bold: bool) -> String {
     let when = when.split('.').next().unwrap_or(&when).replace('T', " ");
     format!(
         "{position:>5}  {on}{}{off}{undone}\n       {}  {}  {}\n",
-        printable(&title(event)),
+        printable(&title(event, origin["command"].as_str())),
         event.identity().message_id,
         when.trim_end_matches('Z'),
         one_line(actor),
     )
+}
+
+fn stored_title(stored: &Stored) -> String {
+    let origin: Value = serde_json::from_str(&stored.meta).unwrap_or_default();
+    title(&stored.event, origin["command"].as_str())
 }
 
 fn stored_json(stored: &Stored) -> Value {
@@ -284,7 +289,7 @@ impl UndoArgs {
         recording::tell(&app.recover_files()?);
         let id = self.event.as_deref().map(|event| event_id(&recorder, Some(event))).transpose()?;
         let outcome = app.undo(id, self.change.mode())?;
-        told(&self.change, &outcome, &programs, color)
+        told(&self.change, None, &outcome, &programs, color)
     }
 }
 
@@ -305,7 +310,7 @@ impl RedoArgs {
         let app = recorder.app_with(&programs);
         recording::tell(&app.recover_files()?);
         let outcome = app.redo(self.change.mode())?;
-        told(&self.change, &outcome, &programs, color)
+        told(&self.change, Some("Redo"), &outcome, &programs, color)
     }
 }
 
@@ -521,7 +526,7 @@ impl StatusArgs {
                 out.line(format_args!(
                     "{name:<8} {} {}",
                     stored.position,
-                    printable(&title(&stored.event))
+                    printable(&stored_title(&stored))
                 ));
             }
         }
@@ -593,13 +598,14 @@ fn programs_of(recorder: &Recorder, is_quiet: bool) -> NixPrograms {
 /// Tells what was taken back: files, or an activation.
 fn told(
     change: &ChangeArgs,
+    command: Option<&str>,
     outcome: &Outcome,
     programs: &NixPrograms,
     color: ColorWhen,
 ) -> Result<Exit, Error> {
     match Effect::is_in(outcome) {
         true => Effect { outcome, trouble: programs.conclude() }.tell(change),
-        false => change.tell(outcome, color),
+        false => change.tell_of(command, outcome, color),
     }
 }
 
