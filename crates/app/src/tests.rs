@@ -292,3 +292,73 @@ fn an_effect_that_was_not_begun_leaves_nothing() {
     let outcome = kit.app().effect(&build(&kit), Mode::DryRun).unwrap();
     assert_eq!(outcome.notes, ["run BuildPackage"]);
 }
+
+/// An activation of the generation 2, after 1 was in force.
+fn activation(kit: &Kit) -> cim_domain_nix::Command {
+    cim_domain_nix::command::ActivateConfiguration {
+        project: "/project".to_owned(),
+        name: "web".to_owned(),
+        activation_type: cim_domain_nix::ActivationType::Switch,
+        profile: None,
+        store_path: None,
+        identity: kit.root(),
+    }
+    .into()
+}
+
+fn in_force(generation: u32, previous: u32) -> Evidence {
+    Evidence::Activated {
+        generation,
+        previous: Some(previous),
+        store_path: format!("/nix/store/system-{generation}"),
+        profile: "/profile".to_owned(),
+        took: Took::default(),
+    }
+}
+
+#[test]
+fn an_activation_is_undone_by_programs() {
+    let mut kit = Kit::new(&[]);
+    kit.programs.evidence = Ok(in_force(2, 1));
+    kit.programs.generation = Some(2);
+    let activated = kit.app().effect(&activation(&kit), Mode::Apply).unwrap();
+    let id = activated.events.last().unwrap().identity().message_id.uuid();
+    assert_eq!(kit.app().undo_stack().unwrap().next_undo(), id);
+
+    let planned = kit.app().undo(None, Mode::DryRun).unwrap();
+    assert_eq!(
+        (planned.notes, planned.events),
+        (vec!["run RollbackConfiguration".to_owned()], vec![])
+    );
+    kit.programs.evidence = Ok(in_force(1, 2));
+    let undone = kit.app().undo(None, Mode::Apply).unwrap();
+    let [Event::ConfigurationRolledBack(event)] = &undone.events[..] else {
+        panic!("{:?}", undone.events)
+    };
+    assert_eq!((event.undoes, event.generation, event.previous), (id, 1, Some(2)));
+    assert_eq!(event.store_path, "/nix/store/system-1");
+
+    // The profile was left where it was, so there is nothing to redo it from.
+    let error = kit.app().redo(Mode::Apply).unwrap_err();
+    assert_eq!(error.kind(), cim_nix_base::ErrorKind::Conflict);
+    assert!(error.to_string().contains("was at generation 1, and is at 2 now"), "{error}");
+    kit.programs.generation = Some(1);
+    kit.programs.evidence = Ok(in_force(2, 1));
+    let redone = kit.app().redo(Mode::Apply).unwrap();
+    let [Event::ConfigurationRolledBack(event)] = &redone.events[..] else {
+        panic!("{:?}", redone.events)
+    };
+    assert_eq!((event.generation, event.previous), (2, Some(1)));
+
+    // What failed is told, and nothing is undone by it.
+    kit.programs.generation = Some(2);
+    kit.programs.evidence = Ok(Evidence::ActivationFailed {
+        message: "no".to_owned(),
+        generation: Some(2),
+        profile: "/profile".to_owned(),
+    });
+    let failed = kit.app().undo(None, Mode::Apply).unwrap();
+    assert!(matches!(&failed.events[..], [Event::ConfigurationActivationFailed(_)]));
+    let next = kit.app().undo_stack().unwrap().next_undo();
+    assert_eq!(next, redone.events[0].identity().message_id.uuid());
+}

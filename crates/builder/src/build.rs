@@ -592,6 +592,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn outputs_are_named_by_their_paths() {
+        let of = |output: &str| output_of("/s/hash-a-1.2.drv", output);
+        assert_eq!(of("/s/other-a-1.2").as_deref(), Some("out"));
+        assert_eq!(of("/s/other-a-1.2-dev").as_deref(), Some("dev"));
+        assert_eq!(of("/s/other-a-1.25"), None);
+        assert_eq!(of("/s/other-b"), None);
+        assert_eq!(output_of("/s/hash-a", "/s/other-a"), None);
+    }
+
+    #[test]
     fn answers_of_evaluation_are_checked() {
         let of = |text| of_package(text).map(|(path, outputs)| format!("{path} {outputs:?}"));
         let answer = r#"{"drv":"/s/a-x.drv","outputs":["out","dev"]}"#;
