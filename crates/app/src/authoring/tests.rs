@@ -1,0 +1,1 @@
+//! Commands in, files and events out.
