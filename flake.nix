@@ -31,6 +31,7 @@
               ./Cargo.lock
               ./Cargo.toml
               ./crates
+              ./stand-ins
             ];
           };
           cargoLock.lockFile = ./Cargo.lock;

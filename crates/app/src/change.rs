@@ -80,6 +80,9 @@ pub(crate) enum Plan {
         command: serde_json::Value,
         /// What was the case before, for whoever has to find out what became of it.
         before: serde_json::Value,
+        /// The event that it takes back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undoes: Option<Uuid>,
     },
 }
 

@@ -3,7 +3,8 @@
 //! it open finds out what became of it.
 
 use cim_domain_nix::{
-    Append, Command, Draft, Event, Evidence, Expected, Intent, State, StoreError, Uuid,
+    Append, Command, Draft, Event, Evidence, Expected, Intent, State, StoreError, StreamId, Uuid,
+    package_name, undo,
 };
 use cim_nix_base::{ChangeSet, Error};
 use serde_json::Value;
@@ -36,6 +37,20 @@ pub trait Programs {
     ///
     /// Errors: that cannot be told now.
     fn settle(&self, command: &Command, before: &Value) -> Result<Option<Evidence>, Error>;
+
+    /// The generation that a profile leads to.
+    ///
+    /// Errors: the profile cannot be read.
+    fn generation(&self, profile: &str) -> Result<Option<u32>, Error>;
+}
+
+/// A command that runs programs, and what it is for.
+pub(crate) struct Task<'t> {
+    pub(crate) command: &'t Command,
+    /// The stream that its events stand in.
+    pub(crate) stream: StreamId,
+    /// The event that it takes back.
+    pub(crate) undoes: Option<Uuid>,
 }
 
 impl App<'_> {
@@ -44,8 +59,12 @@ impl App<'_> {
     /// Errors: it was refused or not begun, and nothing has happened; or what happened cannot be
     /// stored now, and `recover` will.
     pub fn effect(&self, command: &Command, mode: Mode) -> Result<Outcome, Error> {
-        let stream = command.stream();
-        let (state, version) = self.load(&stream)?;
+        self.effect_of(&Task { command, stream: command.stream(), undoes: None }, mode)
+    }
+
+    pub(crate) fn effect_of(&self, task: &Task<'_>, mode: Mode) -> Result<Outcome, Error> {
+        let Task { command, stream, undoes } = task;
+        let (state, version) = self.load(stream)?;
         let before = self.programs.before(command, &state)?;
         let mut outcome = Outcome {
             events: Vec::new(),
@@ -60,16 +79,17 @@ impl App<'_> {
         }
         let id = self.world.new_id();
         let plan = Plan::Effect {
-            title: format!("{} {stream}", command.command_type()),
+            title: title(command),
             process: self.world.process(),
             command_type: command.command_type().to_owned(),
             command: as_value(command)?,
             before: before.clone(),
+            undoes: *undoes,
         };
         let intent = Intent {
             id,
             at: self.world.now(),
-            stream,
+            stream: stream.clone(),
             expected: version,
             events: vec![id],
             plan: plan.text()?,
@@ -81,7 +101,7 @@ impl App<'_> {
                 Err(error)
             }
             Ok(evidence) => {
-                (outcome.events, outcome.position) = self.conclude(command, &evidence, id)?;
+                (outcome.events, outcome.position) = self.conclude(task, &evidence, id)?;
                 Ok(outcome)
             }
         }
@@ -90,22 +110,22 @@ impl App<'_> {
     /// Stores what came of a command and closes its intent, whose id the last event gets.
     fn conclude(
         &self,
-        command: &Command,
+        task: &Task<'_>,
         evidence: &Evidence,
         intent: Uuid,
     ) -> Result<(Vec<Event>, Option<u64>), Error> {
-        let stream = command.stream();
+        let Task { command, stream, .. } = task;
         for _ in 0..ATTEMPTS {
-            let (state, version) = self.load(&stream)?;
+            let (state, version) = self.load(stream)?;
             let mut new_id = || self.world.new_id();
             let mut draft =
                 Draft { cause: command.identity(), at: self.world.now(), new_id: &mut new_id };
-            let events = match state.decide(command, evidence, &mut draft) {
+            let events = match self.decided(task, &state, evidence, &mut draft) {
                 Ok(events) => events,
-                Err(rejection) => {
+                Err(error) => {
                     // What happened outside has happened; that it was refused is for the caller.
                     self.store.close_intent(intent)?;
-                    return Err(rejection.into());
+                    return Err(error);
                 }
             };
             if events.is_empty() {
@@ -127,9 +147,40 @@ impl App<'_> {
             .hint("what came of the command is stored by `cim-nix recover`"))
     }
 
+    /// The events that say what came of a command.
+    fn decided(
+        &self,
+        task: &Task<'_>,
+        state: &State,
+        evidence: &Evidence,
+        draft: &mut Draft<'_>,
+    ) -> Result<Vec<Event>, Error> {
+        match (task.undoes, evidence) {
+            (Some(id), Evidence::Activated { store_path, .. }) => {
+                let stored = self.event(id)?;
+                let (before, _) =
+                    self.load_until(&task.stream, stored.version.saturating_sub(1))?;
+                let mut event = undo(&before, &stored.event, Vec::new(), draft)?;
+                if let Event::ConfigurationRolledBack(event) = &mut event {
+                    event.store_path.clone_from(store_path);
+                }
+                Ok(vec![event])
+            }
+            // Its project may be written otherwise than in the command that is taken back.
+            (Some(_), Evidence::ActivationFailed { message, .. })
+                if task.command.stream() != task.stream =>
+            {
+                Err(Error::outside(format!("cannot roll back: {message}")))
+            }
+            _ => Ok(state.decide(task.command, evidence, draft)?),
+        }
+    }
+
     /// Finds out what became of a program whose process is gone.
     pub(crate) fn settle_effect(&self, intent: &Intent, plan: &Plan) -> Result<(), Error> {
-        let Plan::Effect { command_type, command, before, .. } = plan else { return Ok(()) };
+        let Plan::Effect { command_type, command, before, undoes, .. } = plan else {
+            return Ok(());
+        };
         let command = Command::read(command_type, &command.to_string()).map_err(|problem| {
             Error::outside(format!("the intent {} cannot be read: {problem}", intent.id))
                 .hint("a newer cim-nix may have written it: recover with that")
@@ -142,9 +193,32 @@ impl App<'_> {
             Ok(std::ops::ControlFlow::Break(()))
         })?;
         match (is_concluded, self.programs.settle(&command, before)?) {
-            (false, Some(evidence)) => self.conclude(&command, &evidence, intent.id).map(|_| ()),
+            (false, Some(evidence)) => {
+                let stream = intent.stream.clone();
+                let task = Task { command: &command, stream, undoes: *undoes };
+                self.conclude(&task, &evidence, intent.id).map(|_| ())
+            }
             _ => Ok(self.store.close_intent(intent.id)?),
         }
+    }
+}
+
+/// What a command does, in a few words.
+fn title(command: &Command) -> String {
+    match command {
+        Command::BuildPackage(it) => {
+            format!("build {}", package_name(&it.flake_ref, &it.attribute))
+        }
+        Command::CachePackage(it) => {
+            let way = if it.is_download { "from" } else { "to" };
+            let name = package_name(&it.flake_ref, &it.attribute);
+            format!("copy {name} {way} {}", it.cache)
+        }
+        Command::ActivateConfiguration(it) => format!("activate `{}`", it.name),
+        Command::RollbackConfiguration(it) => format!("roll `{}` back", it.name),
+        Command::RunGarbageCollection(_) => "collect garbage".to_owned(),
+        Command::EvaluateExpression(it) => format!("evaluate {}", it.expression),
+        _ => format!("{} {}", command.command_type(), command.stream()),
     }
 }
 

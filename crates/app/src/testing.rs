@@ -116,6 +116,7 @@ impl World for Clockwork {
 pub(crate) struct Script {
     pub(crate) evidence: Result<Evidence, &'static str>,
     pub(crate) settled: Option<Evidence>,
+    pub(crate) generation: Option<u32>,
 }
 
 impl Programs for Script {
@@ -140,6 +141,10 @@ impl Programs for Script {
         assert_eq!(before["seen"], true);
         Ok(self.settled.clone())
     }
+
+    fn generation(&self, _: &str) -> Result<Option<u32>, Error> {
+        Ok(self.generation)
+    }
 }
 
 /// All that an application needs, in memory.
@@ -156,7 +161,7 @@ impl Kit {
             store: MemoryStore::default(),
             files: Files::new(texts),
             world: Clockwork::default(),
-            programs: Script { evidence: Err("no programs here"), settled: None },
+            programs: Script { evidence: Err("no programs here"), settled: None, generation: None },
         }
     }
 

@@ -218,7 +218,7 @@ fn an_effect_that_was_interrupted_is_told() {
         log_tail: String::new(),
         took: Took::default(),
     };
-    kit.programs = Script { evidence: Ok(failed.clone()), settled: Some(failed) };
+    kit.programs = Script { evidence: Ok(failed.clone()), settled: Some(failed), generation: None };
     // A process that dies while the program runs leaves its intent.
     let command = build(&kit);
     let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -252,6 +252,9 @@ fn an_effect_that_was_interrupted_is_told() {
                 _: &cim_domain_nix::Command,
                 _: &serde_json::Value,
             ) -> Result<Option<Evidence>, cim_nix_base::Error> {
+                Ok(None)
+            }
+            fn generation(&self, _: &str) -> Result<Option<u32>, cim_nix_base::Error> {
                 Ok(None)
             }
         }

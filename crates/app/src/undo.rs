@@ -2,13 +2,15 @@
 
 use std::ops::ControlFlow;
 
+use cim_domain_nix::command::RollbackConfiguration;
 use cim_domain_nix::{
-    Draft, Event, FileChange, MessageIdentity, StoreError, UndoStack, Uuid, is_undoable, reverted,
-    undo,
+    Configuration, Draft, Event, FileChange, MessageIdentity, State, StoreError, StreamId,
+    UndoStack, Uuid, is_undoable, reverted, undo,
 };
 use cim_nix_base::{ChangeSet, Error};
 
 use crate::change::Change;
+use crate::effect::Task;
 use crate::{App, Mode, Outcome};
 
 /// A stored event, read.
@@ -65,10 +67,11 @@ impl App<'_> {
 
     /// Takes an event back; the last one that is in force if `id` is left out.
     ///
-    /// Files are restored to the byte. What an activation did outside of files is not undone here.
+    /// Files are restored to the byte. An activation is rolled back to the former generation, by the
+    /// programs.
     ///
-    /// Errors: there is nothing to undo, the event cannot be undone, or a file was changed since, by
-    /// a later event or by others.
+    /// Errors: there is nothing to undo, the event cannot be undone, or a file or the profile was
+    /// changed since, by a later event or by others.
     pub fn undo(&self, id: Option<Uuid>, mode: Mode) -> Result<Outcome, Error> {
         let stack = self.undo_stack()?;
         let id = match id {
@@ -102,6 +105,9 @@ impl App<'_> {
         let Stored { version, event, position, .. } = self.event(id)?;
         is_undoable(&event)?;
         let stream = event.stream();
+        if let Some(switch) = Switch::of(&event) {
+            return self.switch_back(id, &stream, &switch, verb, mode);
+        }
         let (before, _) = self.load_until(&stream, version.saturating_sub(1))?;
         let set = self.way_back(&event, verb)?;
         let conflicts = self.conflicts(&set)?;
@@ -131,6 +137,39 @@ impl App<'_> {
             Ok(vec![undo(&before, &event, changes.to_vec(), draft)?])
         };
         self.make(what, &decide, mode)
+    }
+
+    /// Rolls a profile back to where it led before an event.
+    fn switch_back(
+        &self,
+        id: Uuid,
+        stream: &StreamId,
+        switch: &Switch<'_>,
+        verb: &str,
+        mode: Mode,
+    ) -> Result<Outcome, Error> {
+        let Switch { profile, to, from } = *switch;
+        let (state, _) = self.load(stream)?;
+        let State::Configuration(Configuration(Some(state))) = state else {
+            return Err(Error::bug(format!("event {id} is of no configuration")));
+        };
+        let current = self.programs.generation(profile)?;
+        if current != Some(from) {
+            let now = current.map_or("none".to_owned(), |number| number.to_string());
+            return Err(Error::conflict(format!(
+                "cannot {verb} event {id}: the profile `{profile}` was at generation {from}, and is at {now} now"
+            ))
+            .hint("`cim-nix config rollback NAME --to N` goes to a certain generation"));
+        }
+        let command = RollbackConfiguration {
+            project: self.files.root().to_string_lossy().into_owned(),
+            name: state.name,
+            generation: Some(to),
+            profile: Some(profile.to_owned()),
+            identity: MessageIdentity::root(self.world.new_id()),
+        };
+        let stream = stream.clone();
+        self.effect_of(&Task { command: &command.into(), stream, undoes: Some(id) }, mode)
     }
 
     /// The change set that restores the files of an event.
@@ -171,5 +210,28 @@ impl App<'_> {
             Ok::<_, StoreError>(ControlFlow::Continue(()))
         })?;
         Ok(later)
+    }
+}
+
+/// An event that moved a profile.
+struct Switch<'e> {
+    profile: &'e str,
+    /// The generation before.
+    to: u32,
+    /// The generation after.
+    from: u32,
+}
+
+impl<'e> Switch<'e> {
+    fn of(event: &'e Event) -> Option<Self> {
+        match event {
+            Event::ConfigurationActivated(it) => {
+                Some(Self { profile: &it.profile, to: it.previous?, from: it.generation })
+            }
+            Event::ConfigurationRolledBack(it) => {
+                Some(Self { profile: &it.profile, to: it.previous?, from: it.generation })
+            }
+            _ => None,
+        }
     }
 }

@@ -213,26 +213,52 @@ impl Nix {
     /// answers what cannot be understood. A build that fails is no error but a record.
     pub fn build(&self, request: &Build, control: &mut Control<'_>) -> Result<BuildRecord, Error> {
         let start = Instant::now();
-        let mut attempt = Attempt {
-            nix: self,
-            request,
-            until: deadline(request.time_limit),
-            logs: Logs::new(self.settings().log_lines),
-            record: BuildRecord {
-                derivation: None,
-                end: BuildEnd::Cancelled,
-                duration: Duration::ZERO,
-                evaluation: Duration::ZERO,
-                n_built: 0,
-                n_copied: 0,
-                copied_bytes: 0,
-                log: LogTail::default(),
-                invocations: Vec::new(),
-            },
-        };
+        let mut attempt = Attempt::new(self, request);
         attempt.record.end = attempt.run(start, control)?;
         attempt.record.duration = start.elapsed();
         Ok(attempt.record)
+    }
+
+    /// The paths of the outputs of a derivation by their names, whether they are built or not; those
+    /// whose paths are known only once they are built are left out.
+    ///
+    /// Errors: `nix-store` is missing, or the store does not have the derivation.
+    pub fn output_paths(&self, derivation: &str) -> Result<Vec<(String, String)>, Error> {
+        checked(derivation, "the derivation")?;
+        let invocation = self.tool(Tool::NixStore, &["--query", "--outputs"])?.arg(derivation);
+        let answer = self.ask(&invocation, &format!("ask for the outputs of `{derivation}`"))?;
+        let paths = answer.lines().filter(|line| line.starts_with('/'));
+        Ok(paths.filter_map(|path| Some((output_of(derivation, path)?, path.to_owned()))).collect())
+    }
+
+    /// The paths that a build would give, as far as they are known before it, by the names of the
+    /// outputs.
+    ///
+    /// Errors: as for [`Self::build`], or it cannot be evaluated.
+    pub fn foreseen(
+        &self,
+        request: &Build,
+        control: &mut Control<'_>,
+    ) -> Result<Vec<(String, String)>, Error> {
+        let mut attempt = Attempt::new(self, request);
+        let wanted = match self.instantiation(request)? {
+            None => attempt.given(),
+            Some(invocation) => {
+                let done = attempt.call(invocation, control)?;
+                match attempt.failed(Stage::Evaluation, &done) {
+                    None => attempt.evaluated(&done.output)?,
+                    Some(BuildEnd::Failed(failure)) => {
+                        return Err(Error::user(format!("cannot evaluate: {}", failure.reason)));
+                    }
+                    Some(_) => return Err(Error::user("the evaluation was stopped")),
+                }
+            }
+        };
+        let mut paths = self.output_paths(&wanted.derivation)?;
+        if let Some(names) = &wanted.outputs {
+            paths.retain(|(name, _)| names.contains(name));
+        }
+        Ok(paths)
     }
 
     /// What instantiates; nothing for what is instantiated already.
@@ -316,7 +342,23 @@ struct Attempt<'a> {
     record: BuildRecord,
 }
 
-impl Attempt<'_> {
+impl<'a> Attempt<'a> {
+    fn new(nix: &'a Nix, request: &'a Build) -> Self {
+        let record = BuildRecord {
+            derivation: None,
+            end: BuildEnd::Cancelled,
+            duration: Duration::ZERO,
+            evaluation: Duration::ZERO,
+            n_built: 0,
+            n_copied: 0,
+            copied_bytes: 0,
+            log: LogTail::default(),
+            invocations: Vec::new(),
+        };
+        let until = deadline(request.time_limit);
+        Self { nix, request, until, logs: Logs::new(nix.settings().log_lines), record }
+    }
+
     fn run(&mut self, start: Instant, control: &mut Control<'_>) -> Result<BuildEnd, Error> {
         let wanted = match self.nix.instantiation(self.request)? {
             None => self.given(),
@@ -330,6 +372,7 @@ impl Attempt<'_> {
             }
         };
         self.record.derivation = Some(wanted.derivation.clone());
+        control.listener()(Progress::Instantiated { derivation: wanted.derivation.clone() });
         let done = self.call(self.nix.realisation(self.request, &wanted)?, control)?;
         if let Some(end) = self.failed(Stage::Build, &done) {
             return Ok(end);
@@ -453,6 +496,17 @@ impl Attempt<'_> {
             Error::outside("cannot understand what `nix build --json` says")
                 .hint(format!("this was run: {invocation}"))
         })
+    }
+}
+
+/// The name of the output of a derivation that lies at `path`: what stands in it behind the name of
+/// the derivation.
+fn output_of(derivation: &str, path: &str) -> Option<String> {
+    let name = |path: &'_ str| Some(path.rsplit('/').next()?.split_once('-')?.1.to_owned());
+    let (derivation, output) = (name(derivation.strip_suffix(".drv")?)?, name(path)?);
+    match output.strip_prefix(&*derivation)? {
+        "" => Some("out".to_owned()),
+        rest => rest.strip_prefix('-').map(str::to_owned),
     }
 }
 

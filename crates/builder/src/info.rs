@@ -68,6 +68,15 @@ impl Nix {
         Ok(found.into_iter().filter_map(|(_, info)| info).collect())
     }
 
+    /// The same of those of `paths` that are there.
+    ///
+    /// Errors: the store cannot be reached.
+    pub fn present(&self, store: Option<&str>, paths: &[String]) -> Result<Vec<PathInfo>, Error> {
+        let scope = Scope { recursive: false, closure_size: true };
+        let there = self.query_info(store, paths, scope)?;
+        Ok(there.into_iter().filter_map(|(_, info)| info).collect())
+    }
+
     pub(crate) fn query_info(
         &self,
         store: Option<&str>,

@@ -14,6 +14,11 @@ use crate::text::{cut, plain};
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Progress {
+    /// It is known which derivation is going to be built.
+    Instantiated {
+        /// The path of the derivation.
+        derivation: String,
+    },
     /// The build of a derivation has started.
     Started {
         /// The path of the derivation.

@@ -8,7 +8,9 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::check::CheckArgs;
+use crate::commands::collect::CollectArgs;
 use crate::commands::completions::CompletionsArgs;
+use crate::commands::config::ConfigArgs;
 use crate::commands::eval::EvalCommand;
 use crate::commands::eval_compat::EvalCompatArgs;
 use crate::commands::explain::ExplainArgs;
@@ -22,8 +24,11 @@ use crate::commands::history::{
 use crate::commands::instantiate::InstantiateArgs;
 use crate::commands::migrate_config::MigrateConfigArgs;
 use crate::commands::options::OptionsArgs;
+use crate::commands::package::PackageArgs;
 use crate::commands::parse::ParseArgs;
+use crate::commands::query::QueryArgs;
 use crate::commands::repl::ReplArgs;
+use crate::commands::store::{ExportArgs, ImportArgs, StoreArgs};
 use crate::commands::symbols::SymbolsArgs;
 use crate::terminal::ColorWhen;
 
@@ -75,6 +80,12 @@ pub(crate) enum Command {
     Instantiate(InstantiateArgs),
     /// Show what a flake has and where it comes from
     Flake(FlakeArgs),
+    /// Build packages with Nix, and copy them to caches and back
+    Package(PackageArgs),
+    /// Activate configurations of machines and homes
+    Config(ConfigArgs),
+    /// Remove from the store what nothing needs
+    CollectGarbage(CollectArgs),
     /// Show what happened to a project
     Log(LogArgs),
     /// Show one event: who, when, what, and what it did to files
@@ -91,6 +102,14 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Finish or revert what was interrupted
     Recover(RecoverArgs),
+    /// Ask what the events say: flakes, packages and builds, modules, overlays, configurations
+    Query(QueryArgs),
+    /// Write all events as JSON lines
+    Export(ExportArgs),
+    /// Take events over that `export` wrote
+    Import(ImportArgs),
+    /// Check, back up and move the store of a project
+    Store(StoreArgs),
     /// Show the options of NixOS, Home Manager or own modules
     Options(OptionsArgs),
     /// Evaluate expressions as you type them

@@ -1,7 +1,9 @@
 //! One command, one file.
 
 pub(crate) mod check;
+pub(crate) mod collect;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod eval;
 pub(crate) mod eval_compat;
 pub(crate) mod explain;
@@ -13,8 +15,11 @@ pub(crate) mod history;
 pub(crate) mod instantiate;
 pub(crate) mod migrate_config;
 pub(crate) mod options;
+pub(crate) mod package;
 pub(crate) mod parse;
+pub(crate) mod query;
 pub(crate) mod repl;
+pub(crate) mod store;
 pub(crate) mod symbols;
 
 use cim_nix_base::Error;
@@ -32,6 +37,9 @@ pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
         Command::EvalCompat(args) => eval_compat::run(args),
         Command::Instantiate(args) => instantiate::run(args),
         Command::Flake(args) => flake::run(args, color),
+        Command::Package(args) => args.run(),
+        Command::Config(args) => args.run(),
+        Command::CollectGarbage(args) => args.run(),
         Command::Log(args) => args.run(color),
         Command::Show(args) => args.run(color),
         Command::Undo(args) => args.run(color),
@@ -40,6 +48,10 @@ pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
         Command::Replay(args) => args.run(),
         Command::Status(args) => args.run(color),
         Command::Recover(args) => args.run(),
+        Command::Query(args) => args.run(),
+        Command::Export(args) => args.run(),
+        Command::Import(args) => args.run(),
+        Command::Store(args) => args.run(),
         Command::Options(args) => options::run(args, color),
         Command::Repl(args) => repl::run(args),
         Command::Parse(args) => parse::run(args),

@@ -16,7 +16,7 @@ use cim_nix_fetch::{Building, Fetching, RegistryPlace};
 use cim_nix_vfs::DiskIo;
 use clap::Args;
 
-pub(crate) use configurations::{configuration, configurations};
+pub(crate) use configurations::{configuration, configuration_groups, configurations};
 pub(crate) use target::{Target, target};
 
 use crate::exit::Exit;

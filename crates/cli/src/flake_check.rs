@@ -44,7 +44,8 @@ pub(crate) fn check<'e>(
     outputs: Handle<'e>,
     options: CheckOptions<'_>,
 ) -> Res<Report> {
-    let mut checker = Checker { evaluation, options, report: Report::default() };
+    let sets = vec![outputs];
+    let mut checker = Checker { evaluation, options, report: Report::default(), sets };
     for (name, value) in evaluation.members(outputs)? {
         let kind = kind(&name);
         checker.output(&name, value, kind)?;
@@ -151,6 +152,8 @@ struct Checker<'c, 'e> {
     evaluation: &'e Evaluation,
     options: CheckOptions<'c>,
     report: Report,
+    /// The sets that what is being checked lies in, the innermost last.
+    sets: Vec<Handle<'e>>,
 }
 
 fn other(message: impl Into<String>) -> Box<EvalError> {
@@ -196,7 +199,7 @@ impl<'e> Checker<'_, 'e> {
         if error.kind == ErrorKind::Limit {
             return Err(error);
         }
-        add_frame(&mut error, format!("while checking flake output '{}'", path.join(".")));
+        self.add_frame(&mut error, &path, "flake output");
         self.report.outputs.push(Checked { path, kind, outcome: Err(error) });
         Ok(())
     }
@@ -221,8 +224,10 @@ impl<'e> Checker<'_, 'e> {
         let set = self.set(path, value)?;
         for (name, value) in self.evaluation.members(set)? {
             path.push(name);
+            self.sets.push(set);
             let visited = visit(self, path, value);
             let visited = self.fine_or(visited, path.clone(), "set of outputs");
+            self.sets.pop();
             path.pop();
             visited?;
         }
@@ -278,7 +283,7 @@ impl<'e> Checker<'_, 'e> {
             Thing::Configuration(way) => self.configuration(value, way).map(Some),
         };
         let outcome = outcome.map_err(|mut error| {
-            add_frame(&mut error, format!("while checking the {} '{shown}'", thing.word()));
+            self.add_frame(&mut error, &path, &format!("the {}", thing.word()));
             error
         });
         if let Err(error) = &outcome
@@ -400,8 +405,12 @@ impl<'e> Checker<'_, 'e> {
             }
         }
     }
-}
 
-fn add_frame(error: &mut EvalError, text: String) {
-    error.trace.insert(0, Frame { text, place: None, weight: Weight::Always });
+    /// Says what was being checked, and where it stands.
+    fn add_frame(&self, error: &mut EvalError, path: &[String], what: &str) {
+        let text = format!("while checking {what} '{}'", path.join("."));
+        let place = self.sets.last().zip(path.last());
+        let place = place.and_then(|(set, name)| self.evaluation.attr_place(*set, name));
+        error.trace.insert(0, Frame { text, place, weight: Weight::Always });
+    }
 }

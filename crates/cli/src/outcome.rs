@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::terminal::{ColorWhen, Out, colored_diff, note, one_line};
 
 /// Options of every command that changes something.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct ChangeArgs {
     /// Show what would change, and change nothing
     #[arg(long)]
@@ -45,6 +45,16 @@ impl ChangeArgs {
     ///
     /// Errors: standard output fails.
     pub(crate) fn tell(&self, outcome: &Outcome, color: ColorWhen) -> Result<Exit, Error> {
+        self.tell_of(None, outcome, color)
+    }
+
+    /// The same for a command that may be of a type which its events do not show.
+    pub(crate) fn tell_of(
+        &self,
+        command: Option<&str>,
+        outcome: &Outcome,
+        color: ColorWhen,
+    ) -> Result<Exit, Error> {
         let would_change = self.dry_run && !outcome.events.is_empty();
         let exit = if would_change { Exit::Findings } else { Exit::Clean };
         let mut out = Out::new();
@@ -64,18 +74,16 @@ impl ChangeArgs {
             out.finish()?;
             return Ok(exit);
         }
-        let verb = if self.dry_run { "would have" } else { "" };
         for event in &outcome.events {
-            let id = event.identity().message_id.to_string();
+            let (said, id) = (title(event, command), &event.identity().message_id);
             match self.dry_run {
-                true => out.line(
-                    format_args!("{verb}: {}", title(event)).to_string().trim_start_matches(' '),
-                ),
-                false => out.line(format_args!("{}  {id}", title(event))),
+                true => out.line(format_args!("would be recorded: {said}")),
+                false => out.line(format_args!("{said}  {id}")),
             }
         }
         for change in outcome.events.iter().flat_map(Event::changes) {
             let verb = match (&change.before, &change.after, &change.to) {
+                _ if self.dry_run => "would change",
                 (_, _, Some(_)) => "moved",
                 (None, Some(_), _) => "created",
                 (Some(_), None, _) => "removed",
@@ -115,8 +123,9 @@ pub(crate) fn event_json(event: &Event) -> Value {
     })
 }
 
-/// What an event says, in a few words.
-pub(crate) fn title(event: &Event) -> String {
+/// What an event says, in a few words. `command` is the type of the command that it comes from, as
+/// the origin of a stored event has it.
+pub(crate) fn title(event: &Event, command: Option<&str>) -> String {
     let said = match event {
         Event::FlakeCreated(it) => format!("created the flake {}", it.path),
         Event::FlakeUpdated(it) => match (&it.edit, it.undoes) {
@@ -128,7 +137,7 @@ pub(crate) fn title(event: &Event) -> String {
             format!("added the input `{}` from {}", it.input_name, it.input_url)
         }
         Event::FlakeInputRemoved(it) => format!("removed the input `{}`", it.input_name),
-        Event::FlakeObserved(it) => format!("found the flake {} changed by other means", it.path),
+        Event::FlakeObserved(it) => format!("took note of the flake in {} as it is", it.path),
         Event::FlakeDeleted(it) => format!("removed the flake {}", it.path),
         Event::PackageBuilt(it) => {
             format!("built {}#{}: {}", it.flake_ref, it.attribute, it.output_path)
@@ -180,9 +189,10 @@ pub(crate) fn title(event: &Event) -> String {
             format!("collected {} store paths ({} bytes)", it.removed_paths.len(), it.freed_bytes)
         }
     };
-    match event.undoes() {
-        Some(_) => format!("undo: {}", one_line(&said)),
-        None => one_line(&said),
+    match (event.undoes(), command) {
+        (Some(_), Some("Redo")) => format!("redo: {}", one_line(&said)),
+        (Some(_), _) => format!("undo: {}", one_line(&said)),
+        (None, _) => one_line(&said),
     }
 }
 

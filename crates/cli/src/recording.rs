@@ -12,10 +12,14 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cim_domain_nix::{Command, Evidence, MessageIdentity, State, Timestamp, Uuid};
+use cim_domain_nix::projection::PROJECTIONS;
+use cim_domain_nix::{
+    Command, Evidence, MessageIdentity, Projection, Record, Rows, State, StoreError, Timestamp,
+    Uuid,
+};
 use cim_nix_app::{App, Programs, Recovery, Settled, Workspace, World};
 use cim_nix_base::{ChangeSet, ContentHash, Error, FileMode, Ledger};
 use cim_nix_project::{Files as _, Problem};
@@ -47,7 +51,8 @@ impl Recorder {
                 Error::outside(format!("cannot make the folder `{}`", shown(folder))).because(error)
             })?;
         }
-        let store = SqliteStore::open(&path, Options::default())?;
+        let projections = PROJECTIONS.map(|projection| Arc::new(Shared(projection)) as _).into();
+        let store = SqliteStore::open(&path, Options { projections, ..Options::default() })?;
         Ok(Self { files: Disk::new(root)?, store })
     }
 
@@ -79,6 +84,23 @@ impl Recorder {
     /// The project's folder.
     pub(crate) fn root(&self) -> &Path {
         &self.files.root
+    }
+}
+
+/// A read model of the domain as stores want to have it.
+struct Shared(&'static dyn Projection);
+
+impl Projection for Shared {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn schema(&self) -> u32 {
+        self.0.schema()
+    }
+
+    fn apply(&self, event: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
+        self.0.apply(event, rows)
     }
 }
 
@@ -293,6 +315,10 @@ impl Programs for NoPrograms {
     }
 
     fn settle(&self, _: &Command, _: &serde_json::Value) -> Result<Option<Evidence>, Error> {
+        Self::none()
+    }
+
+    fn generation(&self, _: &str) -> Result<Option<u32>, Error> {
         Self::none()
     }
 }

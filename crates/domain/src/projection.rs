@@ -117,7 +117,9 @@ fn changed(event: &Record<'_>) -> Changed {
 
 /// The key of these parts.
 pub(crate) fn key(parts: &[&str]) -> String {
-    let mut key = String::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
+    // With room for a number behind the parts.
+    let mut key =
+        String::with_capacity(parts.iter().map(|part| part.len() + 1).sum::<usize>() + 16);
     for (idx, part) in parts.iter().enumerate() {
         if idx > 0 {
             key.push('\t');
@@ -153,7 +155,15 @@ fn push_escaped(key: &mut String, part: &str) {
 
 /// A number as a part of a key, the greater the earlier.
 pub(crate) fn newest_first(number: u64) -> String {
-    format!("{:016x}", u64::MAX - number)
+    let mut key = String::with_capacity(16);
+    push_newest_first(&mut key, number);
+    key
+}
+
+fn push_newest_first(key: &mut String, number: u64) {
+    let number = u64::MAX - number;
+    let digits = (0..16).rev().map(|place| (number >> (4 * place)) as u32 & 0xf);
+    key.extend(digits.filter_map(|digit| char::from_digit(digit, 16)));
 }
 
 /// A row that does not have the shape of its read model. Dropping the read model mends it.
@@ -262,11 +272,12 @@ fn rename(
 /// an earlier event about the same thing said.
 fn project_of(
     record: &Record<'_>,
+    origin: &Origin<'_>,
     event: Option<&Event>,
     rows: &mut dyn Rows,
 ) -> Result<Option<String>, StoreError> {
-    if let Some(project) = Origin::of(record).project {
-        return Ok(Some(project.into_owned()));
+    if let Some(project) = &origin.project {
+        return Ok(Some(project.clone().into_owned()));
     }
     let Some(event) = event else { return Ok(None) };
     let (said, is_always_said) = said_project(event);

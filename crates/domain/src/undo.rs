@@ -7,7 +7,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use crate::{Draft, Event, FileChange, Project, State};
+use crate::{ActivationType, Draft, Event, FileChange, Project, State};
 
 /// Why an event cannot be taken back.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -71,6 +71,9 @@ pub fn is_undoable(event: &Event) -> Result<(), NotUndoable> {
         | Event::ExpressionEvaluated(_)
         | Event::FlakeObserved(_)
         | Event::ConfigurationObserved(_) => return Err(NotUndoable::Nothing { event_type }),
+        Event::ConfigurationActivated(event) if event.activation_type == ActivationType::Test => {
+            "it was a test, which ends when a generation is activated"
+        }
         Event::ConfigurationActivated(event) if event.previous.is_none() => {
             "it was the first generation of its profile"
         }

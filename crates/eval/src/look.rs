@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::builtins;
-use crate::error::{EvalError, Res};
+use crate::error::{EvalError, Place, Res};
 use crate::evaluator::{Evaluator, to_path};
 use crate::io::FileKind;
 use crate::session::{Evaluation, Handle};
@@ -66,6 +66,14 @@ impl Evaluation {
         let Some(set) = value.as_attrs() else { return Ok(Vec::new()) };
         let members = self.ev.members(set).into_iter();
         Ok(members.map(|(name, value)| (name, self.handle(value))).collect())
+    }
+
+    /// Where an attribute of a set stands, if it stands in a text.
+    #[must_use]
+    pub fn attr_place(&self, set: Handle<'_>, name: &str) -> Option<Place> {
+        let set = self.ev.force(set.value).ok()?.as_attrs()?;
+        let found = set.find(self.ev.symbols.find(name.as_bytes())?)?;
+        self.ev.place(found.position)
     }
 
     /// Whether something lies at a path.

@@ -10,8 +10,8 @@ mod soup;
 mod values;
 
 pub use messages::{message, message_soup};
-pub use properties::{check, edit, evaluate, fix, format, lower, parse};
-pub use soup::{Random, soup, value_soup};
+pub use properties::{check, edit, evaluate, fix, flake, format, lower, parse};
+pub use soup::{Random, flake as flake_of, soup, value_soup};
 pub use values::values;
 
 #[cfg(test)]
@@ -55,6 +55,16 @@ mod tests {
     #[test]
     fn editing_any_text() {
         run(edit, 2_000);
+    }
+
+    #[test]
+    fn editing_any_flake() {
+        for seed in 0..1_500 {
+            let text = flake_of(seed);
+            let outcome = std::panic::catch_unwind(|| flake(text.as_bytes()));
+            assert!(outcome.is_ok(), "seed {seed}: {text:?}");
+        }
+        run(flake, 200);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use cim_nix_analysis::{Checker, FixMode, Lints, fix_text};
 use cim_nix_base::{Severity, TextEdit, apply_edits};
 use cim_nix_eval::{Evaluation, Format, MemoryIo, Settings, with_stack};
+use cim_nix_flake::edit::{Follows, NewInput, Note, Refusal, Request, plan};
 use cim_nix_semantics::print::{Places, print};
 use cim_nix_semantics::{BindingId, Expr, ExprId, Target};
 use cim_nix_syntax::{Node, NodeKind, Tree, edit as edits};
@@ -108,6 +109,72 @@ fn some_edit(tree: &Tree, random: &mut Random) -> Option<Vec<TextEdit>> {
         _ => edits::remove_attr(tree, node.id(), path),
     };
     result.ok()
+}
+
+/// What is planned for a flake can be applied, does what was asked for, and is undone by its
+/// opposite. (That asking twice is asking once, and that no other input changes, is looked at before
+/// an edit is handed out.)
+pub fn flake(data: &[u8]) {
+    let text = text_of(data);
+    for request in requests(&mut Random::new(data.len() as u64 + 3)) {
+        let edit = match plan(&text, &request) {
+            Ok(edit) => edit,
+            Err(refusal) => {
+                assert!(!matches!(refusal, Refusal::Unproven(_)), "{request:?}: {refusal}");
+                for place in refusal.places() {
+                    assert!(text.get(place.as_usize()).is_some(), "{refusal:?} lies outside");
+                }
+                continue;
+            }
+        };
+        let after =
+            edit.apply(&text).expect("edits are sorted, free of overlap and inside the text");
+        let undo = match &request {
+            Request::AddInput(new) => Request::RemoveInput { name: new.name.clone() },
+            _ => continue,
+        };
+        let is_known = edit.notes.iter().any(|note| matches!(note, Note::WasInRegistry(_)));
+        if edit.edits.is_empty() || is_known {
+            continue;
+        }
+        let back = match plan(&after, &undo) {
+            // A computed name may be any.
+            Err(Refusal::Unknown { .. }) => continue,
+            back => back.expect("nothing uses what was just added"),
+        };
+        let back = back.apply(&after).expect("edits fit");
+        assert_eq!(back, text, "{request:?} cannot be undone from {after}");
+    }
+}
+
+/// One request of each kind.
+fn requests(random: &mut Random) -> Vec<Request> {
+    let names = ["a", "b", "c", "d", "in", "n"];
+    let mut name = || names[random.below(names.len())].to_owned();
+    let path = |text: &str| -> Vec<String> { text.split('/').map(str::to_owned).collect() };
+    let new = NewInput::of_url("n", "github:o/n");
+    let follows = vec![Follows { path: path("x"), target: vec![name()] }];
+    let set = |at: &str, target: String| {
+        Request::SetFollows(vec![Follows { path: path(at), target: vec![target] }])
+    };
+    vec![
+        Request::AddInput(new.clone()),
+        Request::AddInput(NewInput { is_flake: false, follows, ..new }),
+        Request::RemoveInput { name: name() },
+        Request::RemoveInput { name: name() },
+        Request::RenameInput { old: name(), new: name(), even_if_handed_on: true },
+        Request::RenameInput { old: name(), new: "n".to_owned(), even_if_handed_on: true },
+        Request::RetargetInput { name: name(), url: "github:x/y".to_owned() },
+        set("a/b", name()),
+        set("c/x", name()),
+        set("d", name()),
+        Request::RemoveFollows { path: path("c/a") },
+        Request::RemoveFollows { path: path("b/a") },
+        Request::SetDescription("d ${x}".to_owned()),
+        Request::AddOutput { path: path("packages/n"), value: "{\n  x = 1;\n}".to_owned() },
+        Request::AddOverlay { name: "n".to_owned(), value: "final: prev: { }".to_owned() },
+        Request::AddSystem { system: "aarch64-linux".to_owned(), list: None },
+    ]
 }
 
 /// A check with every rule comes to an end, and its findings lie inside the text.

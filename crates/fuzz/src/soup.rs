@@ -114,9 +114,15 @@ pub fn soup(seed: u64) -> String {
         let n_tokens = random.below(40);
         return (0..n_tokens).map(|_| random.pick(TOKENS)).collect();
     }
-    let mut text = random.pick(PROGRAMS).to_owned();
-    for _ in 0..random.below(5) {
-        let (from, to) = (boundary(&text, &mut random), boundary(&text, &mut random));
+    let program = random.pick(PROGRAMS).to_owned();
+    let n_changes = random.below(5);
+    changed(program, n_changes, &mut random)
+}
+
+/// A text with some of its pieces changed.
+fn changed(mut text: String, n_changes: usize, random: &mut Random) -> String {
+    for _ in 0..n_changes {
+        let (from, to) = (boundary(&text, random), boundary(&text, random));
         let (from, to) = (from.min(to), from.max(to).min(from.min(to) + 12));
         let to = (to..=text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len());
         let piece = match random.below(3) {
@@ -197,4 +203,85 @@ pub fn value_soup(seed: u64) -> String {
     let mut random = Random::new(seed);
     let n_pieces = random.below(9);
     (0..n_pieces).map(|_| random.pick(VALUES)).collect()
+}
+
+/// Ways to write inputs, as entries of the flake or of `inputs`; `@` stands for what is in front of
+/// the names of inputs there.
+const INPUTS: &[&str] = &[
+    "@a.url = \"github:o/a\";",
+    "@a.url = github:o/a;",
+    "@b.url=./b;",
+    "@a.inputs.b.follows = \"b\";",
+    "@a = { url = \"github:o/a\"; flake = false; };",
+    "@b = {\n      url = \"github:o/b\";\n      inputs.a.follows = \"a\";\n    };",
+    "@c = {\n      inputs = {\n        a.follows = \"a\";\n        x = { follows = \"b/y\"; };\n      };\n    };",
+    "@c.follows = \"b/c\";",
+    "@c.inputs = { a.follows = \"\"; };",
+    "@\"c\" = { type = \"github\"; owner = \"o\"; repo = \"c\"; };",
+    "@d = { };",
+    "@d = {};",
+    "@d.flake = true;",
+    "@\"in\".url = \"path:./in\";",
+    "# one",
+    "/* two */",
+    "@self.submodules = true;",
+];
+
+const FORMALS: &[&str] = &[
+    "{ self, a }",
+    "{ self, a, b, ... }",
+    "{ self, ... }@inputs",
+    "inputs@{ self, b ? 1, ... }",
+    "inputs",
+    "{\n  self,\n  a, # a\n  b\n}",
+    "{ self\n, a\n, b # b\n, ...\n}",
+    "{ self\n, a, b, ... }",
+    "{ ... }",
+    "{ }",
+    "{}",
+    "_",
+];
+
+const BODIES: &[&str] = &[
+    "{ x = a; inherit b; }",
+    "{ x = inputs.a.lib; y = inputs ? b; inherit (inputs) c; }",
+    "let a = 1; c = inputs; in { packages = forAllSystems (system: { p = a; }); forAllSystems = 1; }",
+    "with inputs; { x = a; y = with b; c; }",
+    "inputs.utils.lib.eachDefaultSystem (system: { packages.x = self; }) // { overlays.d = 1; }",
+    "inputs.flake-parts.lib.mkFlake { inherit inputs; } {\n  systems = [ \"x86_64-linux\" ];\n  perSystem = { pkgs, ... }: {\n    packages.p = pkgs.p;\n  };\n}",
+    "import ./o.nix inputs",
+    "{ x = inputs.${a}; y = self.inputs.b; }",
+    "rec { a = 1; x = a; systems = [ ]; }",
+    "{ }",
+];
+
+/// The flake that a seed gives: inputs and outputs in any of the ways in which people write them,
+/// sometimes with a few pieces changed.
+#[must_use]
+pub fn flake(seed: u64) -> String {
+    let mut random = Random::new(seed);
+    let gap = ["\n  ", "\n\n  ", " ", ""][random.below(4)];
+    let mut entries: Vec<String> = Vec::new();
+    if random.below(3) == 0 {
+        entries.push("description = \"d\"; # about".to_owned());
+    }
+    for _ in 0..random.below(5) {
+        entries.push(random.pick(INPUTS).replace('@', "inputs."));
+    }
+    for _ in 0..random.below(2) {
+        let inner: Vec<String> =
+            (0..random.below(5)).map(|_| random.pick(INPUTS).replace('@', "")).collect();
+        let gap = ["\n    ", "\n\n    ", " ", "\n\t"][random.below(4)];
+        entries.push(format!("inputs = {{{gap}{}\n  }};", inner.join(gap)));
+    }
+    let outputs = format!("outputs = {}: {};", random.pick(FORMALS), random.pick(BODIES));
+    let at = random.below(entries.len() + 1);
+    let at = if random.below(4) == 0 { at } else { entries.len() };
+    entries.insert(at, outputs);
+    let mut text = format!("{{{gap}{}\n}}\n", entries.join(gap));
+    if random.below(8) == 0 {
+        text = text.replace('\n', "\r\n");
+    }
+    let n_changes = random.below(6).saturating_sub(3);
+    changed(text, n_changes, &mut random)
 }

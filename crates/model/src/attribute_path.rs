@@ -143,8 +143,8 @@ impl AttributePath {
         Ok(Self { segments })
     }
 
-    /// The path as a selection path, with quotes around names that have dots or are empty; `None`
-    /// if a name has a quote, which no selection path can say.
+    /// The path as a selection path, with quotes around names that have dots, and around an empty
+    /// one at the start; `None` if a name has a quote, which no selection path can say.
     #[must_use]
     pub fn to_selection(&self) -> Option<String> {
         let mut out = String::new();
@@ -153,7 +153,8 @@ impl AttributePath {
                 return None;
             }
             let dot = if at > 0 { "." } else { "" };
-            let quote = if name.is_empty() || name.contains('.') { "\"" } else { "" };
+            let is_quoted = name.contains('.') || (at == 0 && name.is_empty());
+            let quote = if is_quoted { "\"" } else { "" };
             out.extend([dot, quote, name, quote]);
         }
         // At the end, only the dot behind it makes an empty name count.

@@ -257,7 +257,8 @@ impl Url {
             authority,
             path: Vec::new(),
             query: decode_query(query, url)?,
-            fragment: decode_fragment(fragment, url)?,
+            // Here, and only here, another `#` may stand as it is.
+            fragment: percent_decode(fragment, url, |byte| b":@/? \"^#".contains(&byte))?,
         };
         let is_file = parsed.transport() == "file";
         if is_file && parsed.authority.as_ref().is_some_and(|who| !who.host.is_empty()) {

@@ -46,3 +46,8 @@ pub use integrity::Integrity;
 pub use lines::Moved;
 pub use open::Options;
 pub use store::SqliteStore;
+
+/// The page about the store; its example is run with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/store.md")]
+struct Page;

@@ -114,3 +114,56 @@ pub(crate) fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(),
     }
     Ok(transaction.commit()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tables(connection: &Connection) -> Vec<String> {
+        let names = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
+        let mut query = connection.prepare(names).unwrap();
+        let names = query.query_map([], |row| row.get(0)).unwrap();
+        names.map(Result::unwrap).collect()
+    }
+
+    /// Everything that an older file has is there afterwards.
+    #[test]
+    fn takes_the_steps_that_are_missing() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        assert!(migrate(&mut connection, STEPS).is_ok());
+        connection.execute("INSERT INTO streams VALUES (1, 'flake', zeroblob(16), 3)", []).unwrap();
+        let later = [
+            V1,
+            "ALTER TABLE streams ADD COLUMN closed INTEGER NOT NULL DEFAULT 0",
+            "CREATE TABLE extra (one INTEGER) STRICT; UPDATE streams SET closed = version",
+        ];
+        assert!(migrate(&mut connection, &later).is_ok());
+        assert_eq!(version(&connection).ok(), Some(3));
+        assert!(tables(&connection).contains(&"extra".to_owned()));
+        let row = "SELECT version, closed FROM streams";
+        let row: (i64, i64) =
+            connection.query_row(row, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(row, (3, 3));
+        // Taken once.
+        assert!(migrate(&mut connection, &later).is_ok());
+    }
+
+    /// A step that fails leaves the file as it was.
+    #[test]
+    fn takes_all_steps_or_none() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        assert!(migrate(&mut connection, STEPS).is_ok());
+        let before = tables(&connection);
+        let broken = [V1, "CREATE TABLE extra (one INTEGER) STRICT", "CREATE TABEL typo (x)"];
+        assert!(migrate(&mut connection, &broken).is_err());
+        assert_eq!((tables(&connection), version(&connection).ok()), (before, Some(1)));
+    }
+
+    /// The first version never changes: files that have it are out there.
+    #[test]
+    fn the_first_version_is_frozen() {
+        let sum = cim_nix_base::ContentHash::of(V1.as_bytes()).to_string();
+        expect_test::expect!["6a221d3c069ba04fd56184438297135416899d092d7a8a68e73d7846b1721d27"]
+            .assert_eq(&sum);
+    }
+}

@@ -11,6 +11,7 @@
 
 mod codegen;
 mod coverage;
+mod domain;
 mod fuzz;
 mod lcov;
 mod metadata;

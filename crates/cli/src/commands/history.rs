@@ -6,14 +6,16 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use cim_domain_nix::{EventStore as _, StreamId, Timestamp, Uuid};
-use cim_nix_app::{App, Filter, Logged, Stored, Writer};
+use cim_nix_app::{App, Filter, Logged, Outcome, Stored, Writer};
 use cim_nix_base::Error;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::effects::Effect;
 use crate::exit::Exit;
 use crate::outcome::{ChangeArgs, ResultFormat, event_json, title};
 use crate::output::number;
+use crate::programs::{NixArgs, NixPrograms, Wishes};
 use crate::recording::{self, Recorder};
 use crate::scope::{self, shown};
 use crate::terminal::{ColorWhen, Out, colored_diff, note, one_line, printable};
@@ -37,7 +39,8 @@ Examples:
   cim-nix redo                         bring back what was undone last
 
 Files are restored to the byte. A file that somebody changed since is never overwritten: the command
-stops and shows both sides. What was built, copied or collected as garbage cannot be undone.
+stops and shows both sides. An activation is rolled back to the generation before, with the programs
+of Nix. What was built, copied or collected as garbage cannot be undone.
 Exit status: 0 done, 1 --dry-run found something to change, 2 refused, or a file was changed since,
 3 the machine failed.";
 
@@ -185,11 +188,16 @@ fn log_entry(stored: &Stored, is_undone: bool, bold: bool) -> String {
     let when = when.split('.').next().unwrap_or(&when).replace('T', " ");
     format!(
         "{position:>5}  {on}{}{off}{undone}\n       {}  {}  {}\n",
-        printable(&title(event)),
+        printable(&title(event, origin["command"].as_str())),
         event.identity().message_id,
         when.trim_end_matches('Z'),
         one_line(actor),
     )
+}
+
+fn stored_title(stored: &Stored) -> String {
+    let origin: Value = serde_json::from_str(&stored.meta).unwrap_or_default();
+    title(&stored.event, origin["command"].as_str())
 }
 
 fn stored_json(stored: &Stored) -> Value {
@@ -276,11 +284,12 @@ pub(crate) struct UndoArgs {
 impl UndoArgs {
     pub(crate) fn run(&self, color: ColorWhen) -> Result<Exit, Error> {
         let recorder = self.project.recorder()?;
-        let app = recorder.app();
+        let programs = programs_of(&recorder, self.change.quiet);
+        let app = recorder.app_with(&programs);
         recording::tell(&app.recover_files()?);
         let id = self.event.as_deref().map(|event| event_id(&recorder, Some(event))).transpose()?;
         let outcome = app.undo(id, self.change.mode())?;
-        self.change.tell(&outcome, color)
+        told(&self.change, None, &outcome, &programs, color)
     }
 }
 
@@ -297,10 +306,11 @@ pub(crate) struct RedoArgs {
 impl RedoArgs {
     pub(crate) fn run(&self, color: ColorWhen) -> Result<Exit, Error> {
         let recorder = self.project.recorder()?;
-        let app = recorder.app();
+        let programs = programs_of(&recorder, self.change.quiet);
+        let app = recorder.app_with(&programs);
         recording::tell(&app.recover_files()?);
         let outcome = app.redo(self.change.mode())?;
-        self.change.tell(&outcome, color)
+        told(&self.change, Some("Redo"), &outcome, &programs, color)
     }
 }
 
@@ -516,7 +526,7 @@ impl StatusArgs {
                 out.line(format_args!(
                     "{name:<8} {} {}",
                     stored.position,
-                    printable(&title(&stored.event))
+                    printable(&stored_title(&stored))
                 ));
             }
         }
@@ -557,8 +567,12 @@ pub(crate) struct RecoverArgs {
 impl RecoverArgs {
     pub(crate) fn run(&self) -> Result<Exit, Error> {
         let recorder = self.project.recorder()?;
-        let recovery = recorder.app().recover()?;
+        let programs = programs_of(&recorder, false);
+        let recovery = recorder.app_with(&programs).recover()?;
         recording::tell(&recovery);
+        for text in programs.conclude() {
+            note(format_args!("note: {}", one_line(&text)));
+        }
         for title in &recovery.dropped {
             note(format_args!(
                 "note: \"{}\" was never begun, or its files were put back",
@@ -572,6 +586,26 @@ impl RecoverArgs {
             note("nothing was interrupted");
         }
         Ok(Exit::Clean)
+    }
+}
+
+/// The programs of Nix, for what was activated.
+fn programs_of(recorder: &Recorder, is_quiet: bool) -> NixPrograms {
+    let wishes = Wishes { is_quiet, ..Wishes::default() };
+    NixPrograms::new(recorder.root(), &NixArgs::default(), wishes)
+}
+
+/// Tells what was taken back: files, or an activation.
+fn told(
+    change: &ChangeArgs,
+    command: Option<&str>,
+    outcome: &Outcome,
+    programs: &NixPrograms,
+    color: ColorWhen,
+) -> Result<Exit, Error> {
+    match Effect::is_in(outcome) {
+        true => Effect { outcome, trouble: programs.conclude() }.tell(change),
+        false => change.tell_of(command, outcome, color),
     }
 }
 

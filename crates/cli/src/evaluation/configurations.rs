@@ -1,6 +1,7 @@
 //! The configurations of a flake: machines of NixOS and of nix-darwin, and homes.
 
 use cim_nix_eval::{EvalError, Evaluation, Handle};
+use cim_nix_model::{FlakeAttr, FlakeRef};
 
 use crate::installable::Installable;
 use crate::lock_args::LockRequest;
@@ -30,6 +31,16 @@ fn known<'e>(
         }
     }
     Ok((known, outputs))
+}
+
+/// The names of the configurations of a flake, each with its group.
+pub(crate) fn configuration_groups(
+    flake: &FlakeRef,
+    evaluation: &Evaluation,
+) -> Res<Vec<(&'static str, String)>> {
+    let installable = Installable { flake: flake.clone(), attr: FlakeAttr::default() };
+    let (known, _) = known(&installable, &LockRequest::default(), evaluation)?;
+    Ok(known.into_iter().map(|(group, name, _)| (group, name)).collect())
 }
 
 /// The configurations of a flake that are meant, each with what it is called: the one that is

@@ -169,7 +169,7 @@ fn without_a_place_for_the_journal_nothing_is_fixed() {
         &output,
         expect![[r#"
         [stderr]
-        error: there is no place for the journal of --fix: HOME is not set
+        error: there is no place for the journal of what is written: HOME is not set
           hint: set XDG_STATE_HOME to a folder of yours
         [exit 2]
     "#]],

@@ -391,46 +391,101 @@ fn outputs_are_checked_for_what_they_promise() {
             warning: unknown flake output 'whatever'
             error:
                    … while checking the app definition 'apps.x86_64-linux.more'
+                     at [project]/flake.nix:14:5:
+                       13|     apps.x86_64-linux.none = { type = "app"; };
+                       14|     apps.x86_64-linux.more = { type = "app"; program = "/bin/x"; extra = 1; };
+                         |     ^
+                       15|     overlays.default = final: prev: { };
 
                    error: app 'apps.x86_64-linux.more' has unsupported attribute 'extra'
             error:
                    … while checking the app definition 'apps.x86_64-linux.none'
+                     at [project]/flake.nix:13:5:
+                       12|     apps.x86_64-linux.whole = { type = "app"; program = "/bin/x"; meta.description = "x"; };
+                       13|     apps.x86_64-linux.none = { type = "app"; };
+                         |     ^
+                       14|     apps.x86_64-linux.more = { type = "app"; program = "/bin/x"; extra = 1; };
 
                    error: app 'apps.x86_64-linux.none' lacks attribute 'program'
             error:
                    … while checking the bundler 'bundlers.x86_64-linux.two'
+                     at [project]/flake.nix:31:5:
+                       30|     bundlers.x86_64-linux.one = x: x;
+                       31|     bundlers.x86_64-linux.two = 2;
+                         |     ^
+                       32|     checks = 1;
 
                    error: bundler is not a function, but an integer instead
             error:
                    … while checking flake output 'checks'
+                     at [project]/flake.nix:32:5:
+                       31|     bundlers.x86_64-linux.two = 2;
+                       32|     checks = 1;
+                         |     ^
+                       33|     lib = { };
 
                    error: 'checks' is an integer while a set is expected
             error:
                    … while checking flake output 'hydraJobs.number'
+                     at [project]/flake.nix:28:5:
+                       27|     hydraJobs.deep.er = package "job";
+                       28|     hydraJobs.number = 1;
+                         |     ^
+                       29|     legacyPackages.x86_64-linux = throw "nobody looks";
 
                    error: 'hydraJobs.number' is an integer while a set is expected
             error:
                    … while checking the configuration 'nixosConfigurations.none'
+                     at [project]/flake.nix:20:5:
+                       19|     nixosConfigurations.good.config.system.build.toplevel = package "top";
+                       20|     nixosConfigurations.none.config = { };
+                         |     ^
+                       21|     nixosConfigurations.odd.config.system.build.toplevel = 1;
 
                    error: there is no attribute 'config.system'
             error:
                    … while checking the configuration 'nixosConfigurations.odd'
+                     at [project]/flake.nix:21:5:
+                       20|     nixosConfigurations.none.config = { };
+                       21|     nixosConfigurations.odd.config.system.build.toplevel = 1;
+                         |     ^
+                       22|     homeConfigurations.ada.activationPackage = package "home";
 
                    error: attribute 'config.system.build.toplevel' is not a derivation
             error:
                    … while checking the overlay 'overlays.set'
+                     at [project]/flake.nix:16:5:
+                       15|     overlays.default = final: prev: { };
+                       16|     overlays.set = { };
+                         |     ^
+                       17|     overlay = final: prev: { };
 
                    error: overlay is not a function, but a set instead
             error:
                    … while checking flake output 'packages.here'
+                     at [project]/flake.nix:9:5:
+                        8|     packages.aarch64-linux.elsewhere = throw "not here";
+                        9|     packages.here.x = 1;
+                         |     ^
+                       10|     devShells.x86_64-linux.default = package "shell";
 
                    error: 'here' is not a valid system type
             error:
                    … while checking the derivation 'packages.x86_64-linux.number'
+                     at [project]/flake.nix:6:5:
+                        5|     packages.x86_64-linux.good = package "good";
+                        6|     packages.x86_64-linux.number = 1;
+                         |     ^
+                        7|     packages.x86_64-linux.throws = throw "no";
 
                    error: 'packages.x86_64-linux.number' is not a derivation
             error:
                    … while checking the derivation 'packages.x86_64-linux.throws'
+                     at [project]/flake.nix:7:5:
+                        6|     packages.x86_64-linux.number = 1;
+                        7|     packages.x86_64-linux.throws = throw "no";
+                         |     ^
+                        8|     packages.aarch64-linux.elsewhere = throw "not here";
 
                    … while calling the 'throw' builtin
                      at [project]/flake.nix:7:36:
@@ -442,10 +497,20 @@ fn outputs_are_checked_for_what_they_promise() {
                    error: no
             error:
                    … while checking the template 'templates.bare'
+                     at [project]/flake.nix:25:5:
+                       24|     templates.nowhere = { path = ./nowhere; description = "t"; };
+                       25|     templates.bare.path = ./t;
+                         |     ^
+                       26|     formatter.x86_64-linux = package "fmt";
 
                    error: template 'templates.bare' lacks attribute 'description'
             error:
                    … while checking the template 'templates.nowhere'
+                     at [project]/flake.nix:24:5:
+                       23|     templates.good = { path = ./t; description = "t"; };
+                       24|     templates.nowhere = { path = ./nowhere; description = "t"; };
+                         |     ^
+                       25|     templates.bare.path = ./t;
 
                    error: template 'templates.nowhere' refers to a path that is not there
             [failed]
@@ -493,6 +558,8 @@ fn outputs_are_checked_for_what_they_promise() {
     "#]].assert_eq(&lines.collect::<String>());
     expect![[r#"{"failed":14,"outputs":27}"#]].assert_eq(&json["summary"].to_string());
     assert_eq!(json["omitted_systems"], serde_json::json!([]));
+    let place = json["outputs"][0]["place"].as_str().unwrap();
+    assert!(place.ends_with("flake.nix:14:5"), "{place}");
 }
 
 /// Nix finds the same outputs wrong.

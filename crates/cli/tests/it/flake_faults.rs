@@ -721,13 +721,14 @@ Hello
         (".#a.\"b.c\".d", "2"),
         (".#a%5Eb", "3"),
         (".#a#é", "4"),
+        ("path:[project]#a#%C3%A9", "4"),
         (".#..e", "5"),
         (".#.a.", "{ b = 1; \"b.c\" = { d = 2; }; }"),
         (".?dir=sub#x", "7"),
     ] {
         scene.value(&format!("eval {what}"), want);
     }
-    for what in [".?x=1#a", ".#a.c", ".#a^b^c"] {
+    for what in [".?x=1#a", ".#a.c", ".#a..b", ".#a^b^c"] {
         scene.judged("", &format!("eval {what}"));
     }
     // Nix does not say why.

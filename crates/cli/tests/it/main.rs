@@ -12,6 +12,7 @@ mod check_eval;
 mod config;
 mod crash;
 mod docs;
+mod effects;
 mod explain;
 mod fetch;
 mod fix;

@@ -8,6 +8,7 @@
 //! generation N ──ConfigurationActivated──► generation M (M ≠ N in one profile)
 //! generation N ──ConfigurationRolledBack──► generation K, which was there before
 //! present ──ConfigurationActivationFailed──► as before
+//! present ──ConfigurationActivated to test──► as before
 //! present ──ConfigurationDeleted──► absent, or a generation in force without code
 //! ```
 //!
@@ -153,6 +154,12 @@ impl Decider for Configuration {
                 if let Some(number) = event.generation {
                     state.in_force(&event.profile, number, "", event.occurred_at, None);
                 }
+            }
+            // What is tested takes effect without a generation of its own.
+            Event::ConfigurationActivated(event)
+                if event.activation_type == ActivationType::Test =>
+            {
+                self.present(event.configuration_id);
             }
             Event::ConfigurationActivated(event) => {
                 let state = self.present(event.configuration_id);
@@ -343,13 +350,29 @@ impl Configuration {
         evidence: &Evidence,
         draft: &mut Draft<'_>,
     ) -> Result<Vec<Event>, Rejection> {
+        let of = (command.project.as_str(), command.name.as_str());
+        if let Evidence::ActivationFailed { message, generation, profile } = evidence {
+            let mut events = self.observe(id, of, (profile, *generation), draft);
+            let event = ConfigurationActivationFailed {
+                event_id: Uuid::nil(),
+                occurred_at: draft.at,
+                identity: draft.identity(),
+                configuration_id: id,
+                activation_type: ActivationType::Switch,
+                message: message.clone(),
+                generation: *generation,
+                undoes: None,
+                changes: Vec::new(),
+            };
+            events.push(event.named());
+            return Ok(events);
+        }
         let Evidence::Activated { generation, previous, store_path, profile, .. } = evidence else {
             return Err(Rejection::Unfit { command: "RollbackConfiguration" });
         };
         if *previous == Some(*generation) {
             return Err(Rejection::NothingBefore { what: format!("the {}", what(&command.name)) });
         }
-        let of = (command.project.as_str(), command.name.as_str());
         let mut events = self.observe(id, of, (profile, *previous), draft);
         let event = ConfigurationRolledBack {
             event_id: Uuid::nil(),

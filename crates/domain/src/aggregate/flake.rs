@@ -10,7 +10,8 @@
 //!
 //! # Invariants
 //!
-//! * A present flake is not created again, an absent one only created or observed.
+//! * A flake is created where its folder has none, whatever the events say; it is changed where its
+//!   folder has one, whoever made it.
 //! * The inputs are those of `flake.nix` after each event: where a command finds others, an
 //!   observation comes first, so that nothing is lost that somebody did by other means.
 //! * An input is added if it is not there, and removed if it is. Adding one that is there as asked

@@ -147,6 +147,7 @@ fn take(
                 in_force(rows, row, &event.profile, number, "", None, None)?;
             }
         }
+        Event::ConfigurationActivated(event) if event.activation_type == ActivationType::Test => {}
         Event::ConfigurationActivated(event) => {
             let (path, kind) = (&event.store_path, Some(event.activation_type));
             let took = Some(event.took);

@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Origin, below, key, newest_first, project_of, readable, value, write};
+use super::{Origin, below, key, project_of, push_newest_first, readable, value, write};
 use crate::{Event, EventStore, FileChange, Projection, Record, Rows, StoreError, Visit};
 use cim_nix_base::ContentHash;
 
@@ -45,9 +45,10 @@ impl Projection for Log {
 
     fn apply(&self, record: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
         let event = readable(record, rows)?;
-        let project = project_of(record, event.as_ref(), rows)?;
+        let origin = Origin::of(record);
+        let project = project_of(record, &origin, event.as_ref(), rows)?;
         note(rows, &["type", record.event_type], record.position)?;
-        if let Some(actor) = Origin::of(record).actor() {
+        if let Some(actor) = origin.actor() {
             note(rows, &["by", &actor], record.position)?;
         }
         if let Some(project) = &project {
@@ -90,20 +91,21 @@ const BLOCK_BITS: u32 = 8;
 
 fn block_key(list: &[&str], block: u64) -> String {
     let mut key = below(list);
-    key.push_str(&newest_first(block));
+    push_newest_first(&mut key, block);
     key
 }
 
 /// Adds a position to a list. Positions come in their order.
 fn note(rows: &mut dyn Rows, list: &[&str], position: u64) -> Result<(), StoreError> {
     let key = block_key(list, position >> BLOCK_BITS);
-    let place = format!("{:02x}", position & ((1 << BLOCK_BITS) - 1));
+    let digit = |shift: u32| char::from_digit((position >> shift) as u32 & 0xf, 16).unwrap_or('0');
+    let place = [digit(4), digit(0)];
     let mut places = rows.get(&key)?.unwrap_or_default();
     // A list has an event once, however many of its changes are about the file.
-    if places.ends_with(&place) {
+    if places.ends_with(digit(0)) && places[..places.len() - 1].ends_with(digit(4)) {
         return Ok(());
     }
-    places.push_str(&place);
+    places.extend(place);
     rows.put(&key, &places)
 }
 

@@ -247,6 +247,15 @@ impl World {
         let target = match fastrand::u8(..10) {
             0 | 1 => stack.next_undo(),
             2 => stack.next_redo(),
+            // Any other one, as long as it is in force, or what took it back.
+            3 if !self.history.is_empty() => {
+                let (_, event) = &self.history[fastrand::usize(..self.history.len())];
+                let id = event.identity().message_id.uuid();
+                id.and_then(|id| match stack.is_in_force(id) {
+                    true => Some(id),
+                    false => stack.undone_by(id),
+                })
+            }
             _ => None,
         };
         let mut n_ids = self.n_ids;
@@ -348,7 +357,7 @@ fn world(seed: u64, n_steps: usize, mut between: impl FnMut(&World)) -> World {
 
 #[test]
 fn rebuilt_from_nothing_equals_moved_along() {
-    for seed in 0..12 {
+    for seed in 0..6 {
         // Read models are moved along at random places, each at its own.
         let mut other = fastrand::Rng::with_seed(seed);
         let moved = world(seed, 150, |world| {
@@ -372,7 +381,7 @@ fn rebuilt_from_nothing_equals_moved_along() {
 
 #[test]
 fn views_agree_with_the_aggregates() {
-    for seed in 100..130 {
+    for seed in 100..120 {
         let world = world(seed, 150, |_| ());
         for (stream, state) in &world.states {
             agrees(&world, stream.id, state);
@@ -505,7 +514,7 @@ fn undo_stacks_are_those_of_all_events() {
 
 #[test]
 fn the_log_finds_what_a_look_at_all_events_finds() {
-    for seed in 300..310 {
+    for seed in 300..305 {
         let world = world(seed, 700, |_| ());
         for _ in 0..40 {
             let project = fastrand::bool().then(|| one_of(&PROJECTS).to_owned());

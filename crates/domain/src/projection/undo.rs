@@ -2,12 +2,13 @@
 //!
 //! The same as an [`UndoStack`](crate::UndoStack) that took in all events, but with a row for each
 //! event instead of all of them in one: an event costs the same however many came before. The
-//! events of a stack are a chain, each with its neighbours, so that one can leave from anywhere.
+//! events of a stack are a chain, each naming the one below it. One that leaves from the middle
+//! stays as a link until it comes to the top.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{key, project_of, read, readable, write};
+use super::{Origin, key, project_of, read, readable, write};
 use crate::{EventStore, Projection, Record, Rows, StoreError, is_undoable};
 
 /// Undo stacks.
@@ -32,8 +33,9 @@ struct Link {
     target: Option<Uuid>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     below: Option<Uuid>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    above: Option<Uuid>,
+    /// Whether it has left the stack from the middle: a link of the chain, and nothing else.
+    #[serde(default, skip_serializing_if = "is_false")]
+    is_gone: bool,
     /// Whether something else was done since: it is in no stack any more, but still known.
     #[serde(default, skip_serializing_if = "is_false")]
     is_past: bool,
@@ -91,7 +93,7 @@ impl Projection for UndoStacks {
             return Ok(());
         }
         let Some(event) = readable(record, rows)? else { return Ok(()) };
-        let project = project_of(record, Some(&event), rows)?;
+        let project = project_of(record, &Origin::of(record), Some(&event), rows)?;
         if is_undoable(&event).is_err() {
             return Ok(());
         }
@@ -159,40 +161,38 @@ impl Chain<'_> {
     }
 
     fn add(&mut self, stack: Stack, id: Uuid, target: Option<Uuid>) -> Result<(), StoreError> {
-        // An id is never stored twice; where a broken import has it so, it moves to the top.
-        self.remove(stack, id)?;
-        let below = *stack.top(self.place);
-        if let Some((key, mut link)) = self.link(stack, below)? {
-            link.above = Some(id);
-            write(self.rows, &key, &link)?;
+        // An event comes once. Where an import has it twice, the chain must not become a ring.
+        if self.link(stack, Some(id))?.is_some() {
+            return Ok(());
         }
-        *stack.top(self.place) = Some(id);
+        let below = stack.top(self.place).replace(id);
         if let Some(target) = target {
             write(self.rows, &key(&["by", self.owner, &target.to_string()]), &id)?;
         }
         let key = self.key(stack, id);
-        write(self.rows, &key, &Link { target, below, above: None, is_past: false })
+        write(self.rows, &key, &Link { target, below, is_gone: false, is_past: false })
     }
 
     /// Takes an event out of a stack; answers whether it was there.
     fn remove(&mut self, stack: Stack, id: Uuid) -> Result<bool, StoreError> {
-        let Some((own_key, own)) = self.link(stack, Some(id))? else { return Ok(false) };
+        let link = self.link(stack, Some(id))?.filter(|(_, link)| !link.is_gone);
+        let Some((own_key, mut own)) = link else { return Ok(false) };
+        self.forget(&own_key, &own)?;
         if own.is_past {
-            self.forget(&own_key, &own)?;
             return Ok(true);
         }
-        if let Some((key, mut link)) = self.link(stack, own.below)? {
-            link.above = own.above;
-            write(self.rows, &key, &link)?;
+        if *stack.top(self.place) != Some(id) {
+            own.is_gone = true;
+            write(self.rows, &own_key, &own)?;
+            return Ok(true);
         }
-        match self.link(stack, own.above)? {
-            Some((key, mut link)) => {
-                link.below = own.below;
-                write(self.rows, &key, &link)?;
-            }
-            None => *stack.top(self.place) = own.below,
+        // Those that left before come to the top now.
+        let mut top = own.below;
+        while let Some((key, link)) = self.link(stack, top)?.filter(|(_, link)| link.is_gone) {
+            top = link.below;
+            self.rows.remove(&key)?;
         }
-        self.forget(&own_key, &own)?;
+        *stack.top(self.place) = top;
         Ok(true)
     }
 
@@ -209,9 +209,11 @@ impl Chain<'_> {
     fn clear_undone(&mut self) -> Result<(), StoreError> {
         while let Some((key, link)) = self.link(Stack::Undone, self.place.next_redo)? {
             self.place.next_redo = link.below;
-            let Link { target, .. } = link;
-            let past = Link { target, below: None, above: None, is_past: true };
-            write(self.rows, &key, &past)?;
+            if link.is_gone {
+                self.rows.remove(&key)?;
+                continue;
+            }
+            write(self.rows, &key, &Link { below: None, is_past: true, ..link })?;
         }
         Ok(())
     }
@@ -246,8 +248,10 @@ pub fn undoable(
         let place: UndoPlace = read(rows, &key(&["place", &owner]))?.unwrap_or_default();
         let mut next = place.next_undo;
         while let Some(id) = next.filter(|_| events.len() < limit) {
-            events.push(id);
             let link: Option<Link> = read(rows, &key(&["done", &owner, &id.to_string()]))?;
+            if link.as_ref().is_some_and(|link| !link.is_gone) {
+                events.push(id);
+            }
             next = link.and_then(|link| link.below);
         }
         Ok(())
@@ -268,7 +272,8 @@ pub fn undone_by(
     let (owner, event) = (owner(project), event.to_string());
     let mut found = (false, None);
     store.rows(UndoStacks.name(), &mut |rows| {
-        found.0 = rows.get(&key(&["done", &owner, &event]))?.is_some();
+        let link: Option<Link> = read(rows, &key(&["done", &owner, &event]))?;
+        found.0 = link.is_some_and(|link| !link.is_gone);
         found.1 = read(rows, &key(&["by", &owner, &event]))?;
         Ok(())
     })?;

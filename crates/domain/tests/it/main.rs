@@ -5,6 +5,7 @@
 
 mod deciders;
 mod hostile;
+mod schemas;
 mod undo_stack;
 mod wire;
 mod world;
@@ -19,6 +20,14 @@ fn every_file_here_is_a_module() {
     names.sort();
     assert_eq!(
         names,
-        ["deciders.rs", "hostile.rs", "main.rs", "undo_stack.rs", "wire.rs", "world.rs"]
+        [
+            "deciders.rs",
+            "hostile.rs",
+            "main.rs",
+            "schemas.rs",
+            "undo_stack.rs",
+            "wire.rs",
+            "world.rs"
+        ]
     );
 }

@@ -10,7 +10,9 @@ use std::path::PathBuf;
 
 use cim_domain_nix::command::{CreateFlake, RunGarbageCollection};
 use cim_domain_nix::{
-    Command, CommandAcknowledgment, CommandEnvelope, Event, FlakeEdit, MessageIdentity, Timestamp,
+    BuiltOutput, Command, CommandAcknowledgment, CommandEnvelope, Draft, Event, Evidence,
+    FlakeEdit, FlakeFacts, MemoryStore, MessageIdentity, Query, QueryError, Role, State, Subject,
+    Timestamp, Took, Uuid, ask,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -134,6 +136,112 @@ fn events_are_frozen() {
         },
         |event| event.to_json().unwrap(),
     );
+}
+
+#[test]
+fn queries_are_frozen() {
+    check_messages(
+        "queries",
+        Query::TYPES,
+        Query::TYPES,
+        |name, _, body| Query::read(name, body).unwrap_or_else(|error| panic!("{error}: {body}")),
+        |query| query.to_json().unwrap(),
+    );
+    // The names that other services have for some of them.
+    for (theirs, ours) in [
+        ("FindFlake", "GetFlake"),
+        ("FindPackage", "GetPackage"),
+        ("FindConfiguration", "GetConfiguration"),
+        ("SearchNixPackages", "ListPackages"),
+    ] {
+        let body = &frozen("queries")[&format!("{ours}.minimal")];
+        assert_eq!(Query::read(theirs, body), Query::read(ours, body));
+        assert!(Query::read(ours, body).is_ok());
+    }
+}
+
+/// All of the 46 subjects have a type with that kind and action, a frozen message, a schema, and
+/// something that decides or answers.
+#[test]
+fn nothing_of_the_contract_is_missing() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/schema");
+    for subject in Subject::all() {
+        let (name, kind, action) = (subject.message_type(), subject.kind(), subject.action());
+        let folders = match subject.role() {
+            Role::Command => {
+                let command = Command::read(name, &frozen("commands")[name]).unwrap();
+                assert_eq!((command.kind(), command.action()), (kind.clone(), action));
+                // The decider knows it: what does not fit is the evidence, or it is taken.
+                let state = State::empty(&kind);
+                let known = decided(&state, &command);
+                assert!(known, "{name} is decided upon");
+                vec!["commands"]
+            }
+            Role::Event => {
+                let body = &frozen("events")[name];
+                let event = Event::read(name, Event::newest_schema(name).unwrap(), body).unwrap();
+                assert_eq!((event.kind(), event.action()), (kind.clone(), action));
+                assert!(State::transitions(&kind).iter().any(|step| step.event == name));
+                vec!["events"]
+            }
+            Role::Query => {
+                let query =
+                    Query::read(name, &frozen("queries")[&format!("{name}.minimal")]).unwrap();
+                assert_eq!((query.kind(), query.action()), (kind.clone(), action));
+                assert_eq!(Query::type_of(subject.as_str()), Some(name));
+                // It is answered: nothing is there, or nothing was asked for.
+                match ask(&MemoryStore::default(), &query) {
+                    Ok(answer) => assert_eq!(answer.query_type(), name),
+                    Err(QueryError::NotFound { .. } | QueryError::Invalid { .. }) => {}
+                    Err(error) => panic!("{name}: {error}"),
+                }
+                vec!["queries", "answers"]
+            }
+        };
+        for of in folders {
+            let schema = format!("{folder}/{of}/{name}.json");
+            assert!(std::path::Path::new(&schema).is_file(), "{schema} is missing");
+        }
+    }
+}
+
+/// Whether some evidence makes an aggregate decide upon a command.
+fn decided(state: &State, command: &Command) -> bool {
+    let facts = FlakeFacts {
+        description: String::new(),
+        inputs: BTreeMap::from([("utils".to_owned(), "github:numtide/flake-utils".to_owned())]),
+    };
+    let (took, text) = (Took::default(), String::new());
+    let output = BuiltOutput { path: text.clone(), nar_size: None, closure_size: None };
+    let flake = |before, after| Evidence::Flake { before, after, locks: vec![], changes: vec![] };
+    let mut with_input = facts.clone();
+    with_input.inputs.insert("home-manager".to_owned(), "github:o/h".to_owned());
+    let all = [
+        flake(None, facts.clone()),
+        flake(Some(facts.clone()), FlakeFacts::default()),
+        flake(Some(facts), with_input),
+        Evidence::Files { is_there: false, changes: vec![] },
+        Evidence::Files { is_there: true, changes: vec![] },
+        Evidence::Built {
+            outputs: BTreeMap::from([("out".to_owned(), output)]),
+            drv_path: None,
+            took,
+        },
+        Evidence::Copied { output_path: text.clone(), paths: 1, bytes: 1, took },
+        Evidence::Activated {
+            generation: 1,
+            previous: None,
+            store_path: text.clone(),
+            profile: text,
+            took,
+        },
+    ];
+    all.iter().any(|evidence| {
+        let mut new_id = || Uuid::from_u128(7);
+        let at = Timestamp::from_micros(0);
+        let mut draft = Draft { cause: command.identity(), at, new_id: &mut new_id };
+        matches!(state.decide(command, evidence, &mut draft), Ok(events) if !events.is_empty())
+    })
 }
 
 #[test]

@@ -15,7 +15,14 @@ pub(super) fn check(source: &Source, request: &Request, edit: &Edit) -> Result<(
     }
     let unproven = |what: &str| Refusal::Unproven(what.to_owned());
     let after = edit.apply(source.tree.text()).map_err(|error| unproven(&error.to_string()))?;
-    let after = Source::read(&after).map_err(|refusal| unproven(&refusal.to_string()))?;
+    let after = match Source::read(&after) {
+        Err(Refusal::NotAFlake) if source.file.outputs.is_none() => {
+            let range = source.file.head(&source.tree);
+            let message = "the flake has no `outputs`, and nothing would be left of it".to_owned();
+            return Err(Refusal::Shape { range, message });
+        }
+        after => after.map_err(|refusal| unproven(&refusal.to_string()))?,
+    };
     let file = &after.file;
     let wanted = wanted(source, request)?;
     if normal(&file.declared()) != normal(&wanted) {

@@ -1,9 +1,10 @@
 //! Adding, removing and retargeting inputs.
 
+use cim_nix_base::{TextEdit, TextSize};
 use cim_nix_model::{FlakeInput, FlakeRef, InputPath, show_input_path};
-use cim_nix_syntax::NodeId;
 use cim_nix_syntax::build::quote_string;
 use cim_nix_syntax::edit::{self, Entries};
+use cim_nix_syntax::{Node, NodeId, TokenKind};
 
 use super::draft::Draft;
 use super::source::{Source, can_be_formal, check_name};
@@ -121,7 +122,10 @@ fn add_formal(source: &Source, draft: &mut Draft<'_>, name: &str) -> Result<(), 
     }
     let hidden = source.free_use(name).or_else(|| source.bind_name(name));
     if can_be_formal(name) && hidden.is_none() {
-        draft.edit(edit::add_formal(&source.tree, pattern, name, None)?);
+        draft.edit(match between_braces(source.node(pattern)) {
+            Some(at) => vec![TextEdit::insert(at, name)],
+            None => edit::add_formal(&source.tree, pattern, name, None)?,
+        });
         return Ok(());
     }
     let range = hidden.unwrap_or(source.node(pattern).range());
@@ -134,6 +138,14 @@ fn add_formal(source: &Source, draft: &mut Draft<'_>, name: &str) -> Result<(), 
         return Err(Refusal::InvalidName { name: name.to_owned(), message });
     }
     Err(Refusal::Hides { name: name.to_owned(), range })
+}
+
+/// Where a parameter goes into `{}`: no blank is put where there was none, since removing the
+/// parameter would leave it.
+fn between_braces(pattern: Node<'_>) -> Option<TextSize> {
+    let (open, close) =
+        (pattern.own_token(TokenKind::LBrace)?, pattern.own_token(TokenKind::RBrace)?);
+    (open.next() == Some(close)).then(|| close.range().start)
 }
 
 /// Whether a pattern names all inputs although it need not.

@@ -72,7 +72,7 @@ pub enum Refusal {
         /// The others, and where they say so.
         by: Vec<(InputPath, TextRange)>,
     },
-    /// The name means something else in `outputs`, which it would hide.
+    /// The name is used for something else in `outputs`, which would change its meaning.
     Hides {
         /// The name.
         name: String,
@@ -260,7 +260,7 @@ impl fmt::Display for Refusal {
                 write!(f, "other inputs get their sources from the input `{name}`")
             }
             Self::Hides { name, .. } => {
-                write!(f, "a parameter `{name}` would hide what else is called `{name}`")
+                write!(f, "`{name}` is used for something else in `outputs`")
             }
             Self::Hidden { name, .. } => {
                 write!(f, "`{name}` means something else where the input is used")

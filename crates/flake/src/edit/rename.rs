@@ -48,6 +48,10 @@ pub(super) fn rename(
         unknown.sort_unstable();
         return Err(Refusal::Unknown { name: old.to_owned(), places: unknown });
     }
+    // What asks for an input of that name gets none yet.
+    if let Some(other) = Uses::of(source, new).certain.first() {
+        return Err(Refusal::Hides { name: new.to_owned(), range: other.range });
+    }
     check_scopes(source, old, new, &uses.certain)?;
     let mut draft = Draft::new(source);
     for entry in &input.entries {

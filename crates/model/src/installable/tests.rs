@@ -46,7 +46,7 @@ fn folders_and_their_attributes() {
         r#"./x#a."b.c".d^out,dev"#,
         expect![[r#"folder, attribute 'a."b.c".d', outputs '^dev,out': ./x#a."b.c".d^dev,out"#]],
     );
-    check("./x#a..b.", expect![[r#"folder, attribute 'a."".b', outputs '': ./x#a."".b"#]]);
+    check("./x#a..b.", expect!["folder, attribute 'a..b', outputs '': ./x#a..b"]);
     check("./x#a b", expect!["folder, attribute 'a b', outputs '': ./x#a%20b"]);
     check("./x#a%20b", expect!["folder, attribute 'a b', outputs '': ./x#a%20b"]);
     check("./x#a#b", expect!["folder, attribute 'a#b', outputs '': ./x#a%23b"]);
@@ -81,6 +81,8 @@ fn references_and_their_attributes() {
         expect!["github, attribute 'attr', outputs '': github:o/r/ref?dir=x#attr"],
     );
     check("path:./x#a", expect!["path, attribute 'a', outputs '': path:./x#a"]);
+    check("path:x#a#b", expect!["path, attribute 'a#b', outputs '': path:x#a%23b"]);
+    check("x#a#b", expect!["folder, attribute 'a#b', outputs '': ./x#a%23b"]);
     check("path:x", expect!["path, attribute '', outputs '': path:x"]);
     check(
         "git+https://example.org/x?allRefs=1&shallow=0#a",

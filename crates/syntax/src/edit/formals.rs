@@ -92,6 +92,16 @@ fn behind(
     }
     let indent = line_indent(tree, first.range().start);
     if !begins_line(first) {
+        let tail = with_trailing_comment(comma.unwrap_or(end));
+        if tail != comma.unwrap_or(end) {
+            // The comment stays with what it is about.
+            let indent = deeper(indent);
+            let added = match comma {
+                Some(_) => format!("{line_end}{indent}{},", text(&indent)?),
+                None => format!("{line_end}{indent}, {}", text(&indent)?),
+            };
+            return Ok(vec![TextEdit::insert(tail.range().end, added)]);
+        }
         return Ok(vec![match comma {
             Some(comma) => TextEdit::insert(comma.range().end, format!(" {},", text(indent)?)),
             None => TextEdit::insert(end.range().end, format!(", {}", text(indent)?)),

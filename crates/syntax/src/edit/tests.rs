@@ -696,6 +696,8 @@ fn parameters_are_added() {
         "{ a\n, b # of b\n, ...\n}: 1",
         "{ a # of a\n, ...\n}: 1",
         "{ a\n, b, ... }: 1",
+        "{ a # of a\n}: 1",
+        "{ a, # of a\n  ... }: 1",
         "{ a\n}: 1",
     ] {
         out.push_str(&add(source, None));
@@ -742,6 +744,12 @@ fn parameters_are_added() {
         }: 1
         { a
         , b, new, ... }: 1
+        { a # of a
+          , new
+        }: 1
+        { a, # of a
+          new,
+          ... }: 1
         { a, new
         }: 1
     "#]]

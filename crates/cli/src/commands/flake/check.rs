@@ -155,12 +155,15 @@ fn json(report: &Report, url: &str, system: &str, n_failed: usize, show_trace: b
             Ok(derivation) => (derivation.as_deref(), None),
             Err(error) => (None, Some(error)),
         };
+        let place = error.and_then(|error| error.trace.first()?.place.as_ref());
+        let place = place.map(|at| format!("{}:{}:{}", at.origin, at.line, at.column));
         json!({
             "output": output.path.join("."),
             "path": output.path,
             "kind": output.kind,
             "ok": error.is_none(),
             "derivation": derivation,
+            "place": place,
             "message": error.map(|error| &error.message),
             "error": error.map(|error| error.render(show_trace)),
         })

@@ -324,7 +324,7 @@ fn names_that_cannot_be_parameters() {
         { inputs.or.url = "github:o/or"; outputs = { self, ... }: { x = map; }; }
         note: NoParameter { name: "or", range: 12..25 }
 
-        error: a parameter `map` would hide what else is called `map`
+        error: `map` is used for something else in `outputs`
           hint: flake.nix:1:29: it is used here
           hint: take another name
         { inputs.map.url = "github:o/map"; outputs = { self, ... }: { x = map; }; }

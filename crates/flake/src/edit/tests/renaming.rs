@@ -161,12 +161,12 @@ fn what_cannot_be_known_is_refused() {
           hint: take another name
 
         { self, a }: a map / map
-        error: a parameter `map` would hide what else is called `map`
+        error: `map` is used for something else in `outputs`
           hint: flake.nix:1:53: it is used here
           hint: take another name
 
         { self, a }: with a; n / n
-        error: a parameter `n` would hide what else is called `n`
+        error: `n` is used for something else in `outputs`
           hint: flake.nix:1:59: it is used here
           hint: take another name
 

@@ -1,0 +1,209 @@
+//! `cim-nix export`, `import` and `store`: the store of a project as a whole.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Write as _};
+use std::path::PathBuf;
+
+use cim_domain_nix::EventStore as _;
+use cim_domain_nix::projection::PROJECTIONS;
+use cim_nix_base::Error;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::commands::history::ProjectArgs;
+use crate::exit::Exit;
+use crate::outcome::ResultFormat;
+use crate::recording::{self, OWN_FOLDER, Recorder};
+use crate::scope::shown;
+use crate::terminal::{Out, note, one_line};
+
+const EXAMPLES: &str = "\
+Examples:
+  cim-nix export > events.jsonl            all events and former bytes of files, a line each
+  cim-nix import events.jsonl              into the store of the project here, all or nothing
+  cim-nix store path                       where the store of the project here lies
+  cim-nix store check                      whether it is sound
+  cim-nix store backup /backup/events.sqlite
+  cim-nix store rebuild                    make the read models anew
+  cim-nix store here                       keep the store of this project in its folder `.cim-nix`
+
+Exit status: 0 done, 1 `store check` found damage, 2 wrong usage, 3 the store or the disk failed.";
+
+/// Write all events as JSON lines
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ExportArgs {
+    /// The file to write, which must not exist [default: standard output]
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    project: ProjectArgs,
+}
+
+impl ExportArgs {
+    pub(crate) fn run(&self) -> Result<Exit, Error> {
+        let recorder = self.project.recorder()?;
+        let moved = match &self.file {
+            None => recorder.store().export(&mut BufWriter::new(io::stdout().lock()))?,
+            Some(path) => {
+                let cannot = |error: io::Error| {
+                    Error::outside(format!("cannot write `{}`", shown(path))).because(error)
+                };
+                let mut file = BufWriter::new(File::create_new(path).map_err(cannot)?);
+                let moved = recorder.store().export(&mut file)?;
+                file.flush().and_then(|()| file.get_ref().sync_all()).map_err(cannot)?;
+                moved
+            }
+        };
+        note(format_args!("{} events and {} former texts written", moved.events, moved.blobs));
+        Ok(Exit::Clean)
+    }
+}
+
+/// Take events over that `export` wrote
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ImportArgs {
+    /// The file; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    project: ProjectArgs,
+}
+
+impl ImportArgs {
+    pub(crate) fn run(&self) -> Result<Exit, Error> {
+        let recorder = Recorder::open(&self.project.root())?;
+        let moved = if self.file.as_os_str() == "-" {
+            recorder.store().import(&mut BufReader::new(io::stdin()))?
+        } else {
+            let file = File::open(&self.file).map_err(|error| {
+                Error::user(format!("cannot read `{}`", shown(&self.file))).because(error)
+            })?;
+            recorder.store().import(&mut BufReader::new(file))?
+        };
+        note(format_args!("{} events and {} former texts taken over", moved.events, moved.blobs));
+        Ok(Exit::Clean)
+    }
+}
+
+/// Check, back up and move the store of a project
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct StoreArgs {
+    #[command(subcommand)]
+    command: StoreCommand,
+}
+
+#[derive(Subcommand, Debug)]
+enum StoreCommand {
+    /// Say where the store lies
+    Path(ProjectArgs),
+    /// Check that the store is sound
+    Check(CheckStore),
+    /// Write a copy of the store, which is a store itself
+    Backup(BackupStore),
+    /// Make the read models anew from the events
+    Rebuild(ProjectArgs),
+    /// Keep the store in the project's folder `.cim-nix`, which Git ignores
+    Here(ProjectArgs),
+}
+
+#[derive(Args, Debug)]
+struct CheckStore {
+    /// How to say what was found
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: ResultFormat,
+    #[command(flatten)]
+    project: ProjectArgs,
+}
+
+#[derive(Args, Debug)]
+struct BackupStore {
+    /// The file to write, which must not exist
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    project: ProjectArgs,
+}
+
+impl StoreArgs {
+    pub(crate) fn run(&self) -> Result<Exit, Error> {
+        let mut out = Out::new();
+        let mut exit = Exit::Clean;
+        match &self.command {
+            StoreCommand::Path(project) => {
+                out.line(recording::store_path(&project.root())?.display());
+            }
+            StoreCommand::Check(args) => {
+                let found = args.project.recorder()?.store().integrity()?;
+                if !found.problems.is_empty() {
+                    exit = Exit::Findings;
+                }
+                match args.format {
+                    ResultFormat::Json => out.line(json!({
+                        "events": found.events, "streams": found.streams,
+                        "blobs": found.blobs, "problems": found.problems,
+                    })),
+                    ResultFormat::Text => {
+                        for problem in &found.problems {
+                            out.line(one_line(problem));
+                        }
+                        let verdict = if found.problems.is_empty() { "sound" } else { "damaged" };
+                        out.line(format_args!(
+                            "{verdict}: {} events in {} streams, {} former texts",
+                            found.events, found.streams, found.blobs
+                        ));
+                    }
+                }
+            }
+            StoreCommand::Backup(args) => {
+                let recorder = args.project.recorder()?;
+                recorder.store().backup(&args.file)?;
+                out.line(format_args!("wrote `{}`", shown(&args.file)));
+            }
+            StoreCommand::Rebuild(project) => {
+                let recorder = project.recorder()?;
+                for projection in PROJECTIONS {
+                    recorder.store().drop_projection(projection.name())?;
+                    let progress = recorder.store().catch_up(projection)?;
+                    out.line(format_args!("{}: {} events", projection.name(), progress.position));
+                }
+            }
+            StoreCommand::Here(project) => move_here(project, &mut out)?,
+        }
+        out.finish()?;
+        Ok(exit)
+    }
+}
+
+/// Moves the store of a project into a folder of the project that Git ignores.
+fn move_here(project: &ProjectArgs, out: &mut Out) -> Result<(), Error> {
+    let root = project.root();
+    let folder = root.join(OWN_FOLDER);
+    let cannot = |error: io::Error| {
+        Error::outside(format!("cannot write to `{}`", shown(&folder))).because(error)
+    };
+    if folder.join("events.sqlite").exists() {
+        out.line(format_args!("the store is in `{}` already", shown(&folder)));
+        return Ok(());
+    }
+    let old = recording::store_path(&root)?;
+    let recorder = Recorder::open_existing(&root)?;
+    // The folder counts as soon as it is there, so it appears with all that it holds.
+    let new = root.join(format!("{OWN_FOLDER}.new"));
+    let ignore = |folder: &PathBuf| fs::write(folder.join(".gitignore"), "*\n");
+    if new.exists() {
+        fs::remove_dir_all(&new).map_err(cannot)?;
+    }
+    fs::create_dir(&new).and_then(|()| ignore(&new)).map_err(cannot)?;
+    if let Some(recorder) = recorder {
+        recorder.store().backup(&new.join("events.sqlite"))?;
+    }
+    fs::rename(&new, &folder).map_err(cannot)?;
+    out.line(format_args!("the store is in `{}` from now on", shown(&folder)));
+    if old.exists() {
+        out.line(format_args!("the former one stays as it is: `{}`", shown(&old)));
+    }
+    Ok(())
+}
