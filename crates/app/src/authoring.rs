@@ -244,8 +244,9 @@ impl App<'_> {
     ) -> Result<(), Error> {
         let shown = file.display();
         let Some(old) = old else {
-            return Err(Error::conflict(format!("`{shown}` was not written by a command"))
-                .hint("nothing here knows what it says: change it by hand, or move it away first"));
+            return Err(Error::conflict(format!("`{shown}` was not written by a command")).hint(
+                "nothing here knows what it says: change it by hand, or move it away first",
+            ));
         };
         let hash = ContentHash::of(text.as_bytes());
         if self.last_written(stream, file)? == Some(hash) {

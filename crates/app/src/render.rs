@@ -17,7 +17,7 @@ use cim_nix_format::{Gate, Options, Refusal, nixfmt, takes_long};
 pub use configuration::render_configuration;
 pub use module::render_module;
 pub use overlay::render_overlay;
-pub use value::value_of_code;
+pub use value::{set_at, unset_at, value_of_code};
 
 /// A file that is to be written.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,7 +37,11 @@ const MOST_SHOWN: usize = 60;
 fn shown(text: &str) -> String {
     let short: String = text.chars().take(MOST_SHOWN).collect();
     let end = if text.chars().nth(MOST_SHOWN).is_some() { "…" } else { "" };
-    format!("{}{end}", short.escape_debug())
+    let escaped = short.chars().map(|c| match c.is_control() {
+        true => c.escape_debug().to_string(),
+        false => c.to_string(),
+    });
+    format!("{}{end}", escaped.collect::<String>())
 }
 
 /// Refuses what is not one expression; `what` is what it was given for.

@@ -74,7 +74,8 @@ impl App<'_> {
             // Whoever left it out, or wrote it otherwise, goes on so.
             return Ok(());
         };
-        let add = |value: &String| Request::AddOutput { path: is.path.clone(), value: value.clone() };
+        let add =
+            |value: &String| Request::AddOutput { path: is.path.clone(), value: value.clone() };
         // Written as before, else in any way that fits.
         match first(&without, is.values.iter().skip(at).chain(&is.values).map(add)) {
             Ok(after) => draft.write(&file, &before, &after),
@@ -111,10 +112,7 @@ impl App<'_> {
 }
 
 /// The text after the first request that is no refusal; else the first refusal.
-fn first(
-    text: &str,
-    requests: impl Iterator<Item = Request>,
-) -> Result<String, Option<Refusal>> {
+fn first(text: &str, requests: impl Iterator<Item = Request>) -> Result<String, Option<Refusal>> {
     let mut refused = None;
     for request in requests {
         match plan(text, &request).map(|edit| edit.apply(text)) {
@@ -189,7 +187,9 @@ fn output(
                 ConfigurationKind::Nixos => {
                     let special = prefixed("  specialArgs", &special);
                     let value = |nixpkgs: String| {
-                        format!("{nixpkgs}.lib.nixosSystem {{\n{special}  modules = [ {file} ];\n}}")
+                        format!(
+                            "{nixpkgs}.lib.nixosSystem {{\n{special}  modules = [ {file} ];\n}}"
+                        )
                     };
                     let values = inputs.nixpkgs().map(value).collect();
                     Output { path: path("nixosConfigurations"), values }

@@ -15,8 +15,8 @@ use super::{Rendered, check_code, code_list, shown};
 ///
 /// Errors: the system or the host's name cannot be, or something is no code.
 pub fn render_configuration(configuration: &NixOSConfiguration) -> Result<Rendered, Error> {
-    let system = System::parse(&configuration.system)
-        .map_err(|error| Error::user(error.to_string()))?;
+    let system =
+        System::parse(&configuration.system).map_err(|error| Error::user(error.to_string()))?;
     let mut sections = Vec::new();
     if !configuration.modules.is_empty() {
         let list = code_list("the module", &configuration.modules)?;

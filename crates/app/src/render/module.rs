@@ -78,7 +78,8 @@ fn settings(config: &NixValue, has_options: bool) -> Result<Option<String>, Erro
 /// `lib.mkOption { … }`.
 fn declaration(path: &str, option: &ModuleOption) -> Result<String, Error> {
     let what = |part: &str| format!("the {part} of the option `{}`", shown(path));
-    let mut out = format!("lib.mkOption {{\ntype = {};\n", code(&what("type"), &option.option_type)?);
+    let mut out =
+        format!("lib.mkOption {{\ntype = {};\n", code(&what("type"), &option.option_type)?);
     if let Some(default) = &option.default {
         let what = what("default");
         value::check(&what, default)?;
@@ -131,8 +132,7 @@ impl Tree {
         let wrong = |why: String| {
             Error::user(format!("`{}` cannot be the path of an option: {why}", shown(path)))
         };
-        let parsed: AttributePath =
-            path.parse().map_err(|error| wrong(format!("{error}")))?;
+        let parsed: AttributePath = path.parse().map_err(|error| wrong(format!("{error}")))?;
         let clash = || wrong("another option has the same path, or one above or below it".into());
         let (last, above) =
             parsed.segments().split_last().ok_or_else(|| wrong("it is empty".into()))?;
@@ -141,7 +141,8 @@ impl Tree {
         }
         let mut tree = self;
         for part in above {
-            let below = tree.0.entry(part.clone()).or_insert_with(|| Branch::Below(Self::default()));
+            let below =
+                tree.0.entry(part.clone()).or_insert_with(|| Branch::Below(Self::default()));
             let Branch::Below(below) = below else { return Err(clash()) };
             tree = below;
         }

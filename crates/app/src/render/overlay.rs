@@ -31,10 +31,7 @@ pub fn render_overlay(overlay: &Overlay) -> Result<Rendered, Error> {
         }
     }
     if let Some(both) = overlay.overrides.keys().find(|it| overlay.additions.contains_key(*it)) {
-        return Err(Error::user(format!(
-            "the overlay both changes and adds `{}`",
-            shown(both)
-        )));
+        return Err(Error::user(format!("the overlay both changes and adds `{}`", shown(both))));
     }
     let body = match sections.as_slice() {
         [] => "{ }".to_owned(),

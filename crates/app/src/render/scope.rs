@@ -83,8 +83,7 @@ impl Head {
         }
         let given = GIVEN.into_iter().filter(|name| names.remove(*name)).map(str::to_owned);
         let mut formals: Vec<String> = given.collect();
-        let special: Vec<String> =
-            names.into_iter().filter(|name| is_bare_name(name)).collect();
+        let special: Vec<String> = names.into_iter().filter(|name| is_bare_name(name)).collect();
         formals.extend(special.iter().cloned());
         let mut text = match formals.as_slice() {
             [] => String::new(),

@@ -39,7 +39,9 @@ fn an_overlay(body: Value) -> Result<Rendered, Error> {
 fn a_configuration(body: Value) -> Result<Rendered, Error> {
     let mut full = json!({ "name": "web", "hostname": "web", "system": "x86_64-linux" });
     full.as_object_mut().expect("a set").extend(body.as_object().expect("a set").clone());
-    render_configuration(&serde_json::from_value::<NixOSConfiguration>(full).expect("a configuration"))
+    render_configuration(
+        &serde_json::from_value::<NixOSConfiguration>(full).expect("a configuration"),
+    )
 }
 
 #[track_caller]
@@ -88,7 +90,9 @@ fn a_module_with_all_parts() {
             "networking": { "AttrSet": { "hostName": { "String": "a\"b${c}" } } },
         } },
     });
-    check(a_module(body), expect![[r#"
+    check(
+        a_module(body),
+        expect![[r#"
         {
           config,
           lib,
@@ -141,36 +145,50 @@ fn a_module_with_all_parts() {
             };
           };
         }
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn small_modules() {
-    check(a_module(json!({})), expect![[r#"
+    check(
+        a_module(json!({})),
+        expect![[r#"
         { }
-    "#]]);
-    check(a_module(json!({ "config": { "services": { "web": { "port": 80 } } } })), expect![[r#"
+    "#]],
+    );
+    check(
+        a_module(json!({ "config": { "services": { "web": { "port": 80 } } } })),
+        expect![[r#"
         {
           services.web.port = 80;
         }
-    "#]]);
-    check(a_module(json!({ "config": { "options": 1, "x": 2 } })), expect![[r#"
+    "#]],
+    );
+    check(
+        a_module(json!({ "config": { "options": 1, "x": 2 } })),
+        expect![[r#"
         {
           config = {
             options = 1;
             x = 2;
           };
         }
-    "#]]);
-    let body = json!({ "config": { "Expression": "lib.mkIf (hostKind == \"server\") { a = 1; }" } });
-    check(a_module(body), expect![[r#"
+    "#]],
+    );
+    let body =
+        json!({ "config": { "Expression": "lib.mkIf (hostKind == \"server\") { a = 1; }" } });
+    check(
+        a_module(body),
+        expect![[r#"
         { lib, hostKind, ... }:
 
         {
           config = lib.mkIf (hostKind == "server") { a = 1; };
         }
         note: `hostKind` becomes a parameter: whoever evaluates the module has to hand it in, with `specialArgs`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -266,8 +284,12 @@ fn code_is_one_expression_or_refused() {
         let option = json!({ "options": { "x": { "type": code } } });
         out.push_str(&format!("{code:?}\n  {}", text(a_module(option))));
         assert!(a_module(json!({ "config": { "Expression": code } })).is_err(), "{code}");
-        assert!(a_module(json!({ "config": { "AttrSet": { "x": { "List": [
-            { "Expression": code }] } } } })).is_err(), "{code}");
+        assert!(
+            a_module(json!({ "config": { "AttrSet": { "x": { "List": [
+            { "Expression": code }] } } } }))
+            .is_err(),
+            "{code}"
+        );
         assert!(a_module(json!({ "imports": [code] })).is_err(), "{code}");
         assert!(an_overlay(json!({ "overrides": { "x": code } })).is_err(), "{code}");
         assert!(a_configuration(json!({ "modules": [code] })).is_err(), "{code}");
@@ -303,7 +325,9 @@ fn code_is_one_expression_or_refused() {
 fn code_that_ends_in_a_comment_hides_nothing() {
     let body = json!({ "config": { "AttrSet": {
         "a": { "Expression": "1 # one" }, "b": { "List": [{ "Expression": "x: x # two" }] } } } });
-    check(a_module(body), expect![[r#"
+    check(
+        a_module(body),
+        expect![[r#"
         {
           a = (
             1 # one
@@ -314,7 +338,8 @@ fn code_that_ends_in_a_comment_hides_nothing() {
             )
           ];
         }
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -372,7 +397,9 @@ fn overlays() {
         "additions": { "tool": "final.callPackage ./tool.nix { }", "four": 4,
             "names": "lib.attrNames { }" },
     });
-    check(an_overlay(body), expect![[r#"
+    check(
+        an_overlay(body),
+        expect![[r#"
         final: prev:
         let
           inherit (prev) lib;
@@ -388,23 +415,36 @@ fn overlays() {
 
           tool = final.callPackage ./tool.nix { };
         }
-    "#]]);
-    check(an_overlay(json!({})), expect![[r#"
+    "#]],
+    );
+    check(
+        an_overlay(json!({})),
+        expect![[r#"
         _final: _prev: { }
-    "#]]);
-    check(an_overlay(json!({ "additions": { "a": "pkgs.hello" } })), expect![[r#"
+    "#]],
+    );
+    check(
+        an_overlay(json!({ "additions": { "a": "pkgs.hello" } })),
+        expect![[r#"
         error: what the overlay adds as `a` uses `pkgs`, which nothing supplies
         hint: code of an overlay has `final`, `prev` and `lib`; a package is `prev.NAME`
-    "#]]);
-    check(an_overlay(json!({ "additions": { "a": "1" }, "overrides": { "a": "2" } })), expect![[r#"
+    "#]],
+    );
+    check(
+        an_overlay(json!({ "additions": { "a": "1" }, "overrides": { "a": "2" } })),
+        expect![[r#"
         error: the overlay both changes and adds `a`
-    "#]]);
-    check(an_overlay(json!({ "additions": { "a.b": "with prev; hello" } })), expect![[r#"
+    "#]],
+    );
+    check(
+        an_overlay(json!({ "additions": { "a.b": "with prev; hello" } })),
+        expect![[r#"
         _final: prev: {
           "a.b" = with prev; hello;
         }
         note: `a.b` is one name, with the dot in it: an overlay gives whole attributes
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -415,7 +455,9 @@ fn configurations() {
         "packages": ["git", "python3Packages.\"3to2\""],
         "specialisations": { "quiet": { "services": { "xserver": { "enable": false } } } },
     });
-    check(a_configuration(body), expect![[r#"
+    check(
+        a_configuration(body),
+        expect![[r#"
         { pkgs, inputs, ... }:
 
         {
@@ -436,10 +478,13 @@ fn configurations() {
           specialisation.quiet.configuration.services.xserver.enable = false;
         }
         note: `inputs` becomes a parameter: whoever evaluates the module has to hand it in, with `specialArgs`
-    "#]]);
+    "#]],
+    );
     let body = json!({ "name": "ada@laptop", "hostname": "", "kind": "home",
         "packages": ["git"], "system": "aarch64-darwin" });
-    check(a_configuration(body), expect![[r#"
+    check(
+        a_configuration(body),
+        expect![[r#"
         { pkgs, ... }:
 
         {
@@ -449,29 +494,45 @@ fn configurations() {
             username = "ada";
           };
         }
-    "#]]);
-    check(a_configuration(json!({ "modules": ["hardware.nix"] })), expect![[r#"
+    "#]],
+    );
+    check(
+        a_configuration(json!({ "modules": ["hardware.nix"] })),
+        expect![[r#"
         error: the module 1 is no path: `hardware.nix`
         hint: write `./hardware.nix` for a file beside the one that is made
-    "#]]);
-    check(a_configuration(json!({ "hostname": "a b" })), expect![[r#"
+    "#]],
+    );
+    check(
+        a_configuration(json!({ "hostname": "a b" })),
+        expect![[r#"
         error: `a b` cannot be the name of a machine
         hint: it has 63 letters, digits and dashes at most; give one with --hostname
-    "#]]);
-    check(a_configuration(json!({ "system": "x86-linx" })), expect![[r#"
+    "#]],
+    );
+    check(
+        a_configuration(json!({ "system": "x86-linx" })),
+        expect![[r#"
         error: 'x86-linx' is no known system: there is no CPU 'x86'; did you mean 'i686'?
-    "#]]);
-    check(a_configuration(json!({ "packages": [""] })), expect![[r#"
+    "#]],
+    );
+    check(
+        a_configuration(json!({ "packages": [""] })),
+        expect![[r#"
         error: `` cannot be the path of a package: it names nothing
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn hostile_sizes() {
     let deep = (0..60).fold(json!(1), |value, _| json!([value]));
-    check(a_module(json!({ "config": { "x": deep } })), expect![[r#"
+    check(
+        a_module(json!({ "config": { "x": deep } })),
+        expect![[r#"
         error: what the module sets cannot be written: it is nested deeper than 48 levels
-    "#]]);
+    "#]],
+    );
     let code = format!("{}1{}", "(".repeat(20_000), ")".repeat(20_000));
     let error = text(a_module(json!({ "config": { "Expression": code } })));
     assert!(error.starts_with("error: "), "{error}");
@@ -490,9 +551,25 @@ fn hostile_sizes() {
 fn code_as_values() {
     let mut out = String::new();
     for code in [
-        "true", "null", "7", "-7", "0.5", "\"a\"", "''\n  a\n  b\n''", "[ 1 \"x\" ./a.nix ]",
-        "{ a.b = 1; a.c = [ ]; }", "{ inherit x; }", "pkgs.hello", "\"${x}\"", "rec { a = 1; }",
-        "{ a = 1; a.b = 2; }", "web", "https://example.org/x", "./a", "<nixpkgs>", "~/x",
+        "true",
+        "null",
+        "7",
+        "-7",
+        "0.5",
+        "\"a\"",
+        "''\n  a\n  b\n''",
+        "[ 1 \"x\" ./a.nix ]",
+        "{ a.b = 1; a.c = [ ]; }",
+        "{ inherit x; }",
+        "pkgs.hello",
+        "\"${x}\"",
+        "rec { a = 1; }",
+        "{ a = 1; a.b = 2; }",
+        "web",
+        "https://example.org/x",
+        "./a",
+        "<nixpkgs>",
+        "~/x",
     ] {
         let said = match value_of_code("a value", code) {
             Ok(value) => serde_json::to_string(&value).expect("JSON"),

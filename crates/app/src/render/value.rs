@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cim_domain_nix::NixValue;
+use cim_domain_nix::model::AttributePath;
 use cim_nix_base::Error;
 use cim_nix_syntax::build::{self, attr_name_text};
 use cim_nix_syntax::{Node, ast, literal};
@@ -124,6 +125,19 @@ fn literal_value(node: Node<'_>, depth: usize) -> Option<NixValue> {
             (None, Some(number)) => NixValue::Float(number),
             (None, None) => NixValue::String(literal::uri(node)?.to_owned()),
         },
+        ast::Expr::Unary(_) => {
+            let (sign, number) = node.text().split_at(1);
+            let inner = node.child(0)?;
+            match literal_value(inner, depth + 1)? {
+                NixValue::Int(value) if sign == "-" && number == inner.text() => {
+                    NixValue::Int(-value)
+                }
+                NixValue::Float(value) if sign == "-" && number == inner.text() => {
+                    NixValue::Float(-value)
+                }
+                _ => return None,
+            }
+        }
         ast::Expr::Str(_) => NixValue::String(literal::static_string(node)?.into_owned()),
         ast::Expr::Path(_) if node.is_leaf() && node.text().starts_with(['.', '/']) => {
             NixValue::Path(node.text().to_owned())
@@ -168,4 +182,47 @@ pub(super) fn put(
             Some(())
         }
     }
+}
+
+/// Sets an attribute of nested sets; what was there is replaced.
+///
+/// Errors: on the way is something that is no set.
+pub fn set_at(sets: &mut NixValue, path: &AttributePath, value: NixValue) -> Result<(), Error> {
+    let mut at = sets;
+    for name in path.segments() {
+        let NixValue::AttrSet(attrs) = at else { return Err(no_set(path)) };
+        at = attrs.entry(name.clone()).or_insert_with(NixValue::empty);
+    }
+    *at = value;
+    Ok(())
+}
+
+/// Takes an attribute out of nested sets, and the sets that it leaves empty.
+///
+/// Errors: it is not there.
+pub fn unset_at(sets: &mut NixValue, path: &AttributePath) -> Result<(), Error> {
+    match take(sets, path.segments()) {
+        true => Ok(()),
+        false => Err(Error::user(format!("`{path}` is not set"))),
+    }
+}
+
+fn take(sets: &mut NixValue, path: &[String]) -> bool {
+    let (NixValue::AttrSet(attrs), Some((first, rest))) = (sets, path.split_first()) else {
+        return false;
+    };
+    if rest.is_empty() {
+        return attrs.remove(first).is_some();
+    }
+    let Some(inner) = attrs.get_mut(first) else { return false };
+    let is_taken = take(inner, rest);
+    if is_taken && inner.is_empty_set() {
+        attrs.remove(first);
+    }
+    is_taken
+}
+
+fn no_set(path: &AttributePath) -> Error {
+    Error::user(format!("`{path}` cannot be set: a part of it is no set"))
+        .hint("code and plain values have no attributes; unset them first")
 }

@@ -59,9 +59,7 @@ pub(super) fn remove(source: &Source, path: &[String], value: &str) -> Result<Ed
             draft.remove(binding.id());
             draft.finish()
         }
-        None => {
-            Err(Refusal::AlreadyThere { name: attr_path_text(path), range: there.range() })
-        }
+        None => Err(Refusal::AlreadyThere { name: attr_path_text(path), range: there.range() }),
     }
 }
 
