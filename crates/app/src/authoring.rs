@@ -150,9 +150,14 @@ impl App<'_> {
                     return self.finish(command, draft, mode).map_err(refused);
                 }
                 draft.set.create(&file, rendered.text.clone());
-                draft.notes.clone_from(&rendered.notes);
-                if let Listing::Output(class) = listing {
-                    self.list(&mut draft, asked.name, &new, &rendered, class)?;
+                let is_handed_in = match listing {
+                    Listing::None => false,
+                    Listing::Output(class) => {
+                        self.list(&mut draft, asked.name, &new, &rendered, class)?
+                    }
+                };
+                if !is_handed_in {
+                    draft.notes.extend(rendered.notes);
                 }
             }
             Action::Update => {
@@ -163,20 +168,26 @@ impl App<'_> {
                     let rendered = new.render()?;
                     self.check_ours(&stream, &file, &text, old.as_ref())?;
                     draft.write(&file, &text, &rendered.text);
-                    draft.notes.clone_from(&rendered.notes);
-                    if let (Listing::Output(_), Some(old)) = (listing, &old) {
-                        self.list_anew(&mut draft, asked.name, old, &new, &rendered)?;
+                    let is_handed_in = match (listing, &old) {
+                        (Listing::Output(_), Some(old)) => {
+                            self.list_anew(&mut draft, asked.name, old, &new, &rendered)?
+                        }
+                        _ => false,
+                    };
+                    if !is_handed_in {
+                        draft.notes.extend(rendered.notes);
                     }
                 }
             }
             Action::Delete => {
                 self.check_name(command, &state)?;
-                if let Some(old) = &old
-                    && let (file, Some(text)) = is_there(old)?
-                {
-                    draft.is_there = true;
-                    self.check_ours(&stream, &file, &text, Some(old))?;
-                    draft.remove(&file, &text);
+                if let Some(old) = &old {
+                    let (file, text) = is_there(old)?;
+                    if let Some(text) = text {
+                        draft.is_there = true;
+                        self.check_ours(&stream, &file, &text, Some(old))?;
+                        draft.remove(&file, &text);
+                    }
                     self.unlist(&mut draft, asked.name, old)?;
                     self.check_unused(&draft, &file, sources)?;
                 }

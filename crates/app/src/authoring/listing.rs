@@ -24,7 +24,7 @@ struct Output {
 
 impl App<'_> {
     /// Gives the flake of a project an output for something new. A flake that cannot be edited stays
-    /// as it is, and a note says what to add.
+    /// as it is, and a note says what to add. Answers whether the flake hands in what the file takes.
     pub(super) fn list(
         &self,
         draft: &mut Pending,
@@ -32,9 +32,9 @@ impl App<'_> {
         thing: &Thing,
         rendered: &Rendered,
         class: ModuleClass,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let file = draft.folder.join("flake.nix");
-        let Some(before) = self.files.read(&file)? else { return Ok(()) };
+        let Some(before) = self.files.read(&file)? else { return Ok(false) };
         let output = output(name, thing, rendered, class, &before);
         let request = |value: &String| match thing {
             Thing::Module(_) => Request::AddModule {
@@ -45,13 +45,19 @@ impl App<'_> {
             _ => Request::AddOutput { path: output.path.clone(), value: value.clone() },
         };
         match first(&before, output.values.iter().map(request)) {
-            Ok(after) => draft.write(&file, &before, &after),
-            Err(refusal) => draft.notes.push(by_hand(&file, &output, refusal.as_ref())),
+            Ok(after) => {
+                draft.write(&file, &before, &after);
+                Ok(matches!(thing, Thing::Configuration(_)))
+            }
+            Err(refusal) => {
+                draft.notes.push(by_hand(&file, &output, refusal.as_ref()));
+                Ok(false)
+            }
         }
-        Ok(())
     }
 
-    /// Changes the output where it says what has changed: the system of a home.
+    /// Changes the output of a configuration where it says what has changed: the system of a home, or
+    /// what modules are handed. Answers whether the flake hands in what the file takes.
     pub(super) fn list_anew(
         &self,
         draft: &mut Pending,
@@ -59,29 +65,32 @@ impl App<'_> {
         old: &Thing,
         new: &Thing,
         rendered: &Rendered,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let file = draft.folder.join("flake.nix");
         let (Thing::Configuration(_), Some(before)) = (new, self.files.read(&file)?) else {
-            return Ok(());
+            return Ok(false);
         };
         let class = ModuleClass::Nixos;
         let was = output(name, old, &old.render()?, class, &before);
         let is = output(name, new, rendered, class, &before);
+        // Whoever left it out, or wrote it otherwise, goes on so.
+        let Some((at, without)) = without(&before, &was) else { return Ok(false) };
         if was.values == is.values && was.path == is.path {
-            return Ok(());
+            return Ok(true);
         }
-        let Some((at, without)) = without(&before, &was) else {
-            // Whoever left it out, or wrote it otherwise, goes on so.
-            return Ok(());
-        };
         let add =
             |value: &String| Request::AddOutput { path: is.path.clone(), value: value.clone() };
         // Written as before, else in any way that fits.
         match first(&without, is.values.iter().skip(at).chain(&is.values).map(add)) {
-            Ok(after) => draft.write(&file, &before, &after),
-            Err(refusal) => draft.notes.push(by_hand(&file, &is, refusal.as_ref())),
+            Ok(after) => {
+                draft.write(&file, &before, &after);
+                Ok(true)
+            }
+            Err(refusal) => {
+                draft.notes.push(by_hand(&file, &is, refusal.as_ref()));
+                Ok(false)
+            }
         }
-        Ok(())
     }
 
     /// Takes the output out of the flake, if it is what a command has put there.
@@ -249,21 +258,19 @@ impl Inputs {
     }
 
     fn nixpkgs(&self) -> impl Iterator<Item = String> + '_ {
-        self.ways(self.nixpkgs.as_deref().unwrap_or("nixpkgs"))
+        self.ways(self.nixpkgs.as_deref(), "nixpkgs")
     }
 
     fn home_manager(&self) -> impl Iterator<Item = String> + '_ {
-        self.ways(self.home_manager.as_deref().unwrap_or("home-manager"))
+        self.ways(self.home_manager.as_deref(), "home-manager")
     }
 
-    /// How an input may be written: by its name, or as an attribute of all inputs.
-    fn ways(&self, name: &str) -> impl Iterator<Item = String> + '_ {
-        let name = attr_path_text([name]);
-        let of = self.all.iter().map({
-            let name = name.clone();
-            move |all| format!("{all}.{name}")
-        });
-        std::iter::once(name).chain(of).collect::<Vec<_>>().into_iter()
+    /// How an input may be written: by its name, or as an attribute of all inputs if it is one.
+    fn ways(&self, input: Option<&str>, else_by: &str) -> impl Iterator<Item = String> + use<> {
+        let name = attr_path_text([input.unwrap_or(else_by)]);
+        let all = if input.is_some() { self.all.as_slice() } else { &[] };
+        let of: Vec<String> = all.iter().map(|all| format!("{all}.{name}")).collect();
+        std::iter::once(name).chain(of)
     }
 }
 

@@ -305,13 +305,13 @@ fn code_is_one_expression_or_refused() {
         "1 } { 2"
           error: the type of the option `x` is no expression: unexpected `}` behind the expression in line 1, column 3 of `1 } { 2`
         "\"; } builtins.exec"
-          error: the type of the option `x` is no expression: this string is never closed in line 1, column 1 of `\"; } builtins.exec`
+          error: the type of the option `x` is no expression: this string is never closed in line 1, column 1 of `"; } builtins.exec`
         "x: y: "
           error: the type of the option `x` is no expression: expected an expression, found the end of the file in line 1, column 7 of `x: y: `
         "{ a = 1; a = 2; }"
           error: the type of the option `x` is no expression: the attribute `a` is defined twice in line 1, column 10 of `{ a = 1; a = 2; }`
         "''open"
-          error: the type of the option `x` is no expression: this string is never closed in line 1, column 1 of `\'\'open`
+          error: the type of the option `x` is no expression: this string is never closed in line 1, column 1 of `''open`
         "1)\n+(2"
           error: the type of the option `x` is no expression: unexpected `)` behind the expression in line 1, column 2 of `1)\n+(2`
         "let in"
@@ -386,7 +386,7 @@ fn option_paths() {
         error: `a.b` cannot be the path of an option: another option has the same path, or one above or below it
         error: `` cannot be the path of an option: it is empty
         error: `a..b` cannot be the path of an option: attribute path 'a..b': a name is missing at byte 2
-        error: `a.\"` cannot be the path of an option: attribute path 'a."': unclosed quote at byte 2
+        error: `a."` cannot be the path of an option: attribute path 'a."': unclosed quote at byte 2
     "#]].assert_eq(&out);
 }
 
@@ -581,7 +581,7 @@ fn code_as_values() {
         "true": {"Bool":true}
         "null": "Null"
         "7": {"Int":7}
-        "-7": {"Expression":"-7"}
+        "-7": {"Int":-7}
         "0.5": {"Float":0.5}
         "\"a\"": {"String":"a"}
         "''\n  a\n  b\n''": {"String":"a\nb\n"}
