@@ -340,7 +340,7 @@ fn an_activation_is_undone_by_programs() {
 
     // The profile was left where it was, so there is nothing to redo it from.
     let error = kit.app().redo(Mode::Apply).unwrap_err();
-    assert_eq!(error.kind(), cim_nix_base::ErrorKind::Conflict);
+    assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.to_string().contains("was at generation 1, and is at 2 now"), "{error}");
     kit.programs.generation = Some(1);
     kit.programs.evidence = Ok(in_force(2, 1));
