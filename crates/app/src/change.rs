@@ -313,6 +313,9 @@ impl App<'_> {
     ) -> Result<Vec<NewEvent>, Error> {
         let mut origin = self.world.origin();
         origin.insert("command".to_owned(), command_type.to_owned());
+        // Files of events are named below this folder, which read models have to know.
+        let root = self.files.root().to_string_lossy().into_owned();
+        origin.insert("project".to_owned(), root);
         let meta = serde_json::to_string(&origin)
             .map_err(|error| Error::bug("the origin cannot be written").because(error))?;
         let mut out = Vec::with_capacity(events.len());

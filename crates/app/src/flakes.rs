@@ -175,7 +175,7 @@ impl App<'_> {
     }
 
     /// A folder as a path below the project's.
-    fn below(&self, folder: &Path) -> Result<PathBuf, Error> {
+    pub(crate) fn below(&self, folder: &Path) -> Result<PathBuf, Error> {
         let below = folder.strip_prefix(self.files.root()).map_err(|_| {
             Error::user(format!(
                 "`{}` is outside of the project `{}`",

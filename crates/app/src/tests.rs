@@ -112,7 +112,7 @@ fn what_others_did_to_a_file_is_shown_and_kept() {
     failed(
         &kit.app().undo(None, Mode::Apply).unwrap_err(),
         expect![[r#"
-            Conflict: cannot undo ProjectFixed 00000000-0000-0000-0000-000000000002: `a.nix` changed since
+            Conflict: cannot undo event 1, ProjectFixed: `a.nix` changed since
             hint: `a.nix` was changed by others:
             --- as recorded
             +++ on disk
@@ -140,7 +140,7 @@ fn an_earlier_event_is_not_undone_over_a_later_one() {
     let error = kit.app().undo(id, Mode::Apply).unwrap_err();
     assert_eq!(
         error.hints()[0],
-        "undo what came later first: 00000000-0000-0000-0000-000000000006"
+        "later events changed the same files: undo them first, in this order: 3"
     );
     // What nobody touched since can be undone in any order.
     let second = kit.app().undo(None, Mode::Apply).unwrap();

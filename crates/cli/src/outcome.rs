@@ -1,7 +1,7 @@
 //! How the end of a command of the domain is told: what changed, and the event that says so.
 
 use cim_domain_nix::Event;
-use cim_nix_app::{Mode, Outcome};
+use cim_nix_app::{App, Mode, Outcome};
 use cim_nix_base::Error;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -45,13 +45,13 @@ impl ChangeArgs {
     ///
     /// Errors: standard output fails.
     pub(crate) fn tell(&self, outcome: &Outcome, color: ColorWhen) -> Result<Exit, Error> {
-        self.tell_of(None, outcome, color)
+        self.tell_as(title, outcome, color)
     }
 
-    /// The same for a command that may be of a type which its events do not show.
-    pub(crate) fn tell_of(
+    /// The same with other words for an event.
+    pub(crate) fn tell_as(
         &self,
-        command: Option<&str>,
+        title: impl Fn(&Event) -> String,
         outcome: &Outcome,
         color: ColorWhen,
     ) -> Result<Exit, Error> {
@@ -75,7 +75,7 @@ impl ChangeArgs {
             return Ok(exit);
         }
         for event in &outcome.events {
-            let (said, id) = (title(event, command), &event.identity().message_id);
+            let (said, id) = (title(event), &event.identity().message_id);
             match self.dry_run {
                 true => out.line(format_args!("would be recorded: {said}")),
                 false => out.line(format_args!("{said}  {id}")),
@@ -123,9 +123,19 @@ pub(crate) fn event_json(event: &Event) -> Value {
     })
 }
 
-/// What an event says, in a few words. `command` is the type of the command that it comes from, as
-/// the origin of a stored event has it.
-pub(crate) fn title(event: &Event, command: Option<&str>) -> String {
+/// What an event says, in a few words. For one that takes another back, it is what that one says:
+/// `command` is the type of the command that it comes from, as the origin of a stored event has it.
+pub(crate) fn titled(app: &App<'_>, event: &Event, command: Option<&str>) -> String {
+    let Some(_) = event.undoes() else { return title(event) };
+    let verb = if command == Some("Redo") { "redo" } else { "undo" };
+    match app.origin_of(event) {
+        Ok(origin) => format!("{verb}: {}", title(&origin)),
+        Err(_) => format!("{verb}: {}", title(event)),
+    }
+}
+
+/// What an event says, in a few words.
+pub(crate) fn title(event: &Event) -> String {
     let said = match event {
         Event::FlakeCreated(it) => format!("created the flake {}", it.path),
         Event::FlakeUpdated(it) => match (&it.edit, it.undoes) {
@@ -189,11 +199,7 @@ pub(crate) fn title(event: &Event, command: Option<&str>) -> String {
             format!("collected {} store paths ({} bytes)", it.removed_paths.len(), it.freed_bytes)
         }
     };
-    match (event.undoes(), command) {
-        (Some(_), Some("Redo")) => format!("redo: {}", one_line(&said)),
-        (Some(_), _) => format!("undo: {}", one_line(&said)),
-        (None, _) => one_line(&said),
-    }
+    one_line(&said)
 }
 
 fn edit_title(edit: &cim_domain_nix::FlakeEdit) -> String {

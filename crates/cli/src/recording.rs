@@ -51,8 +51,7 @@ impl Recorder {
                 Error::outside(format!("cannot make the folder `{}`", shown(folder))).because(error)
             })?;
         }
-        let projections = PROJECTIONS.map(|projection| Arc::new(Shared(projection)) as _).into();
-        let store = SqliteStore::open(&path, Options { projections, ..Options::default() })?;
+        let store = open_file(&path)?;
         Ok(Self { files: Disk::new(root)?, store })
     }
 
@@ -85,6 +84,14 @@ impl Recorder {
     pub(crate) fn root(&self) -> &Path {
         &self.files.root
     }
+}
+
+/// Opens the store in a file.
+///
+/// Errors: it cannot be opened.
+pub(crate) fn open_file(path: &Path) -> Result<SqliteStore, Error> {
+    let projections = PROJECTIONS.map(|projection| Arc::new(Shared(projection)) as _).into();
+    Ok(SqliteStore::open(path, Options { projections, ..Options::default() })?)
 }
 
 /// A read model of the domain as stores want to have it.

@@ -219,6 +219,9 @@ impl Stored {
             version: self.version,
             event_type: self.event.event_type.clone(),
             schema: self.event.schema,
+            at: self.event.at,
+            correlation: self.event.correlation.clone(),
+            causation: self.event.causation.clone(),
             body: self.event.body.clone(),
             meta: self.event.meta.clone(),
         }

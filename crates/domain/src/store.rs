@@ -119,6 +119,9 @@ impl Append {
         if self.events.is_empty() {
             return Err(StoreError::Invalid(format!("an append to {} has no events", self.stream)));
         }
+        if !is_kind(&self.stream.kind) {
+            return Err(StoreError::Invalid(format!("`{}` names no stream", self.stream)));
+        }
         let mut ids: Vec<Uuid> = self.events.iter().map(|event| event.id).collect();
         ids.sort_unstable();
         if let Some(pair) = ids.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -139,6 +142,9 @@ impl NewEvent {
         if self.event_type.is_empty() || self.event_type.len() > 200 {
             return refuse("its type has to have a name, of at most 200 bytes");
         }
+        if ![&self.correlation, &self.causation].into_iter().all(is_message_id) {
+            return refuse("an id of a message is neither a UUID nor a content id");
+        }
         if self.schema == 0 {
             return refuse("versions of bodies count from 1");
         }
@@ -152,6 +158,22 @@ impl NewEvent {
             return refuse("its meta is not a JSON object");
         }
         Ok(())
+    }
+}
+
+/// Whether a kind reads back as itself.
+fn is_kind(kind: &Kind) -> bool {
+    match kind {
+        Kind::Other(token) => token.parse().as_ref() == Ok(kind),
+        _ => true,
+    }
+}
+
+/// Whether an id reads back as itself.
+fn is_message_id(id: &MessageId) -> bool {
+    match id {
+        MessageId::Uuid(_) => true,
+        MessageId::Cid(text) => text.parse().as_ref() == Ok(id),
     }
 }
 
@@ -220,6 +242,12 @@ pub struct Outgoing {
     pub event_type: String,
     /// The version of its body's shape.
     pub schema: u32,
+    /// When it happened, by the clock of whoever wrote it.
+    pub at: Timestamp,
+    /// The conversation that it belongs to.
+    pub correlation: MessageId,
+    /// The message that caused it.
+    pub causation: MessageId,
     /// The event as JSON.
     pub body: String,
     /// What else is known of its origin, as a JSON object.
@@ -394,10 +422,11 @@ impl Intent {
     ///
     /// Errors: [`StoreError::Invalid`] for one that could not be read again.
     pub fn check(&self) -> Result<(), StoreError> {
-        match is_object(&self.plan) && self.plan.len() <= Append::MOST {
+        let is_sound = is_object(&self.plan) && is_kind(&self.stream.kind);
+        match is_sound && self.plan.len() <= Append::MOST {
             true => Ok(()),
             false => Err(StoreError::Invalid(format!(
-                "the plan of intent {} is not a JSON object of at most 64 MiB",
+                "intent {} names no stream, or its plan is no JSON object of at most 64 MiB",
                 self.id
             ))),
         }

@@ -44,7 +44,7 @@ impl Default for Options {
 const LOG_BYTES: u32 = 64 << 20;
 /// Memory for pages, in KiB.
 const WRITER_CACHE: u32 = 16 << 10;
-const READER_CACHE: u32 = 8 << 10;
+const READER_CACHE: u32 = 16 << 10;
 
 /// Only one store is opened at a time: a file that this process closes while it is open as a
 /// database in another thread would lose that one's locks.
@@ -158,11 +158,13 @@ fn prepare(path: &Path, checkpoint: u32) -> Result<Connection, Fault> {
 }
 
 fn check_owner(connection: &Connection, path: &Path) -> Result<(), Fault> {
-    let application: i32 =
-        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let found = schema::version(connection)?;
+    // One moment: another process may be making the store.
+    let moment = connection.unchecked_transaction()?;
+    let application: i32 = moment.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let n_tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        moment.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let found = schema::version(&moment)?;
+    moment.finish()?;
     let is_empty = application == 0 && found == 0 && n_tables == 0;
     if application != schema::APPLICATION && !is_empty {
         return Err(Fault::Store(unavailable(
@@ -170,6 +172,11 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), Fault> {
             "name another file; nothing was changed in this one",
         )));
     }
+    check_version(found, path)
+}
+
+/// Refuses a store of a newer version: also later, when another process has changed it.
+pub(crate) fn check_version(found: u32, path: &Path) -> Result<(), Fault> {
     let known = schema::newest(schema::STEPS);
     match found > known {
         true => {

@@ -115,6 +115,9 @@ pub(crate) fn outgoing(connection: &Connection, limit: usize) -> Result<Vec<Outg
             version: event.version,
             event_type: event.event_type.to_owned(),
             schema: event.schema,
+            at: event.at,
+            correlation: event.correlation.clone(),
+            causation: event.causation.clone(),
             body: event.body.to_owned(),
             meta: event.meta.to_owned(),
         });

@@ -94,7 +94,8 @@ pub(crate) fn newest(steps: &[&str]) -> u32 {
 
 /// What `PRAGMA user_version` says.
 pub(crate) fn version(connection: &Connection) -> Result<u32, Fault> {
-    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+    let mut query = connection.prepare_cached("PRAGMA user_version")?;
+    Ok(query.query_row([], |row| row.get(0))?)
 }
 
 /// Takes the missing steps, in one transaction.
@@ -154,7 +155,7 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         assert!(migrate(&mut connection, STEPS).is_ok());
         let before = tables(&connection);
-        let broken = [V1, "CREATE TABLE extra (one INTEGER) STRICT", "CREATE TABEL typo (x)"];
+        let broken = [V1, "CREATE TABLE extra (one INTEGER) STRICT", "CREATE NOTHING (x)"];
         assert!(migrate(&mut connection, &broken).is_err());
         assert_eq!((tables(&connection), version(&connection).ok()), (before, Some(1)));
     }

@@ -15,7 +15,7 @@ use crate::follow::Follower;
 use crate::group::{Answer, Group, Job};
 use crate::models::{self, ModelRows};
 use crate::open::{self, Options};
-use crate::{read, write};
+use crate::{read, schema, write};
 
 /// Events, intents, blobs and read models in one SQLite file. Shared by threads as it is, and by
 /// processes that open the same file.
@@ -114,6 +114,7 @@ impl SqliteStore {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.begin(&writer)?;
         let guard = Rollback(&writer);
+        open::check_version(schema::version(&writer)?, &self.path)?;
         let answer = write(&writer)?;
         writer.prepare_cached("COMMIT")?.execute([])?;
         drop(guard);

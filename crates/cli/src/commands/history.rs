@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::effects::Effect;
 use crate::exit::Exit;
-use crate::outcome::{ChangeArgs, ResultFormat, event_json, title};
+use crate::outcome::{ChangeArgs, ResultFormat, event_json, title, titled};
 use crate::output::number;
 use crate::programs::{NixArgs, NixPrograms, Wishes};
 use crate::recording::{self, Recorder};
@@ -85,10 +85,16 @@ impl ProjectArgs {
     ///
     /// Errors: nothing was recorded of it yet.
     pub(crate) fn recorder(&self) -> Result<Recorder, Error> {
+        if !self.project.exists() {
+            // Otherwise the project above would be meant, silently.
+            return Err(Error::user(format!("there is no `{}`", shown(&self.project)))
+                .hint("the store of a project that was moved is taken over by `cim-nix store adopt OLD` in its new folder"));
+        }
         let root = self.root();
         Recorder::open_existing(&root)?.ok_or_else(|| {
             Error::user(format!("nothing was recorded of the project `{}` yet", shown(&root)))
                 .hint("`cim-nix flake add-input`, `cim-nix check --fix` and others record what they change")
+                .hint("where the project was moved, `cim-nix store adopt OLD-FOLDER` takes its history over")
         })
     }
 }
@@ -142,7 +148,6 @@ impl LogArgs {
                 one_line(unknown)
             ));
         }
-        let stack = app.undo_stack()?;
         let mut out = Out::new();
         let bold = color.applies_to(&std::io::stdout());
         let mut n = 0;
@@ -151,9 +156,11 @@ impl LogArgs {
             match (&logged, self.format) {
                 (Logged::Event(stored), ResultFormat::Json) => out.line(stored_json(stored)),
                 (Logged::Event(stored), ResultFormat::Text) => {
-                    let id = stored.event.identity().message_id.uuid();
-                    let undone = id.is_some_and(|id| stack.undone_by(id).is_some());
-                    out.text(&log_entry(stored, undone, bold));
+                    let undone = match stored.event.identity().message_id.uuid() {
+                        Some(id) => app.undone_by(id)?.is_some(),
+                        None => false,
+                    };
+                    out.text(&log_entry(&app, stored, undone, bold));
                 }
                 (Logged::Unreadable { position, id, event_type, problem }, ResultFormat::Json) => {
                     out.line(json!({
@@ -178,7 +185,7 @@ impl LogArgs {
     }
 }
 
-fn log_entry(stored: &Stored, is_undone: bool, bold: bool) -> String {
+fn log_entry(app: &App<'_>, stored: &Stored, is_undone: bool, bold: bool) -> String {
     let Stored { position, event, meta, .. } = stored;
     let origin: Value = serde_json::from_str(meta).unwrap_or_default();
     let actor = origin["actor"].as_str().unwrap_or("unknown");
@@ -188,16 +195,11 @@ fn log_entry(stored: &Stored, is_undone: bool, bold: bool) -> String {
     let when = when.split('.').next().unwrap_or(&when).replace('T', " ");
     format!(
         "{position:>5}  {on}{}{off}{undone}\n       {}  {}  {}\n",
-        printable(&title(event, origin["command"].as_str())),
+        printable(&titled(app, event, origin["command"].as_str())),
         event.identity().message_id,
         when.trim_end_matches('Z'),
         one_line(actor),
     )
-}
-
-fn stored_title(stored: &Stored) -> String {
-    let origin: Value = serde_json::from_str(&stored.meta).unwrap_or_default();
-    title(&stored.event, origin["command"].as_str())
 }
 
 fn stored_json(stored: &Stored) -> Value {
@@ -238,8 +240,8 @@ impl ShowArgs {
             return Ok(Exit::Clean);
         }
         let color = color.applies_to(&std::io::stdout());
-        let undone = app.undo_stack()?.undone_by(id);
-        out.text(&log_entry(&stored, undone.is_some(), color));
+        let undone = app.undone_by(id)?;
+        out.text(&log_entry(&app, &stored, undone.is_some(), color));
         let mut line = |name: &str, value: String| {
             out.line(format_args!("       {name:<12} {}", one_line(&value)));
         };
@@ -289,7 +291,7 @@ impl UndoArgs {
         recording::tell(&app.recover_files()?);
         let id = self.event.as_deref().map(|event| event_id(&recorder, Some(event))).transpose()?;
         let outcome = app.undo(id, self.change.mode())?;
-        told(&self.change, None, &outcome, &programs, color)
+        told(&app, &self.change, "Undo", &outcome, &programs, color)
     }
 }
 
@@ -310,7 +312,7 @@ impl RedoArgs {
         let app = recorder.app_with(&programs);
         recording::tell(&app.recover_files()?);
         let outcome = app.redo(self.change.mode())?;
-        told(&self.change, Some("Redo"), &outcome, &programs, color)
+        told(&app, &self.change, "Redo", &outcome, &programs, color)
     }
 }
 
@@ -406,7 +408,7 @@ impl ReplayArgs {
             let states: Vec<_> = past
                 .states
                 .iter()
-                .map(|(stream, state)| json!({ "stream": stream, "state": format!("{state:?}") }))
+                .map(|(stream, state)| json!({ "stream": stream, "state": state }))
                 .collect();
             out.line(json!({
                 "position": position,
@@ -489,7 +491,7 @@ impl StatusArgs {
         let app = recorder.app();
         let drift = app.drift()?;
         let open = app.open_changes()?;
-        let stack = app.undo_stack()?;
+        let place = app.undo_place()?;
         let exit = match drift.is_empty() && open.iter().all(|open| open.is_running) {
             true => Exit::Clean,
             false => Exit::Findings,
@@ -512,7 +514,7 @@ impl StatusArgs {
             out.line(json!({
                 "project": recorder.root(), "store": recorder.store().path(),
                 "events": recorder.store().head()?, "drift": drift, "open": open,
-                "next_undo": stack.next_undo(), "next_redo": stack.next_redo(),
+                "next_undo": place.next_undo, "next_redo": place.next_redo,
             }));
             out.finish()?;
             return Ok(exit);
@@ -520,13 +522,13 @@ impl StatusArgs {
         out.line(format_args!("project  {}", shown(recorder.root())));
         out.line(format_args!("store    {}", shown(recorder.store().path())));
         out.line(format_args!("events   {}", recorder.store().head()?));
-        for (name, id) in [("undo", stack.next_undo()), ("redo", stack.next_redo())] {
+        for (name, id) in [("undo", place.next_undo), ("redo", place.next_redo)] {
             if let Some(id) = id {
                 let stored = app.event(id)?;
                 out.line(format_args!(
                     "{name:<8} {} {}",
                     stored.position,
-                    printable(&stored_title(&stored))
+                    printable(&title(&app.origin_of(&stored.event)?))
                 ));
             }
         }
@@ -597,15 +599,16 @@ fn programs_of(recorder: &Recorder, is_quiet: bool) -> NixPrograms {
 
 /// Tells what was taken back: files, or an activation.
 fn told(
+    app: &App<'_>,
     change: &ChangeArgs,
-    command: Option<&str>,
+    command: &str,
     outcome: &Outcome,
     programs: &NixPrograms,
     color: ColorWhen,
 ) -> Result<Exit, Error> {
     match Effect::is_in(outcome) {
         true => Effect { outcome, trouble: programs.conclude() }.tell(change),
-        false => change.tell_of(command, outcome, color),
+        false => change.tell_as(|event| titled(app, event, Some(command)), outcome, color),
     }
 }
 

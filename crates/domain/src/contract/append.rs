@@ -66,6 +66,15 @@ pub fn refuses_nonsense<S: EventStore>(open: &dyn Fn() -> S) {
     refuse(vec![NewEvent { event_type: String::new(), ..event(1) }]);
     refuse(vec![NewEvent { event_type: "x".repeat(201), ..event(1) }]);
     refuse(vec![NewEvent { schema: 0, ..event(1) }]);
+    for id in ["", "a b", "0198f7a2-7c00-7000-8000-000000000001", "correlation:bafkreiabcdefgh"] {
+        refuse(vec![NewEvent { correlation: MessageId::Cid(id.into()), ..event(1) }]);
+        refuse(vec![NewEvent { causation: MessageId::Cid(id.into()), ..event(1) }]);
+    }
+    for kind in ["", "Flake", "a-b", "flake", "a b", "é"] {
+        let stream = StreamId::new(Kind::Other(kind.into()), Uuid::from_u128(1));
+        let refused = store.append(append(stream, Expected::Any, events([1])));
+        assert!(matches!(refused, Err(StoreError::Invalid(_))), "{kind}: {refused:?}");
+    }
     let twice = store.append(append(stream(1), Expected::Any, events([1, 2, 1])));
     assert!(matches!(twice, Err(StoreError::Duplicate { id }) if id == event(1).id), "{twice:?}");
     assert_eq!((store.head().unwrap(), all(&store)), (0, Vec::new()));

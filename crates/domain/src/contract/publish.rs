@@ -19,7 +19,8 @@ pub fn publishes_once<S: EventStore>(open: &dyn Fn() -> S) {
     let (last, sample) = (&all[4], event(5));
     assert_eq!((&last.stream, last.version, last.schema), (&stream(2), 2, 1));
     assert_eq!((&last.event_type, &last.body), (&sample.event_type, &sample.body));
-    assert_eq!(last.meta, sample.meta);
+    assert_eq!((&last.meta, last.at), (&sample.meta, sample.at));
+    assert_eq!((&last.correlation, &last.causation), (&sample.correlation, &sample.causation));
     let at = |n: usize| all[n - 1].position;
     store.published(&[]).unwrap();
     store.published(&[at(2)]).unwrap();

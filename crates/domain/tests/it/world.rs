@@ -503,6 +503,7 @@ impl World {
         after.evolve(&event);
         self.states.insert(stream.clone(), after);
         match &event {
+            // What is tested gets no generation.
             Event::ConfigurationActivated(event)
                 if event.activation_type == ActivationType::Test => {}
             Event::ConfigurationActivated(event) => {

@@ -140,6 +140,21 @@ fn leaves_a_store_of_a_newer_version_alone() {
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 
+/// Another process may bring the tables to a version that this one does not know.
+#[test]
+fn stops_writing_when_the_store_becomes_newer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = SqliteStore::open(&path, plain()).unwrap();
+    fill(&store, 1, 1..=3);
+    let raw = Connection::open(&path).unwrap();
+    raw.pragma_update(None, "user_version", 2).unwrap();
+    let refused = store.append(append(1, [4]));
+    assert!(matches!(refused, Err(StoreError::Newer { found: 2, known: 1, .. })), "{refused:?}");
+    raw.pragma_update(None, "user_version", 1).unwrap();
+    fill(&store, 1, 4..=4);
+}
+
 #[test]
 fn says_who_holds_the_store() {
     let folder = tempfile::tempdir().unwrap();

@@ -75,6 +75,21 @@ fn processes_share_a_store() {
 }
 
 #[test]
+fn several_make_the_store_at_once() {
+    for _ in 0..3 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/store.db");
+        let mut children: Vec<_> = (1..=4).map(|n| start(&path, n * 1_000, 5)).collect();
+        let here = SqliteStore::open(&path, options(30)).unwrap();
+        let said: Vec<_> = children.iter_mut().map(said).collect();
+        assert!(said.iter().all(|said| said.len() == 5), "{said:?}");
+        assert!(children.iter_mut().all(|child| child.wait().unwrap().success()));
+        assert_eq!(all(&here).len(), 20);
+        assert_eq!(here.integrity().unwrap().problems, Vec::<String>::new());
+    }
+}
+
+#[test]
 fn a_killed_process_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
