@@ -323,7 +323,7 @@ fn an_activation_is_undone_by_programs() {
     kit.programs.generation = Some(2);
     let activated = kit.app().effect(&activation(&kit), Mode::Apply).unwrap();
     let id = activated.events.last().unwrap().identity().message_id.uuid();
-    assert_eq!(kit.app().undo_stack().unwrap().next_undo(), id);
+    assert_eq!(kit.app().undo_place().unwrap().next_undo, id);
 
     let planned = kit.app().undo(None, Mode::DryRun).unwrap();
     assert_eq!(
@@ -359,6 +359,6 @@ fn an_activation_is_undone_by_programs() {
     });
     let failed = kit.app().undo(None, Mode::Apply).unwrap();
     assert!(matches!(&failed.events[..], [Event::ConfigurationActivationFailed(_)]));
-    let next = kit.app().undo_stack().unwrap().next_undo();
+    let next = kit.app().undo_place().unwrap().next_undo;
     assert_eq!(next, redone.events[0].identity().message_id.uuid());
 }

@@ -31,6 +31,23 @@ Examples:
 Times are those of the clock of whoever wrote an event; the order is that of the store.
 Exit status: 0 shown, 2 wrong usage, 3 the store cannot be read.";
 
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  cim-nix show                         the last event
+  cim-nix show 12                      the event at position 12, as `cim-nix log` numbers them
+  cim-nix show 12 --format json        all that is stored of it
+
+Exit status: 0 shown, 2 there is no such event, 3 the store cannot be read.";
+
+const RECOVER_EXAMPLES: &str = "\
+Examples:
+  cim-nix recover                      finish or revert what an interrupted run left behind
+
+Files of a change whose event is stored become new, all others old. A build or an activation that was
+interrupted is looked into, and an event says what became of it. Commands that change something do the
+part about files by themselves. Exit status: 0 done, or nothing was interrupted; 2 a file was edited
+since, and you have to choose; 3 the disk or the store failed.";
+
 const UNDO_EXAMPLES: &str = "\
 Examples:
   cim-nix undo                         take the last change back
@@ -213,6 +230,7 @@ fn stored_json(stored: &Stored) -> Value {
 
 /// Show one event: who, when, what, and what it did to files
 #[derive(Args, Debug)]
+#[command(after_help = SHOW_EXAMPLES)]
 pub(crate) struct ShowArgs {
     /// The event, by its id or its position [default: the last one]
     #[arg(value_name = "EVENT")]
@@ -561,6 +579,7 @@ impl StatusArgs {
 
 /// Finish or revert what was interrupted
 #[derive(Args, Debug)]
+#[command(after_help = RECOVER_EXAMPLES)]
 pub(crate) struct RecoverArgs {
     #[command(flatten)]
     project: ProjectArgs,
