@@ -736,5 +736,7 @@ fn the_page_shows_what_happens() {
         fs::write(file, now).unwrap();
         return;
     }
-    assert_eq!(page, now, "run this test with UPDATE_EXPECT=1 and read the difference");
+    let lines = page.lines().zip(now.lines()).filter(|(old, new)| old != new);
+    let differences: Vec<_> = lines.collect();
+    assert!(page == now, "run this test with UPDATE_EXPECT=1: {differences:#?}");
 }
