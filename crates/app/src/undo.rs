@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use cim_domain_nix::command::RollbackConfiguration;
 use cim_domain_nix::projection::{UndoPlace, undo_place, undone_by};
 use cim_domain_nix::{
-    Configuration, Draft, Event, FileChange, MessageIdentity, State, StoreError, StreamId, Uuid,
-    is_undoable, reverted, undo,
+    Configuration, Draft, Event, FileChange, Irrevocable, MessageIdentity, State, StoreError,
+    StreamId, Uuid, is_undoable, reverted, undo,
 };
 use cim_nix_base::{ChangeSet, Error};
 
@@ -138,9 +138,11 @@ impl App<'_> {
                     list.join(", ")
                 )));
             }
-            return Err(conflicts
-                .iter()
-                .fold(error, |error, it| error.hint(it.render().trim_end())));
+            let error =
+                conflicts.iter().fold(error, |error, it| error.hint(it.render().trim_end()));
+            return Err(error.hint(format!(
+                "put the file back as it was recorded, or make the change by hand: `cim-nix show {position}` has it"
+            )));
         }
         let what = Change {
             stream,
@@ -202,11 +204,16 @@ impl App<'_> {
         match (set, failed) {
             (Ok(set), _) => Ok(set),
             (Err(_), Some(error)) => Err(error),
-            (Err(hash), None) => Err(Error::outside(format!(
-                "cannot {verb} {}: the former bytes with the hash {hash} are not in the store",
-                event.event_type()
-            ))
-            .hint("an imported or copied store has the events alone; use the store that the change was made with")),
+            (Err(why), None) => {
+                let error = Error::user(format!("cannot {verb} {}", event.event_type()));
+                let hint = match why {
+                    Irrevocable::Missing(_) => {
+                        "use the store that the change was made with: this one has the event alone"
+                    }
+                    _ => "the event was not made by this program, or the store was tampered with",
+                };
+                Err(error.because(why).hint(hint))
+            }
         }
     }
 
