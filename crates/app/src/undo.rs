@@ -118,7 +118,7 @@ impl App<'_> {
         is_undoable(&event)?;
         let stream = event.stream();
         if let Some(switch) = Switch::of(&event) {
-            return self.switch_back(id, &stream, &switch, verb, mode);
+            return self.switch_back((id, position), &stream, &switch, verb, mode);
         }
         let (before, _) = self.load_until(&stream, version.saturating_sub(1))?;
         let set = self.way_back(&event, verb)?;
@@ -160,7 +160,7 @@ impl App<'_> {
     /// Rolls a profile back to where it led before an event.
     fn switch_back(
         &self,
-        id: Uuid,
+        (id, position): (Uuid, u64),
         stream: &StreamId,
         switch: &Switch<'_>,
         verb: &str,
@@ -175,7 +175,7 @@ impl App<'_> {
         if current != Some(from) {
             let now = current.map_or("none".to_owned(), |number| number.to_string());
             return Err(Error::conflict(format!(
-                "cannot {verb} event {id}: the profile `{profile}` was at generation {from}, and is at {now} now"
+                "cannot {verb} event {position}: the profile `{profile}` was at generation {from}, and is at {now} now"
             ))
             .hint("`cim-nix config rollback NAME --to N` goes to a certain generation"));
         }
