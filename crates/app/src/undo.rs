@@ -116,6 +116,7 @@ impl App<'_> {
     fn take_back(&self, id: Uuid, verb: &str, mode: Mode) -> Result<Outcome, Error> {
         let Stored { version, event, position, .. } = self.event(id)?;
         is_undoable(&event)?;
+        self.check_in_force(id, position, verb)?;
         let stream = event.stream();
         if let Some(switch) = Switch::of(&event) {
             return self.switch_back((id, position), &stream, &switch, verb, mode);
@@ -152,9 +153,27 @@ impl App<'_> {
             notes: Vec::new(),
         };
         let decide = |_: &_, changes: &[FileChange], draft: &mut Draft<'_>| {
+            // Somebody else may have taken it back since it was chosen. What happens from here on is
+            // noticed by the version that the stream must have.
+            self.check_in_force(id, position, verb)?;
             Ok(vec![undo(&before, &event, changes.to_vec(), draft)?])
         };
         self.make(what, &decide, mode)
+    }
+
+    /// Errors: the event is not one that can be undone or redone now.
+    fn check_in_force(&self, id: Uuid, position: u64, verb: &str) -> Result<(), Error> {
+        let is_next = match verb {
+            "redo" => self.undo_place()?.next_redo == Some(id),
+            _ => undone_by(self.store, None, id)?.0,
+        };
+        match is_next {
+            true => Ok(()),
+            false => Err(Error::conflict(format!(
+                "cannot {verb} event {position}: it was taken back in the meantime"
+            ))
+            .hint("`cim-nix status` says what is next")),
+        }
     }
 
     /// Rolls a profile back to where it led before an event.

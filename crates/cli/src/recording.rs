@@ -259,7 +259,7 @@ impl World for Machine {
     }
 
     fn new_id(&self) -> Uuid {
-        Uuid::now_v7()
+        self.now().new_id()
     }
 
     fn origin(&self) -> BTreeMap<String, String> {
