@@ -31,7 +31,9 @@ pub fn flake_facts(path: &str, text: &str) -> Result<FlakeFacts, Error> {
         let at = LineIndex::new(text).position(text, problem.range.start);
         return Err(Error::user(format!(
             "`{path}` is broken in line {}, column {}: {}",
-            at.line, at.column, problem.message
+            at.line + 1,
+            at.column + 1,
+            problem.message
         ))
         .hint("`cim-nix check` shows the place"));
     }
@@ -332,7 +334,7 @@ fn other_branch(lock: &LockFile, follows: &Follows) -> Option<String> {
 
 /// What is worth knowing about an edit, as a sentence.
 fn words(note: &Note, text: &str) -> String {
-    let line = |range: &TextRange| LineIndex::new(text).position(text, range.start).line;
+    let line = |range: &TextRange| LineIndex::new(text).position(text, range.start).line + 1;
     match note {
         Note::NoSuchInput(name) => format!("there is no input `{name}`"),
         Note::WasInRegistry(name) => {

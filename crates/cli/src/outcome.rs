@@ -84,6 +84,9 @@ impl ChangeArgs {
         }
         for change in outcome.events.iter().flat_map(Event::changes) {
             let verb = match (&change.before, &change.after, &change.to) {
+                (_, _, Some(_)) if self.dry_run => "would move",
+                (None, Some(_), _) if self.dry_run => "would create",
+                (Some(_), None, _) if self.dry_run => "would remove",
                 _ if self.dry_run => "would change",
                 (_, _, Some(_)) => "moved",
                 (None, Some(_), _) => "created",
