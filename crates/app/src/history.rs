@@ -1,11 +1,11 @@
 //! Looking back: who changed what, which event wrote a line, what was the case at an event, and
 //! whether the files are still what the events say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use cim_domain_nix::{Event, State, StoreError, StreamId, Timestamp, Unreadable, Uuid};
+use cim_domain_nix::{Event, FileChange, Record, State, StreamId, Timestamp, Unreadable, Uuid};
 use cim_nix_base::{ContentHash, Error, unified_diff};
 use similar::{DiffOp, capture_diff_slices};
 
@@ -26,6 +26,49 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// At most so many, the newest.
     pub limit: Option<usize>,
+}
+
+/// How many events are read at once for a log.
+const PAGE: usize = 256;
+
+impl Filter {
+    /// The event of a record, if it is wanted.
+    fn logged(&self, record: &Record<'_>) -> Option<Logged> {
+        let is_wanted = (self.types.is_empty()
+            || self.types.iter().any(|wanted| wanted == record.event_type))
+            && self.since.is_none_or(|since| record.at >= since)
+            && self.stream.as_ref().is_none_or(|stream| {
+                stream.id == record.aggregate && stream.kind.token() == record.kind
+            })
+            && self.actor.as_ref().is_none_or(|actor| is_by(record.meta, actor));
+        if !is_wanted {
+            return None;
+        }
+        let event = match Event::read(record.event_type, record.schema, record.body) {
+            Ok(event) => event,
+            Err(_) if self.file.is_some() => return None,
+            Err(problem) => {
+                return Some(Logged::Unreadable {
+                    position: record.position,
+                    id: record.id,
+                    event_type: record.event_type.to_owned(),
+                    problem,
+                });
+            }
+        };
+        let is_about = |file: &String| {
+            let touches = |it: &FileChange| it.path == *file || it.to.as_ref() == Some(file);
+            event.changes().iter().any(touches)
+        };
+        self.file.as_ref().is_none_or(is_about).then(|| {
+            Logged::Event(Box::new(Stored {
+                position: record.position,
+                version: record.version,
+                event,
+                meta: record.meta.to_owned(),
+            }))
+        })
+    }
 }
 
 /// An event of a log: read, or as much of it as can be.
@@ -77,6 +120,8 @@ pub struct Drift {
     pub recorded: Option<ContentHash>,
     /// What it is; `None` for nothing.
     pub found: Option<ContentHash>,
+    /// Why it cannot be read, if it cannot.
+    pub problem: Option<String>,
 }
 
 /// A change that was written down and not ended.
@@ -113,51 +158,42 @@ impl App<'_> {
         visit: &mut dyn FnMut(Logged) -> Result<ControlFlow<()>, Error>,
     ) -> Result<(), Error> {
         let mut left = filter.limit.unwrap_or(usize::MAX);
-        if left == 0 {
-            return Ok(());
+        let mut before = None;
+        while left > 0 {
+            // Visitors ask the store themselves, so they are called between two reads of it.
+            let (page, next) = self.log_page(filter, before, left.min(PAGE))?;
+            left -= page.len();
+            for logged in page {
+                if visit(logged)?.is_break() {
+                    return Ok(());
+                }
+            }
+            before = match next {
+                Some(next) => Some(next),
+                None => return Ok(()),
+            };
         }
-        self.store.read_back(None, &mut |record| {
-            let is_wanted = (filter.types.is_empty()
-                || filter.types.iter().any(|wanted| wanted == record.event_type))
-                && filter.since.is_none_or(|since| record.at >= since)
-                && filter.stream.as_ref().is_none_or(|stream| {
-                    stream.id == record.aggregate && stream.kind.token() == record.kind
-                })
-                && filter.actor.as_ref().is_none_or(|actor| is_by(record.meta, actor));
-            if !is_wanted {
+        Ok(())
+    }
+
+    /// The newest events before a position that `filter` wants, `limit` of them at most, and where to
+    /// go on, if there may be more.
+    fn log_page(
+        &self,
+        filter: &Filter,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<(Vec<Logged>, Option<u64>), Error> {
+        let (mut page, mut next) = (Vec::new(), None);
+        self.store.read_back(before, &mut |record| {
+            page.extend(filter.logged(record));
+            if page.len() < limit {
                 return Ok(ControlFlow::Continue(()));
             }
-            let logged = match Event::read(record.event_type, record.schema, record.body) {
-                Ok(event) => {
-                    let is_about = |file: &String| {
-                        event
-                            .changes()
-                            .iter()
-                            .any(|change| change.path == *file || change.to.as_ref() == Some(file))
-                    };
-                    if !filter.file.as_ref().is_none_or(is_about) {
-                        return Ok(ControlFlow::Continue(()));
-                    }
-                    Logged::Event(Box::new(Stored {
-                        position: record.position,
-                        version: record.version,
-                        event,
-                        meta: record.meta.to_owned(),
-                    }))
-                }
-                Err(_) if filter.file.is_some() => return Ok(ControlFlow::Continue(())),
-                Err(problem) => Logged::Unreadable {
-                    position: record.position,
-                    id: record.id,
-                    event_type: record.event_type.to_owned(),
-                    problem,
-                },
-            };
-            left -= 1;
-            let flow = visit(logged).map_err(|error| StoreError::Visitor(error.into()))?;
-            Ok(if left == 0 { ControlFlow::Break(()) } else { flow })
+            next = Some(record.position);
+            Ok(ControlFlow::Break(()))
         })?;
-        Ok(())
+        Ok((page, next))
     }
 
     /// Says of each line of a file who wrote it.
@@ -173,7 +209,9 @@ impl App<'_> {
                         || change.to.as_deref() == Some(path);
                     if is_it {
                         let id = stored.event.identity().message_id.uuid();
-                        steps.push((id.unwrap_or_default(), change.before, change.after));
+                        let is_restored = stored.event.undoes().is_some();
+                        let id = id.unwrap_or_default();
+                        steps.push((id, change.before, change.after, is_restored));
                     }
                 }
             }
@@ -184,12 +222,14 @@ impl App<'_> {
                 .hint("paths are those below the project's folder; `cim-nix log` shows them"));
         }
         let mut blame = Blame::default();
-        for (id, before, after) in steps.into_iter().rev() {
+        for (id, before, after, is_restored) in steps.into_iter().rev() {
             if let Some(text) = before.map(|hash| self.text(hash)).transpose()?.flatten() {
                 blame.found(&text);
             }
             match after {
                 None => blame.removed(),
+                // What an undo brings back was written by whoever wrote it first.
+                Some(hash) if is_restored && blame.restored(id, hash) => {}
                 Some(hash) => {
                     // Bytes that are not here: what comes later is told from what is.
                     if let Some(text) = self.text(hash)? {
@@ -228,10 +268,14 @@ impl App<'_> {
         })?;
         let mut drift = Vec::new();
         for (path, (event, recorded)) in last {
-            let text = self.files.read(Path::new(&path))?;
+            // One file that cannot be read must not hide what became of the others.
+            let (text, problem) = match self.files.read(Path::new(&path)) {
+                Ok(text) => (text, None),
+                Err(error) => (None, Some(error.chain())),
+            };
             let found = text.map(|text| ContentHash::of(text.as_bytes()));
-            if found != recorded {
-                drift.push(Drift { path, event, recorded, found });
+            if found != recorded || problem.is_some() {
+                drift.push(Drift { path, event, recorded, found, problem });
             }
         }
         Ok(drift)
@@ -354,6 +398,8 @@ fn is_by(meta: &str, actor: &str) -> bool {
 #[derive(Default)]
 struct Blame {
     lines: Vec<BlamedLine>,
+    /// The lines as they were whenever the file had a text with this hash.
+    past: HashMap<ContentHash, Vec<BlamedLine>>,
     last: Option<Uuid>,
     is_known: bool,
 }
@@ -368,6 +414,14 @@ impl Blame {
         self.become_text(&writer, text);
     }
 
+    /// Goes back to a text of the past; answers whether it is known.
+    fn restored(&mut self, event: Uuid, hash: ContentHash) -> bool {
+        let Some(lines) = self.past.get(&hash) else { return false };
+        self.lines.clone_from(lines);
+        self.last = Some(event);
+        true
+    }
+
     fn wrote(&mut self, event: Uuid, text: &str) {
         self.become_text(&Writer::Event(event), text);
         self.last = Some(event);
@@ -380,6 +434,11 @@ impl Blame {
 
     fn become_text(&mut self, writer: &Writer, text: &str) {
         self.is_known = true;
+        self.move_lines(writer, text);
+        self.past.insert(ContentHash::of(text.as_bytes()), self.lines.clone());
+    }
+
+    fn move_lines(&mut self, writer: &Writer, text: &str) {
         let old: Vec<&str> = self.lines.iter().map(|line| line.text.as_str()).collect();
         let new: Vec<&str> = text.lines().collect();
         if old == new {

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod authoring;
 mod change;
 mod conflict;
 mod effect;
@@ -10,18 +11,20 @@ mod flakes;
 mod history;
 mod outside;
 mod recover;
+pub mod render;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 mod undo;
 
+pub use authoring::Listing;
 pub use change::{Mode, Outcome, Proposal};
 pub use conflict::Conflict;
 pub use effect::Programs;
 pub use flakes::flake_facts;
 pub use history::{BlamedLine, Drift, Filter, Logged, OpenChange, Past, Writer};
-pub use outside::{LockWish, Locks, NewLock, Settled, Store, Workspace, World};
+pub use outside::{LockWish, Locks, NewLock, Settled, Sources, Store, Workspace, World};
 pub use recover::Recovery;
 pub use undo::Stored;
 

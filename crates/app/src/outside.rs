@@ -71,6 +71,14 @@ pub trait World {
     fn is_running(&self, process: &str) -> bool;
 }
 
+/// Knows which files of Nix code a project has.
+pub trait Sources {
+    /// The files, relative to the project's folder.
+    ///
+    /// Errors: the project cannot be looked through.
+    fn nix_files(&self) -> Result<Vec<PathBuf>, Error>;
+}
+
 /// What to lock.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct LockWish {

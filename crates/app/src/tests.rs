@@ -112,7 +112,7 @@ fn what_others_did_to_a_file_is_shown_and_kept() {
     failed(
         &kit.app().undo(None, Mode::Apply).unwrap_err(),
         expect![[r#"
-            Conflict: cannot undo ProjectFixed 00000000-0000-0000-0000-000000000002: `a.nix` changed since
+            Conflict: cannot undo event 1, ProjectFixed: `a.nix` changed since
             hint: `a.nix` was changed by others:
             --- as recorded
             +++ on disk
@@ -125,6 +125,7 @@ fn what_others_did_to_a_file_is_shown_and_kept() {
             @@ -1 +1 @@
             -2
             +1
+            hint: put the file back as it was recorded, or make the change by hand: `cim-nix show 1` has it
         "#]],
     );
     assert_eq!(kit.files.show(), "a.nix: 2\nmine\n\n");
@@ -140,7 +141,7 @@ fn an_earlier_event_is_not_undone_over_a_later_one() {
     let error = kit.app().undo(id, Mode::Apply).unwrap_err();
     assert_eq!(
         error.hints()[0],
-        "undo what came later first: 00000000-0000-0000-0000-000000000006"
+        "later events changed the same files: undo them first, in this order: 3"
     );
     // What nobody touched since can be undone in any order.
     let second = kit.app().undo(None, Mode::Apply).unwrap();
@@ -291,4 +292,74 @@ fn an_effect_that_was_not_begun_leaves_nothing() {
     assert!(kit.app().recover().unwrap().is_nothing());
     let outcome = kit.app().effect(&build(&kit), Mode::DryRun).unwrap();
     assert_eq!(outcome.notes, ["run BuildPackage"]);
+}
+
+/// An activation of the generation 2, after 1 was in force.
+fn activation(kit: &Kit) -> cim_domain_nix::Command {
+    cim_domain_nix::command::ActivateConfiguration {
+        project: "/project".to_owned(),
+        name: "web".to_owned(),
+        activation_type: cim_domain_nix::ActivationType::Switch,
+        profile: None,
+        store_path: None,
+        identity: kit.root(),
+    }
+    .into()
+}
+
+fn in_force(generation: u32, previous: u32) -> Evidence {
+    Evidence::Activated {
+        generation,
+        previous: Some(previous),
+        store_path: format!("/nix/store/system-{generation}"),
+        profile: "/profile".to_owned(),
+        took: Took::default(),
+    }
+}
+
+#[test]
+fn an_activation_is_undone_by_programs() {
+    let mut kit = Kit::new(&[]);
+    kit.programs.evidence = Ok(in_force(2, 1));
+    kit.programs.generation = Some(2);
+    let activated = kit.app().effect(&activation(&kit), Mode::Apply).unwrap();
+    let id = activated.events.last().unwrap().identity().message_id.uuid();
+    assert_eq!(kit.app().undo_place().unwrap().next_undo, id);
+
+    let planned = kit.app().undo(None, Mode::DryRun).unwrap();
+    assert_eq!(
+        (planned.notes, planned.events),
+        (vec!["run RollbackConfiguration".to_owned()], vec![])
+    );
+    kit.programs.evidence = Ok(in_force(1, 2));
+    let undone = kit.app().undo(None, Mode::Apply).unwrap();
+    let [Event::ConfigurationRolledBack(event)] = &undone.events[..] else {
+        panic!("{:?}", undone.events)
+    };
+    assert_eq!((event.undoes, event.generation, event.previous), (id, 1, Some(2)));
+    assert_eq!(event.store_path, "/nix/store/system-1");
+
+    // The profile was left where it was, so there is nothing to redo it from.
+    let error = kit.app().redo(Mode::Apply).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("was at generation 1, and is at 2 now"), "{error}");
+    kit.programs.generation = Some(1);
+    kit.programs.evidence = Ok(in_force(2, 1));
+    let redone = kit.app().redo(Mode::Apply).unwrap();
+    let [Event::ConfigurationRolledBack(event)] = &redone.events[..] else {
+        panic!("{:?}", redone.events)
+    };
+    assert_eq!((event.generation, event.previous), (2, Some(1)));
+
+    // What failed is told, and nothing is undone by it.
+    kit.programs.generation = Some(2);
+    kit.programs.evidence = Ok(Evidence::ActivationFailed {
+        message: "no".to_owned(),
+        generation: Some(2),
+        profile: "/profile".to_owned(),
+    });
+    let failed = kit.app().undo(None, Mode::Apply).unwrap();
+    assert!(matches!(&failed.events[..], [Event::ConfigurationActivationFailed(_)]));
+    let next = kit.app().undo_place().unwrap().next_undo;
+    assert_eq!(next, redone.events[0].identity().message_id.uuid());
 }

@@ -3,9 +3,10 @@
 use std::ops::ControlFlow;
 
 use cim_domain_nix::command::RollbackConfiguration;
+use cim_domain_nix::projection::{UndoPlace, undo_place, undone_by};
 use cim_domain_nix::{
-    Configuration, Draft, Event, FileChange, MessageIdentity, State, StoreError, StreamId,
-    UndoStack, Uuid, is_undoable, reverted, undo,
+    Configuration, Draft, Event, FileChange, Irrevocable, MessageIdentity, State, StoreError,
+    StreamId, Uuid, is_undoable, reverted, undo,
 };
 use cim_nix_base::{ChangeSet, Error};
 
@@ -51,18 +52,31 @@ impl App<'_> {
         Ok(Stored { position, version, event, meta })
     }
 
-    /// What can be undone and redone, from all events.
+    /// Which event is undone next, and which one is redone.
     ///
-    /// Errors: those of the store. Events that cannot be read cannot be undone and are left out.
-    pub fn undo_stack(&self) -> Result<UndoStack, Error> {
-        let mut stack = UndoStack::default();
-        self.store.read_all(0, &mut |record| {
-            if let Ok(event) = Event::read(record.event_type, record.schema, record.body) {
-                stack.push(&event);
-            }
-            Ok(ControlFlow::Continue(()))
-        })?;
-        Ok(stack)
+    /// Errors: those of the store.
+    pub fn undo_place(&self) -> Result<UndoPlace, Error> {
+        Ok(undo_place(self.store, None)?)
+    }
+
+    /// The event that took an event back, if it is taken back.
+    ///
+    /// Errors: those of the store.
+    pub fn undone_by(&self, id: Uuid) -> Result<Option<Uuid>, Error> {
+        Ok(undone_by(self.store, None, id)?.1)
+    }
+
+    /// The event that an undo or a redo is about in the end: the one that was no undo itself.
+    ///
+    /// Errors: an event of the chain is not there, or cannot be read.
+    pub fn origin_of(&self, event: &Event) -> Result<Event, Error> {
+        let mut at = event.clone();
+        // Each event takes back an earlier one, so this ends; a store that is damaged may say other.
+        for _ in 0..10_000 {
+            let Some(target) = at.undoes() else { break };
+            at = self.event(target)?.event;
+        }
+        Ok(at)
     }
 
     /// Takes an event back; the last one that is in force if `id` is left out.
@@ -73,16 +87,15 @@ impl App<'_> {
     /// Errors: there is nothing to undo, the event cannot be undone, or a file or the profile was
     /// changed since, by a later event or by others.
     pub fn undo(&self, id: Option<Uuid>, mode: Mode) -> Result<Outcome, Error> {
-        let stack = self.undo_stack()?;
         let id = match id {
-            Some(id) => match stack.undone_by(id) {
+            Some(id) => match self.undone_by(id)? {
                 Some(by) => {
                     return Err(Error::user(format!("event {id} is undone already, by {by}"))
                         .hint("`cim-nix redo` brings it back"));
                 }
                 None => id,
             },
-            None => stack.next_undo().ok_or_else(|| {
+            None => self.undo_place()?.next_undo.ok_or_else(|| {
                 Error::user("there is nothing to undo").hint("`cim-nix log` lists the events")
             })?,
         };
@@ -93,8 +106,7 @@ impl App<'_> {
     ///
     /// Errors: nothing was undone since the last change, or a file was changed since.
     pub fn redo(&self, mode: Mode) -> Result<Outcome, Error> {
-        let stack = self.undo_stack()?;
-        let id = stack.next_redo().ok_or_else(|| {
+        let id = self.undo_place()?.next_redo.ok_or_else(|| {
             Error::user("there is nothing to redo")
                 .hint("what was undone before a change stays undone")
         })?;
@@ -104,27 +116,34 @@ impl App<'_> {
     fn take_back(&self, id: Uuid, verb: &str, mode: Mode) -> Result<Outcome, Error> {
         let Stored { version, event, position, .. } = self.event(id)?;
         is_undoable(&event)?;
+        self.check_in_force(id, position, verb)?;
         let stream = event.stream();
         if let Some(switch) = Switch::of(&event) {
-            return self.switch_back(id, &stream, &switch, verb, mode);
+            return self.switch_back((id, position), &stream, &switch, verb, mode);
         }
         let (before, _) = self.load_until(&stream, version.saturating_sub(1))?;
         let set = self.way_back(&event, verb)?;
         let conflicts = self.conflicts(&set)?;
         if !conflicts.is_empty() {
-            let mut error = Error::conflict(format!(
-                "cannot {verb} {} {id}: {} changed since",
+            let paths = conflicts.iter().map(|it| format!("`{}`", it.path));
+            let error = Error::conflict(format!(
+                "cannot {verb} event {position}, {}: {} changed since",
                 event.event_type(),
-                conflicts.iter().map(|it| format!("`{}`", it.path)).collect::<Vec<_>>().join(", ")
+                paths.collect::<Vec<_>>().join(", ")
             ));
             let later = self.later(position, &event)?;
             if !later.is_empty() {
-                let ids: Vec<_> = later.iter().rev().map(Uuid::to_string).collect();
-                error = error.hint(format!("undo what came later first: {}", ids.join(", ")));
+                let list: Vec<_> = later.iter().rev().map(u64::to_string).collect();
+                return Err(error.hint(format!(
+                    "later events changed the same files: undo them first, in this order: {}",
+                    list.join(", ")
+                )));
             }
-            return Err(conflicts
-                .iter()
-                .fold(error, |error, it| error.hint(it.render().trim_end())));
+            let error =
+                conflicts.iter().fold(error, |error, it| error.hint(it.render().trim_end()));
+            return Err(error.hint(format!(
+                "put the file back as it was recorded, or make the change by hand: `cim-nix show {position}` has it"
+            )));
         }
         let what = Change {
             stream,
@@ -134,15 +153,33 @@ impl App<'_> {
             notes: Vec::new(),
         };
         let decide = |_: &_, changes: &[FileChange], draft: &mut Draft<'_>| {
+            // Somebody else may have taken it back since it was chosen. What happens from here on is
+            // noticed by the version that the stream must have.
+            self.check_in_force(id, position, verb)?;
             Ok(vec![undo(&before, &event, changes.to_vec(), draft)?])
         };
         self.make(what, &decide, mode)
     }
 
+    /// Errors: the event is not one that can be undone or redone now.
+    fn check_in_force(&self, id: Uuid, position: u64, verb: &str) -> Result<(), Error> {
+        let is_next = match verb {
+            "redo" => self.undo_place()?.next_redo == Some(id),
+            _ => undone_by(self.store, None, id)?.0,
+        };
+        match is_next {
+            true => Ok(()),
+            false => Err(Error::conflict(format!(
+                "cannot {verb} event {position}: it was taken back in the meantime"
+            ))
+            .hint("`cim-nix status` says what is next")),
+        }
+    }
+
     /// Rolls a profile back to where it led before an event.
     fn switch_back(
         &self,
-        id: Uuid,
+        (id, position): (Uuid, u64),
         stream: &StreamId,
         switch: &Switch<'_>,
         verb: &str,
@@ -157,7 +194,7 @@ impl App<'_> {
         if current != Some(from) {
             let now = current.map_or("none".to_owned(), |number| number.to_string());
             return Err(Error::conflict(format!(
-                "cannot {verb} event {id}: the profile `{profile}` was at generation {from}, and is at {now} now"
+                "cannot {verb} event {position}: the profile `{profile}` was at generation {from}, and is at {now} now"
             ))
             .hint("`cim-nix config rollback NAME --to N` goes to a certain generation"));
         }
@@ -186,29 +223,39 @@ impl App<'_> {
         match (set, failed) {
             (Ok(set), _) => Ok(set),
             (Err(_), Some(error)) => Err(error),
-            (Err(hash), None) => Err(Error::outside(format!(
-                "cannot {verb} {}: the former bytes with the hash {hash} are not in the store",
-                event.event_type()
-            ))
-            .hint("an imported or copied store has the events alone; use the store that the change was made with")),
+            (Err(why), None) => {
+                let error = Error::user(format!("cannot {verb} {}", event.event_type()));
+                let hint = match why {
+                    Irrevocable::Missing(_) => {
+                        "use the store that the change was made with: this one has the event alone"
+                    }
+                    _ => "the event was not made by this program, or the store was tampered with",
+                };
+                Err(error.because(why).hint(hint))
+            }
         }
     }
 
-    /// The events after `position` that changed a file of `event` and are in force.
-    fn later(&self, position: u64, event: &Event) -> Result<Vec<Uuid>, Error> {
-        let stack = self.undo_stack()?;
-        let mut later = Vec::new();
+    /// The positions of the events after `position` that changed a file of `event` and are in force.
+    fn later(&self, position: u64, event: &Event) -> Result<Vec<u64>, Error> {
+        let mut found = Vec::new();
         self.store.read_all(position, &mut |record| {
             let Ok(other) = Event::read(record.event_type, record.schema, record.body) else {
                 return Ok(ControlFlow::Continue(()));
             };
             let touches =
                 |change: &FileChange| event.changes().iter().any(|it| it.path == change.path);
-            if other.changes().iter().any(touches) && stack.is_in_force(record.id) {
-                later.push(record.id);
+            if other.changes().iter().any(touches) {
+                found.push((record.id, record.position));
             }
             Ok::<_, StoreError>(ControlFlow::Continue(()))
         })?;
+        let mut later = Vec::new();
+        for (id, position) in found {
+            if undone_by(self.store, None, id)?.0 {
+                later.push(position);
+            }
+        }
         Ok(later)
     }
 }

@@ -372,7 +372,8 @@ impl<'a> Attempt<'a> {
             }
         };
         self.record.derivation = Some(wanted.derivation.clone());
-        control.listener()(Progress::Instantiated { derivation: wanted.derivation.clone() });
+        let (derivation, outputs) = (wanted.derivation.clone(), wanted.outputs.clone());
+        control.listener()(Progress::Instantiated { derivation, outputs });
         let done = self.call(self.nix.realisation(self.request, &wanted)?, control)?;
         if let Some(end) = self.failed(Stage::Build, &done) {
             return Ok(end);
@@ -590,6 +591,16 @@ impl Logs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn outputs_are_named_by_their_paths() {
+        let of = |output: &str| output_of("/s/hash-a-1.2.drv", output);
+        assert_eq!(of("/s/other-a-1.2").as_deref(), Some("out"));
+        assert_eq!(of("/s/other-a-1.2-dev").as_deref(), Some("dev"));
+        assert_eq!(of("/s/other-a-1.25"), None);
+        assert_eq!(of("/s/other-b"), None);
+        assert_eq!(output_of("/s/hash-a", "/s/other-a"), None);
+    }
 
     #[test]
     fn answers_of_evaluation_are_checked() {

@@ -23,7 +23,9 @@ use crate::commands::history::{
 };
 use crate::commands::instantiate::InstantiateArgs;
 use crate::commands::migrate_config::MigrateConfigArgs;
+use crate::commands::module::ModuleArgs;
 use crate::commands::options::OptionsArgs;
+use crate::commands::overlay::OverlayArgs;
 use crate::commands::package::PackageArgs;
 use crate::commands::parse::ParseArgs;
 use crate::commands::query::QueryArgs;
@@ -82,7 +84,11 @@ pub(crate) enum Command {
     Flake(FlakeArgs),
     /// Build packages with Nix, and copy them to caches and back
     Package(PackageArgs),
-    /// Activate configurations of machines and homes
+    /// Make, change and remove modules
+    Module(ModuleArgs),
+    /// Make, change and remove overlays
+    Overlay(OverlayArgs),
+    /// Make, change and activate configurations of machines and homes
     Config(ConfigArgs),
     /// Remove from the store what nothing needs
     CollectGarbage(CollectArgs),

@@ -1,5 +1,6 @@
 //! One command, one file.
 
+pub(crate) mod authoring;
 pub(crate) mod check;
 pub(crate) mod collect;
 pub(crate) mod completions;
@@ -14,7 +15,9 @@ pub(crate) mod graph;
 pub(crate) mod history;
 pub(crate) mod instantiate;
 pub(crate) mod migrate_config;
+pub(crate) mod module;
 pub(crate) mod options;
+pub(crate) mod overlay;
 pub(crate) mod package;
 pub(crate) mod parse;
 pub(crate) mod query;
@@ -38,7 +41,9 @@ pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
         Command::Instantiate(args) => instantiate::run(args),
         Command::Flake(args) => flake::run(args, color),
         Command::Package(args) => args.run(),
-        Command::Config(args) => args.run(),
+        Command::Module(args) => args.run(color),
+        Command::Overlay(args) => args.run(color),
+        Command::Config(args) => args.run(color),
         Command::CollectGarbage(args) => args.run(),
         Command::Log(args) => args.run(color),
         Command::Show(args) => args.run(color),

@@ -145,7 +145,7 @@ fn tell_failure(event: &Event) {
     }
     match event {
         Event::ExpressionEvaluated(event) => note(printable(event.result.trim_end())),
-        _ => note(format_args!("error: {}", printable(&title(event, None)))),
+        _ => note(format_args!("error: {}", printable(&title(event)))),
     }
     note(format_args!("recorded as event {}", event.identity().message_id));
 }
@@ -155,7 +155,7 @@ fn tell_event(event: &Event, out: &mut Out) {
         out.line(&event.result);
         return;
     }
-    out.line(format_args!("{}  {}", printable(&title(event, None)), event.identity().message_id));
+    out.line(format_args!("{}  {}", printable(&title(event)), event.identity().message_id));
     if let Event::PackageBuilt(event) = event {
         outputs(event.outputs.iter(), out);
     }

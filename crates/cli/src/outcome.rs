@@ -1,8 +1,9 @@
 //! How the end of a command of the domain is told: what changed, and the event that says so.
 
 use cim_domain_nix::Event;
-use cim_nix_app::{Mode, Outcome};
+use cim_nix_app::{App, Mode, Outcome};
 use cim_nix_base::Error;
+use cim_nix_model::without_passwords;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -45,13 +46,13 @@ impl ChangeArgs {
     ///
     /// Errors: standard output fails.
     pub(crate) fn tell(&self, outcome: &Outcome, color: ColorWhen) -> Result<Exit, Error> {
-        self.tell_of(None, outcome, color)
+        self.tell_as(title, outcome, color)
     }
 
-    /// The same for a command that may be of a type which its events do not show.
-    pub(crate) fn tell_of(
+    /// The same with other words for an event.
+    pub(crate) fn tell_as(
         &self,
-        command: Option<&str>,
+        title: impl Fn(&Event) -> String,
         outcome: &Outcome,
         color: ColorWhen,
     ) -> Result<Exit, Error> {
@@ -75,7 +76,7 @@ impl ChangeArgs {
             return Ok(exit);
         }
         for event in &outcome.events {
-            let (said, id) = (title(event, command), &event.identity().message_id);
+            let (said, id) = (title(event), &event.identity().message_id);
             match self.dry_run {
                 true => out.line(format_args!("would be recorded: {said}")),
                 false => out.line(format_args!("{said}  {id}")),
@@ -83,6 +84,9 @@ impl ChangeArgs {
         }
         for change in outcome.events.iter().flat_map(Event::changes) {
             let verb = match (&change.before, &change.after, &change.to) {
+                (_, _, Some(_)) if self.dry_run => "would move",
+                (None, Some(_), _) if self.dry_run => "would create",
+                (Some(_), None, _) if self.dry_run => "would remove",
                 _ if self.dry_run => "would change",
                 (_, _, Some(_)) => "moved",
                 (None, Some(_), _) => "created",
@@ -103,7 +107,8 @@ impl ChangeArgs {
         let events: Vec<Value> = outcome.events.iter().map(event_json).collect();
         json!({
             "version": 1,
-            "changed": !outcome.events.is_empty() && !self.dry_run,
+            "changed": !outcome.events.is_empty(),
+            "written": outcome.position.is_some(),
             "position": outcome.position,
             "events": events,
             "diff": outcome.diff,
@@ -123,9 +128,19 @@ pub(crate) fn event_json(event: &Event) -> Value {
     })
 }
 
-/// What an event says, in a few words. `command` is the type of the command that it comes from, as
-/// the origin of a stored event has it.
-pub(crate) fn title(event: &Event, command: Option<&str>) -> String {
+/// What an event says, in a few words. For one that takes another back, it is what that one says:
+/// `command` is the type of the command that it comes from, as the origin of a stored event has it.
+pub(crate) fn titled(app: &App<'_>, event: &Event, command: Option<&str>) -> String {
+    let Some(_) = event.undoes() else { return title(event) };
+    let verb = if command == Some("Redo") { "redo" } else { "undo" };
+    match app.origin_of(event) {
+        Ok(origin) => format!("{verb}: {}", title(&origin)),
+        Err(_) => format!("{verb}: {}", title(event)),
+    }
+}
+
+/// What an event says, in a few words.
+pub(crate) fn title(event: &Event) -> String {
     let said = match event {
         Event::FlakeCreated(it) => format!("created the flake {}", it.path),
         Event::FlakeUpdated(it) => match (&it.edit, it.undoes) {
@@ -134,7 +149,7 @@ pub(crate) fn title(event: &Event, command: Option<&str>) -> String {
             (Some(edit), _) => edit_title(edit),
         },
         Event::FlakeInputAdded(it) => {
-            format!("added the input `{}` from {}", it.input_name, it.input_url)
+            format!("added the input `{}` from {}", it.input_name, without_passwords(&it.input_url))
         }
         Event::FlakeInputRemoved(it) => format!("removed the input `{}`", it.input_name),
         Event::FlakeObserved(it) => format!("took note of the flake in {} as it is", it.path),
@@ -189,18 +204,16 @@ pub(crate) fn title(event: &Event, command: Option<&str>) -> String {
             format!("collected {} store paths ({} bytes)", it.removed_paths.len(), it.freed_bytes)
         }
     };
-    match (event.undoes(), command) {
-        (Some(_), Some("Redo")) => format!("redo: {}", one_line(&said)),
-        (Some(_), _) => format!("undo: {}", one_line(&said)),
-        (None, _) => one_line(&said),
-    }
+    one_line(&said)
 }
 
 fn edit_title(edit: &cim_domain_nix::FlakeEdit) -> String {
     use cim_domain_nix::FlakeEdit as E;
     match edit {
-        E::RetargetInput { name, url } => format!("took the input `{name}` from {url}"),
-        E::RenameInput { from, to } => format!("renamed the input `{from}` to `{to}`"),
+        E::RetargetInput { name, url } => {
+            format!("took the input `{name}` from {}", without_passwords(url))
+        }
+        E::RenameInput { from, to, .. } => format!("renamed the input `{from}` to `{to}`"),
         E::SetFollows { input, target } => format!("let `{input}` follow `{target}`"),
         E::RemoveFollows { input } => format!("let `{input}` follow nothing"),
         E::DedupeInputs => "let copies of inputs follow one".to_owned(),

@@ -51,8 +51,7 @@ impl Recorder {
                 Error::outside(format!("cannot make the folder `{}`", shown(folder))).because(error)
             })?;
         }
-        let projections = PROJECTIONS.map(|projection| Arc::new(Shared(projection)) as _).into();
-        let store = SqliteStore::open(&path, Options { projections, ..Options::default() })?;
+        let store = open_file(&path)?;
         Ok(Self { files: Disk::new(root)?, store })
     }
 
@@ -85,6 +84,14 @@ impl Recorder {
     pub(crate) fn root(&self) -> &Path {
         &self.files.root
     }
+}
+
+/// Opens the store in a file.
+///
+/// Errors: it cannot be opened.
+pub(crate) fn open_file(path: &Path) -> Result<SqliteStore, Error> {
+    let projections = PROJECTIONS.map(|projection| Arc::new(Shared(projection)) as _).into();
+    Ok(SqliteStore::open(path, Options { projections, ..Options::default() })?)
 }
 
 /// A read model of the domain as stores want to have it.
@@ -252,7 +259,7 @@ impl World for Machine {
     }
 
     fn new_id(&self) -> Uuid {
-        Uuid::now_v7()
+        self.now().new_id()
     }
 
     fn origin(&self) -> BTreeMap<String, String> {
@@ -260,7 +267,7 @@ impl World for Machine {
         let actor = ["CIM_NIX_ACTOR", "USER", "LOGNAME"].into_iter().find_map(given);
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         BTreeMap::from([
-            ("actor".to_owned(), actor.unwrap_or_else(|| "unknown".to_owned())),
+            ("actor".to_owned(), actor.unwrap_or_else(user_id)),
             ("host".to_owned(), host),
             ("program".to_owned(), concat!("cim-nix ", env!("CARGO_PKG_VERSION")).to_owned()),
         ])
@@ -275,6 +282,11 @@ impl World for Machine {
         let id = process.split(' ').next().and_then(|id| id.parse().ok());
         id.is_some_and(|id| describe(id) == process)
     }
+}
+
+/// Who runs this, where the environment does not say.
+fn user_id() -> String {
+    format!("uid {}", rustix::process::getuid().as_raw())
 }
 
 /// A process by its number, when it began, and which run of the machine that was: numbers are used

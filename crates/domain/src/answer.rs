@@ -129,7 +129,8 @@ impl From<FailureReason> for BuildOutcome {
 pub struct PackageView {
     /// Its id.
     pub id: Uuid,
-    /// Its name: what follows the system in its path, else the path.
+    /// Its name: what follows the system in its path, else the path; that of the derivation, or
+    /// `default`, if it has no path.
     pub name: String,
     /// The system that it is for; empty if its path does not say.
     pub system: String,

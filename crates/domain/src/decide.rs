@@ -236,7 +236,7 @@ pub trait Decider: Default + Clone + PartialEq + fmt::Debug {
 macro_rules! states {
     ($($name:ident: $type:ty,)*) => {
         /// The state of any aggregate.
-        #[derive(Clone, PartialEq, Debug)]
+        #[derive(Clone, PartialEq, Debug, serde::Serialize)]
         #[expect(missing_docs, reason = "each is the name of its aggregate, which is documented")]
         pub enum State {
             $($name($type),)*

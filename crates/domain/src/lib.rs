@@ -1,6 +1,81 @@
-//! The Nix domain of CIM.
+//! The Nix domain of CIM: what may happen to flakes, packages, modules, overlays, configurations and
+//! the code of projects, what has happened, and what is the case.
 //!
-//! (crate documentation follows)
+//! The crate is a library of words and of pure functions. It reads no file, asks no clock and knows no
+//! runtime; whoever uses it brings all three, and a place for the events. What is where:
+//!
+//! * [`command`], [`event`] and [`query`] have the messages, as other services write them: 16
+//!   commands, 16 events and 14 queries on the 46 [`Subject`]s, and some that only this product has.
+//!   [`headers`] is what travels with them, [`MessageIdentity`] says who caused whom.
+//! * [`aggregate`] has the [`Decider`]s: given a state, a command and the [`Evidence`] of what it
+//!   would change, `decide` answers with events or a [`Rejection`], and `evolve` folds events to the
+//!   state. [`State`] is any of them.
+//! * [`undo`](undo()) gives the event that takes another one back; [`UndoStack`] knows which is next.
+//! * [`EventStore`] says what a store has to do, [`MemoryStore`] does it in memory, and the feature
+//!   `contract` has the tests that every store has to pass.
+//! * [`projection`] has the read models and [`ask`] the answers to queries.
+//! * The feature `schema` has JSON Schemas of all messages.
+//!
+//! Nothing here trusts its input: names and paths are checked when a command is decided upon, and any
+//! bytes may come as a body.
+//!
+//! # Example
+//!
+//! A flake is made, and what happened is read back from its JSON.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//!
+//! use cim_domain_nix::command::CreateFlake;
+//! use cim_domain_nix::{
+//!     Command, Draft, Event, Evidence, FlakeFacts, MessageIdentity, State, Timestamp, Uuid,
+//! };
+//!
+//! // Somebody wants a flake.
+//! let command: Command = CreateFlake {
+//!     path: "/home/ann/fleet".to_owned(),
+//!     description: "machines of the shop".to_owned(),
+//!     template: None,
+//!     identity: MessageIdentity::root(Uuid::now_v7()),
+//! }
+//! .into();
+//!
+//! // Its stream has no events yet, so its state is the empty one.
+//! let stream = command.stream();
+//! let mut state = State::empty(&stream.kind);
+//!
+//! // What whoever runs the command has found out: no flake is there, and this is what it will say.
+//! let after = FlakeFacts { description: "machines of the shop".to_owned(), inputs: BTreeMap::new() };
+//! let evidence = Evidence::Flake { before: None, after, locks: Vec::new(), changes: Vec::new() };
+//!
+//! // The decision: time and ids come from outside.
+//! let mut draft = Draft {
+//!     cause: command.identity(),
+//!     at: Timestamp::from_micros(1_795_530_059_000_000),
+//!     new_id: &mut Uuid::now_v7,
+//! };
+//! let events = state.decide(&command, &evidence, &mut draft)?;
+//! assert_eq!(events[0].event_type(), "FlakeCreated");
+//! assert_eq!(events[0].identity().causation_id, command.identity().message_id);
+//!
+//! // What is stored or sent is JSON; read back, it leads to the state.
+//! let body = events[0].to_json()?;
+//! let event = Event::read("FlakeCreated", events[0].schema(), &body)?;
+//! state.evolve(&event);
+//! let State::Flake(flake) = &state else { unreachable!("the stream is a flake's") };
+//! assert_eq!(flake.0.as_ref().map(|flake| flake.path.as_str()), Some("/home/ann/fleet"));
+//!
+//! // Where the flake is there, it is not made again.
+//! let evidence = Evidence::Flake {
+//!     before: Some(FlakeFacts::default()),
+//!     after: FlakeFacts::default(),
+//!     locks: Vec::new(),
+//!     changes: Vec::new(),
+//! };
+//! let refused = state.decide(&command, &evidence, &mut draft).unwrap_err();
+//! assert_eq!(refused.to_string(), "the flake in `/home/ann/fleet` exists already");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![forbid(unsafe_code)]
 
@@ -35,7 +110,9 @@ pub use aggregate::{
     OverlayAggregate, Package, Project,
 };
 pub use answer::{QueryError, ask};
-pub use change::{FileChange, Modes, UnspeakablePath, file_changes, reverted};
+pub use change::{
+    FileChange, Irrevocable, Modes, UnspeakablePath, file_changes, is_project_path, reverted,
+};
 /// The words of Nix's store and of flakes.
 pub use cim_nix_model as model;
 pub use command::{

@@ -54,11 +54,12 @@ const OVERLAY: &[Transition] = transitions! {
 };
 
 const CONFIGURATION: &[Transition] = transitions! {
-    "absent": ConfigurationCreated ConfigurationUpdated ConfigurationObserved => "present";
+    "absent": ConfigurationCreated ConfigurationUpdated ConfigurationObserved
+        ConfigurationActivated => "present";
     "absent": ConfigurationObserved ConfigurationActivated ConfigurationRolledBack => "in force";
     "absent": ConfigurationDeleted ConfigurationActivationFailed => "absent";
     "present": ConfigurationCreated ConfigurationUpdated ConfigurationObserved
-        ConfigurationActivationFailed => "present";
+        ConfigurationActivated ConfigurationActivationFailed => "present";
     "present": ConfigurationObserved ConfigurationActivated ConfigurationRolledBack => "in force";
     "present": ConfigurationDeleted => "absent";
     "in force": ConfigurationCreated ConfigurationUpdated ConfigurationDeleted ConfigurationObserved
@@ -99,7 +100,8 @@ impl State {
     }
 
     /// All ways from state to state of a kind of aggregates. From a state, events of a type lead to
-    /// one state, but for an observation of a configuration, which may find a generation in force.
+    /// one state, but for a configuration: an observation may find a generation in force or none, and
+    /// what is activated as a test has none.
     #[must_use]
     pub fn transitions(kind: &Kind) -> &'static [Transition] {
         match kind {

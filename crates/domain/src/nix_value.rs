@@ -35,9 +35,9 @@ pub enum NixValue {
     /// A path as it is written, relative to the file that it will stand in.
     Path(String),
     /// A list.
-    List(Vec<NixValue>),
+    List(Vec<Self>),
     /// A set.
-    AttrSet(BTreeMap<String, NixValue>),
+    AttrSet(BTreeMap<String, Self>),
     /// Null.
     Null,
     /// Code, for whatever has no value yet: a function, a call, a reference to a name.

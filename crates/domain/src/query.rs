@@ -62,6 +62,15 @@ macro_rules! queries {
             /// The names of all types of queries.
             pub const TYPES: &'static [&'static str] = &[$(stringify!($name)),*];
 
+            /// The names of the fields that a type of queries has.
+            #[must_use]
+            pub fn fields_of(query_type: &str) -> Option<&'static [&'static str]> {
+                match query_type {
+                    $(stringify!($name) $(| $alias)? => Some(&[$(stringify!($field)),*]),)*
+                    _ => None,
+                }
+            }
+
             /// The name of its type.
             #[must_use]
             pub fn query_type(&self) -> &'static str {

@@ -84,6 +84,13 @@ pub enum Request {
         /// Its value, an expression.
         value: String,
     },
+    /// An attribute of what `outputs` gives goes, if it has this value.
+    RemoveOutput {
+        /// Its path, as for a new one.
+        path: Vec<String>,
+        /// Its value, an expression; how it is laid out plays no part.
+        value: String,
+    },
     /// A new overlay.
     AddOverlay {
         /// Its name.
@@ -232,6 +239,7 @@ fn draft(source: &Source, request: &Request) -> Result<Edit, Refusal> {
         Request::SetFollows(all) => follows::set(source, all),
         Request::RemoveFollows { path } => follows::remove(source, path),
         Request::AddOutput { path, value } => outputs::add(source, path, value),
+        Request::RemoveOutput { path, value } => outputs::remove(source, path, value),
         Request::AddOverlay { name, value } => {
             outputs::add(source, &["overlays".to_owned(), name.clone()], value)
         }

@@ -65,6 +65,11 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "oracle", proves: "a current Nix is here and reads our flake.nix", run: judge },
     Step { name: "readers", proves: "programs that read reports are here", run: reading },
     Step { name: "tests", proves: "unit, integration and differential tests pass", run: all_tests },
+    Step {
+        name: "library",
+        proves: "the domain is a library for programs of others",
+        run: library,
+    },
     Step { name: "doctests", proves: "the examples in the documentation run", run: doctests },
     Step { name: "docs", proves: "the documentation builds without a dead link", run: docs },
 ];
@@ -207,6 +212,32 @@ fn all_tests(run: &Run) -> Verdict {
 
 fn doctests(run: &Run) -> Verdict {
     counted(run.cargo("test").args(["--workspace", "--doc"]))
+}
+
+/// Builds a program outside of the workspace that uses the domain alone, and shows it a message.
+fn library(run: &Run) -> Verdict {
+    Verdict::of(read_a_message(&run.repo))
+}
+
+fn read_a_message(repo: &Repo) -> Result<()> {
+    let folder = repo.path("examples/domain-library");
+    let cannot = |what: &str, error: std::io::Error| format!("cannot {what}: {error}");
+    // The versions that everything else was tested with.
+    std::fs::copy(repo.path("Cargo.lock"), folder.join("Cargo.lock"))
+        .map_err(|error| cannot("copy Cargo.lock", error))?;
+    let message = "crates/domain/fixtures/wire/events/FlakeInputAdded.minimal.json";
+    let message = std::fs::File::open(repo.path(message))
+        .map_err(|error| cannot(&format!("read {message}"), error))?;
+    let mut cargo = repo.cargo();
+    cargo.args(["run", "--quiet", "--manifest-path"]).arg(folder.join("Cargo.toml"));
+    cargo.arg("--target-dir").arg(repo.target_dir().join("library"));
+    cargo.args(["--", "nix.event.flake.input_added"]).stdin(message);
+    let said = process::output(&mut cargo)?;
+    print!("{said}");
+    match said.starts_with("FlakeInputAdded: about flake-") {
+        true => Ok(()),
+        false => Err(format!("the message was read as `{}`", said.trim())),
+    }
 }
 
 fn docs(run: &Run) -> Verdict {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::effects::Effect;
 use crate::exit::Exit;
-use crate::outcome::{ChangeArgs, ResultFormat, event_json, title};
+use crate::outcome::{ChangeArgs, ResultFormat, event_json, title, titled};
 use crate::output::number;
 use crate::programs::{NixArgs, NixPrograms, Wishes};
 use crate::recording::{self, Recorder};
@@ -30,6 +30,23 @@ Examples:
 
 Times are those of the clock of whoever wrote an event; the order is that of the store.
 Exit status: 0 shown, 2 wrong usage, 3 the store cannot be read.";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  cim-nix show                         the last event
+  cim-nix show 12                      the event at position 12, as `cim-nix log` numbers them
+  cim-nix show 12 --format json        all that is stored of it
+
+Exit status: 0 shown, 2 there is no such event, 3 the store cannot be read.";
+
+const RECOVER_EXAMPLES: &str = "\
+Examples:
+  cim-nix recover                      finish or revert what an interrupted run left behind
+
+Files of a change whose event is stored become new, all others old. A build or an activation that was
+interrupted is looked into, and an event says what became of it. Commands that change something do the
+part about files by themselves. Exit status: 0 done, or nothing was interrupted; 2 a file was edited
+since, and you have to choose; 3 the disk or the store failed.";
 
 const UNDO_EXAMPLES: &str = "\
 Examples:
@@ -71,14 +88,44 @@ read.";
 #[derive(Args, Debug)]
 pub(crate) struct ProjectArgs {
     /// The project, by a folder or a file in it
-    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    #[arg(long, value_name = "FOLDER", default_value = ".", value_parser = existing)]
     project: PathBuf,
+}
+
+/// Refuses what is not there: otherwise the project above would be meant, silently.
+fn existing(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.try_exists() {
+        Ok(true) => Ok(path),
+        Ok(false) => Err("there is no such folder (`cim-nix store adopt OLD` takes over the history of a project that was moved)".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A moment, or the start of a day.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let day = || format!("{text}T00:00:00Z").parse();
+    text.parse()
+        .or_else(|_| day())
+        .map_err(|_| "write it as 2026-01-31 or 2026-01-31T12:00:00Z".to_owned())
 }
 
 impl ProjectArgs {
     /// The folder that the project begins in.
     pub(crate) fn root(&self) -> PathBuf {
         scope::project_root(&[scope::real(&self.project)])
+    }
+
+    /// The project with its store; tells that there is none.
+    ///
+    /// Errors: the store cannot be opened.
+    fn existing_recorder(&self) -> Result<Option<Recorder>, Error> {
+        let root = self.root();
+        let recorder = Recorder::open_existing(&root)?;
+        if recorder.is_none() {
+            note(format_args!("nothing was recorded of the project `{}` yet", shown(&root)));
+        }
+        Ok(recorder)
     }
 
     /// The project with its store.
@@ -89,6 +136,7 @@ impl ProjectArgs {
         Recorder::open_existing(&root)?.ok_or_else(|| {
             Error::user(format!("nothing was recorded of the project `{}` yet", shown(&root)))
                 .hint("`cim-nix flake add-input`, `cim-nix check --fix` and others record what they change")
+                .hint("where the project was moved, `cim-nix store adopt OLD-FOLDER` takes its history over")
         })
     }
 }
@@ -113,7 +161,7 @@ pub(crate) struct LogArgs {
     #[arg(long, value_name = "NAME")]
     actor: Option<String>,
     /// Only events at or after this moment
-    #[arg(long, value_name = "MOMENT")]
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
     since: Option<Timestamp>,
     /// How to show them
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
@@ -124,7 +172,7 @@ pub(crate) struct LogArgs {
 
 impl LogArgs {
     pub(crate) fn run(&self, color: ColorWhen) -> Result<Exit, Error> {
-        let recorder = self.project.recorder()?;
+        let Some(recorder) = self.project.existing_recorder()? else { return Ok(Exit::Clean) };
         let app = recorder.app();
         let filter = Filter {
             file: self.file.as_deref().map(|file| inside(&recorder, file)).transpose()?,
@@ -142,7 +190,6 @@ impl LogArgs {
                 one_line(unknown)
             ));
         }
-        let stack = app.undo_stack()?;
         let mut out = Out::new();
         let bold = color.applies_to(&std::io::stdout());
         let mut n = 0;
@@ -151,9 +198,11 @@ impl LogArgs {
             match (&logged, self.format) {
                 (Logged::Event(stored), ResultFormat::Json) => out.line(stored_json(stored)),
                 (Logged::Event(stored), ResultFormat::Text) => {
-                    let id = stored.event.identity().message_id.uuid();
-                    let undone = id.is_some_and(|id| stack.undone_by(id).is_some());
-                    out.text(&log_entry(stored, undone, bold));
+                    let undone = match stored.event.identity().message_id.uuid() {
+                        Some(id) => app.undone_by(id)?.is_some(),
+                        None => false,
+                    };
+                    out.text(&log_entry(&app, stored, undone, bold));
                 }
                 (Logged::Unreadable { position, id, event_type, problem }, ResultFormat::Json) => {
                     out.line(json!({
@@ -178,7 +227,7 @@ impl LogArgs {
     }
 }
 
-fn log_entry(stored: &Stored, is_undone: bool, bold: bool) -> String {
+fn log_entry(app: &App<'_>, stored: &Stored, is_undone: bool, bold: bool) -> String {
     let Stored { position, event, meta, .. } = stored;
     let origin: Value = serde_json::from_str(meta).unwrap_or_default();
     let actor = origin["actor"].as_str().unwrap_or("unknown");
@@ -188,16 +237,11 @@ fn log_entry(stored: &Stored, is_undone: bool, bold: bool) -> String {
     let when = when.split('.').next().unwrap_or(&when).replace('T', " ");
     format!(
         "{position:>5}  {on}{}{off}{undone}\n       {}  {}  {}\n",
-        printable(&title(event, origin["command"].as_str())),
+        printable(&titled(app, event, origin["command"].as_str())),
         event.identity().message_id,
         when.trim_end_matches('Z'),
         one_line(actor),
     )
-}
-
-fn stored_title(stored: &Stored) -> String {
-    let origin: Value = serde_json::from_str(&stored.meta).unwrap_or_default();
-    title(&stored.event, origin["command"].as_str())
 }
 
 fn stored_json(stored: &Stored) -> Value {
@@ -211,6 +255,7 @@ fn stored_json(stored: &Stored) -> Value {
 
 /// Show one event: who, when, what, and what it did to files
 #[derive(Args, Debug)]
+#[command(after_help = SHOW_EXAMPLES)]
 pub(crate) struct ShowArgs {
     /// The event, by its id or its position [default: the last one]
     #[arg(value_name = "EVENT")]
@@ -238,8 +283,8 @@ impl ShowArgs {
             return Ok(Exit::Clean);
         }
         let color = color.applies_to(&std::io::stdout());
-        let undone = app.undo_stack()?.undone_by(id);
-        out.text(&log_entry(&stored, undone.is_some(), color));
+        let undone = app.undone_by(id)?;
+        out.text(&log_entry(&app, &stored, undone.is_some(), color));
         let mut line = |name: &str, value: String| {
             out.line(format_args!("       {name:<12} {}", one_line(&value)));
         };
@@ -289,7 +334,7 @@ impl UndoArgs {
         recording::tell(&app.recover_files()?);
         let id = self.event.as_deref().map(|event| event_id(&recorder, Some(event))).transpose()?;
         let outcome = app.undo(id, self.change.mode())?;
-        told(&self.change, None, &outcome, &programs, color)
+        told(&app, &self.change, "Undo", &outcome, &programs, color)
     }
 }
 
@@ -310,7 +355,7 @@ impl RedoArgs {
         let app = recorder.app_with(&programs);
         recording::tell(&app.recover_files()?);
         let outcome = app.redo(self.change.mode())?;
-        told(&self.change, Some("Redo"), &outcome, &programs, color)
+        told(&app, &self.change, "Redo", &outcome, &programs, color)
     }
 }
 
@@ -406,7 +451,7 @@ impl ReplayArgs {
             let states: Vec<_> = past
                 .states
                 .iter()
-                .map(|(stream, state)| json!({ "stream": stream, "state": format!("{state:?}") }))
+                .map(|(stream, state)| json!({ "stream": stream, "state": state }))
                 .collect();
             out.line(json!({
                 "position": position,
@@ -485,11 +530,11 @@ pub(crate) struct StatusArgs {
 
 impl StatusArgs {
     pub(crate) fn run(&self, color: ColorWhen) -> Result<Exit, Error> {
-        let recorder = self.project.recorder()?;
+        let Some(recorder) = self.project.existing_recorder()? else { return Ok(Exit::Clean) };
         let app = recorder.app();
         let drift = app.drift()?;
         let open = app.open_changes()?;
-        let stack = app.undo_stack()?;
+        let place = app.undo_place()?;
         let exit = match drift.is_empty() && open.iter().all(|open| open.is_running) {
             true => Exit::Clean,
             false => Exit::Findings,
@@ -501,7 +546,7 @@ impl StatusArgs {
                 .map(|it| {
                     json!({
                         "path": it.path, "event": it.event,
-                        "recorded": it.recorded, "found": it.found,
+                        "recorded": it.recorded, "found": it.found, "problem": it.problem,
                     })
                 })
                 .collect();
@@ -512,7 +557,7 @@ impl StatusArgs {
             out.line(json!({
                 "project": recorder.root(), "store": recorder.store().path(),
                 "events": recorder.store().head()?, "drift": drift, "open": open,
-                "next_undo": stack.next_undo(), "next_redo": stack.next_redo(),
+                "next_undo": place.next_undo, "next_redo": place.next_redo,
             }));
             out.finish()?;
             return Ok(exit);
@@ -520,13 +565,13 @@ impl StatusArgs {
         out.line(format_args!("project  {}", shown(recorder.root())));
         out.line(format_args!("store    {}", shown(recorder.store().path())));
         out.line(format_args!("events   {}", recorder.store().head()?));
-        for (name, id) in [("undo", stack.next_undo()), ("redo", stack.next_redo())] {
+        for (name, id) in [("undo", place.next_undo), ("redo", place.next_redo)] {
             if let Some(id) = id {
                 let stored = app.event(id)?;
                 out.line(format_args!(
                     "{name:<8} {} {}",
                     stored.position,
-                    printable(&stored_title(&stored))
+                    printable(&title(&app.origin_of(&stored.event)?))
                 ));
             }
         }
@@ -539,6 +584,7 @@ impl StatusArgs {
         }
         for it in &drift {
             let what = match (&it.recorded, &it.found) {
+                _ if it.problem.is_some() => "cannot be read",
                 (_, None) => "gone",
                 (None, _) => "there again",
                 _ => "changed by others",
@@ -559,6 +605,7 @@ impl StatusArgs {
 
 /// Finish or revert what was interrupted
 #[derive(Args, Debug)]
+#[command(after_help = RECOVER_EXAMPLES)]
 pub(crate) struct RecoverArgs {
     #[command(flatten)]
     project: ProjectArgs,
@@ -597,15 +644,16 @@ fn programs_of(recorder: &Recorder, is_quiet: bool) -> NixPrograms {
 
 /// Tells what was taken back: files, or an activation.
 fn told(
+    app: &App<'_>,
     change: &ChangeArgs,
-    command: Option<&str>,
+    command: &str,
     outcome: &Outcome,
     programs: &NixPrograms,
     color: ColorWhen,
 ) -> Result<Exit, Error> {
     match Effect::is_in(outcome) {
         true => Effect { outcome, trouble: programs.conclude() }.tell(change),
-        false => change.tell_of(command, outcome, color),
+        false => change.tell_as(|event| titled(app, event, Some(command)), outcome, color),
     }
 }
 

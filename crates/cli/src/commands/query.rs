@@ -1,13 +1,16 @@
 //! `cim-nix query`: the fourteen questions of the domain, answered from the read models of a project.
 
+use std::path::Path;
+
 use cim_domain_nix::{Query, ask};
 use cim_nix_base::Error;
 use clap::Args;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::commands::history::ProjectArgs;
 use crate::exit::Exit;
 use crate::outcome::ResultFormat;
+use crate::scope;
 use crate::terminal::{Out, one_line};
 
 const EXAMPLES: &str = "\
@@ -18,7 +21,7 @@ Examples:
   cim-nix query GetBuildStatus flake_ref=. attribute=packages.x86_64-linux.hello --format json
   cim-nix query get-configuration-history name=web limit=5
 
-A question takes fields as NAME=VALUE; a value that is JSON counts as such, any other one is text.
+A question takes fields as NAME=VALUE, which `cim-nix query` lists; a value that is JSON counts as such, any other one is text.
 What is asked for and not there is refused, with names that are near.
 Exit status: 0 answered, 2 there is no such thing, or no such question, 3 the store cannot be read.";
 
@@ -45,6 +48,17 @@ fn field(text: &str) -> Result<(String, Value), String> {
     Ok((name.to_owned(), value))
 }
 
+/// A value as events have it: folders are named from the root.
+fn placed(name: &str, value: &Value) -> Value {
+    match (name, value.as_str()) {
+        ("path" | "project", Some(folder)) if !folder.starts_with('/') => {
+            let full = scope::real(Path::new(folder));
+            full.to_str().map_or_else(|| value.clone(), Value::from)
+        }
+        _ => value.clone(),
+    }
+}
+
 /// The name of a type of queries, from any of the ways to write it.
 fn type_of(text: &str) -> Option<&'static str> {
     if let Some(of_subject) = Query::type_of(text) {
@@ -60,7 +74,15 @@ impl QueryArgs {
         let Some(typed) = &self.query else {
             for known in Query::TYPES {
                 let subject = Query::subject_of(known).unwrap_or_default();
-                out.line(format_args!("{:<26} {subject}", dashed(known)));
+                let fields = Query::fields_of(known).unwrap_or_default();
+                match self.format {
+                    ResultFormat::Json => out.line(json!({
+                        "query": dashed(known), "subject": subject, "fields": fields,
+                    })),
+                    ResultFormat::Text => {
+                        out.line(format_args!("{:<26} {}", dashed(known), fields.join(", ")));
+                    }
+                }
             }
             out.finish()?;
             return Ok(Exit::Clean);
@@ -69,7 +91,19 @@ impl QueryArgs {
             Error::user(format!("there is no query `{}`", one_line(typed)))
                 .hint("`cim-nix query` lists them")
         })?;
-        let fields: Map<String, Value> = self.fields.iter().cloned().collect();
+        let known = Query::fields_of(query_type).unwrap_or_default();
+        let mut fields = Map::new();
+        for (name, value) in &self.fields {
+            if !known.contains(&name.as_str()) {
+                return Err(Error::user(format!(
+                    "{} has no field `{}`",
+                    dashed(query_type),
+                    one_line(name)
+                ))
+                .hint(format!("it has: {}", known.join(", "))));
+            }
+            fields.insert(name.clone(), placed(name, value));
+        }
         let query = Query::read(query_type, &Value::Object(fields).to_string());
         let query = query.map_err(Error::user)?;
         let recorder = self.project.recorder()?;

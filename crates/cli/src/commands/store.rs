@@ -25,6 +25,7 @@ Examples:
   cim-nix store check                      whether it is sound
   cim-nix store backup /backup/events.sqlite
   cim-nix store rebuild                    make the read models anew
+  cim-nix store adopt /home/ada/old-place  take over the history of a project that was moved here
   cim-nix store here                       keep the store of this project in its folder `.cim-nix`
 
 Exit status: 0 done, 1 `store check` found damage, 2 wrong usage, 3 the store or the disk failed.";
@@ -105,6 +106,8 @@ enum StoreCommand {
     Backup(BackupStore),
     /// Make the read models anew from the events
     Rebuild(ProjectArgs),
+    /// Take over the store of a project that was moved here
+    Adopt(AdoptStore),
     /// Keep the store in the project's folder `.cim-nix`, which Git ignores
     Here(ProjectArgs),
 }
@@ -114,6 +117,15 @@ struct CheckStore {
     /// How to say what was found
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: ResultFormat,
+    #[command(flatten)]
+    project: ProjectArgs,
+}
+
+#[derive(Args, Debug)]
+struct AdoptStore {
+    /// The folder that the project was in
+    #[arg(value_name = "OLD")]
+    old: PathBuf,
     #[command(flatten)]
     project: ProjectArgs,
 }
@@ -170,11 +182,31 @@ impl StoreArgs {
                     out.line(format_args!("{}: {} events", projection.name(), progress.position));
                 }
             }
+            StoreCommand::Adopt(args) => adopt(args, &mut out)?,
             StoreCommand::Here(project) => move_here(project, &mut out)?,
         }
         out.finish()?;
         Ok(exit)
     }
+}
+
+/// Copies the store of a former folder to the place for this one.
+fn adopt(args: &AdoptStore, out: &mut Out) -> Result<(), Error> {
+    let root = args.project.root();
+    // The folder is gone, so its name is taken as it is written.
+    let old = std::path::absolute(&args.old).unwrap_or_else(|_| args.old.clone());
+    let (from, to) = (recording::store_path(&old)?, recording::store_path(&root)?);
+    if !from.exists() {
+        return Err(Error::user(format!("nothing was recorded of `{}`", shown(&old)))
+            .hint("name the folder as it was, from the root"));
+    }
+    if to.exists() {
+        return Err(Error::user(format!("`{}` has a history already", shown(&root)))
+            .hint("`cim-nix export` and `import` bring two of them together"));
+    }
+    recording::open_file(&from)?.backup(&to)?;
+    out.line(format_args!("took over the history of `{}`", shown(&old)));
+    Ok(())
 }
 
 /// Moves the store of a project into a folder of the project that Git ignores.

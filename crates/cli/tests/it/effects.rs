@@ -30,6 +30,8 @@ let
     chmod +x $program
   '';
 in rec {
+  hello = build "hello" { } "echo hello > $out";
+  unlucky = build "unlucky" { } "echo compiling; echo no such luck >&2; exit 3";
   ok = build "ok" { } "echo hello; echo 40 > $out";
   uses = build "uses" { inherit ok; } "mkdir $out; ln -s $ok $out/ok; echo 2 > $out/b";
   broken = build "broken" { } "seq 1 100 >&2; echo no such luck >&2; exit 3";
@@ -82,7 +84,8 @@ impl Bench {
         fs::create_dir(bench.at("profiles")).unwrap();
         let system = format!("{}-linux", env::consts::ARCH);
         let filled = |text: &str| {
-            text.replace("BENCH", &bench.at("").to_string_lossy().trim_end_matches('/').to_owned())
+            let folder = bench.at("");
+            text.replace("BENCH", folder.to_string_lossy().trim_end_matches('/'))
                 .replace("SYSTEM", &system)
         };
         bench.sandbox.write("default.nix", filled(PACKAGES));
@@ -389,7 +392,7 @@ fn a_package_goes_to_a_cache_and_comes_back() {
     bench.ends(&format!("package cache -f default.nix -A ok --from {cache} --no-check-sigs"), 0);
     assert_eq!(bench.newest("PackageCached")["paths"], 1);
     let nowhere = format!("file://{}", bench.at("nowhere").display());
-    bench.ends(&format!("package cache -f default.nix -A ok --from {nowhere}"), 2);
+    bench.ends(&format!("package cache -f default.nix -A ok --from {nowhere}"), 3);
 }
 
 #[test]
@@ -624,4 +627,116 @@ fn an_evaluation_is_recorded_on_request() {
         (&"{ a = 3; }".into(), &false.into(),)
     );
     assert_eq!(log[0]["event"]["is_error"], true);
+}
+
+/// Whether a program runs that works on the store.
+fn is_busy(bench: &Bench) -> bool {
+    let mark = bench.at("s/var").to_string_lossy().into_owned();
+    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    processes.into_iter().any(|process| {
+        let environment = fs::read(process.path().join("environ")).unwrap_or_default();
+        String::from_utf8_lossy(&environment).contains(&mark)
+    })
+}
+
+#[test]
+fn kills_at_any_moment_leave_true_records() {
+    let Some(bench) = Bench::new() else { return };
+    let systems = [bench.activation("one"), bench.activation("two")];
+    bench.ends(&systems[0], 0);
+    for round in 0..12 {
+        let derivation = format!(
+            "derivation {{ name = \"n{round}\"; system = \"{}-linux\"; builder = \"/bin/sh\"; args = [ \"-c\" \"echo > $out\" ]; }}",
+            env::consts::ARCH
+        );
+        bench.sandbox.write("n.nix", derivation);
+        let args = match round % 3 {
+            0 => "package build -f n.nix",
+            1 => systems[1 - round / 3 % 2].as_str(),
+            _ => "config rollback web",
+        };
+        let n_before = bench.log().len();
+        let mut child = bench.command(args).stderr(Stdio::null()).spawn().unwrap();
+        sleep(Duration::from_millis(fastrand::u64(0..300)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // What it has started goes on, and comes to its end.
+        bench.wait(|| !is_busy(&bench));
+        bench.ends("recover", 0);
+        bench.ends("status", 0);
+        let log = bench.log();
+        let newest = &log[0];
+        if log.len() == n_before {
+            continue;
+        }
+        let event = &newest["event"];
+        match newest["event_type"].as_str().unwrap() {
+            "PackageBuilt" => {
+                let path = event["output_path"].as_str().unwrap();
+                let there = bench.nix("nix-store", &["--check-validity", path]);
+                assert!(there.status.success(), "{event:#}");
+            }
+            "PackageBuildFailed" => assert_eq!(event["reason"], "interrupted", "{event:#}"),
+            "ConfigurationActivated"
+            | "ConfigurationRolledBack"
+            | "ConfigurationActivationFailed" => {
+                let link = fs::read_link(bench.at("profiles/system")).unwrap();
+                let want = format!("system-{}-link", event["generation"]);
+                assert_eq!(link.to_string_lossy(), want, "{event:#}");
+            }
+            other => panic!("{other}"),
+        }
+    }
+}
+
+/// A time, an id, and the first part of the name of a store path.
+fn without_chance(text: &str, bench: &Bench) -> String {
+    let folder = bench.at("").to_string_lossy().trim_end_matches('/').to_owned();
+    let text = text.replace(&*bench.sandbox.project().to_string_lossy(), "/project");
+    let text = text.replace(&format!("{folder}/cache"), "/var/cache/nix");
+    let text = text.replace(&format!("{folder}/profiles"), "/profiles");
+    let text = text.replace(&format!("{folder}/s/store"), "/nix/store");
+    let path = regex::Regex::new("/nix/store/[0-9a-z]{32}-").unwrap();
+    let text = path.replace_all(&text, "/nix/store/hash-");
+    let id = regex::Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}");
+    let text = id.unwrap().replace_all(&text, "0198f7a2-7c00-7000-8000-000000000001");
+    let time = regex::Regex::new("20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9:]{8}").unwrap();
+    let text = time.replace_all(&text, "2026-11-26 12:00:00");
+    let program = regex::Regex::new("/[^ ]*/bin/(nix[a-z-]*) ").unwrap();
+    let text = program.replace_all(&text, "$1 ");
+    let took = regex::Regex::new("after [0-9]+ s").unwrap();
+    took.replace_all(&text, "after 0 s").into_owned()
+}
+
+/// Run with `UPDATE_EXPECT=1` to write what is printed into the page.
+#[test]
+fn the_page_shows_what_happens() {
+    let Some(bench) = Bench::new() else { return };
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/building.md");
+    let page = fs::read_to_string(&file).unwrap();
+    // What was there before the page begins.
+    let profile = bench.at("profiles/system").display().to_string();
+    let before = bench.path("two");
+    bench.nix("nix-env", &["--profile", &profile, "--set", &before]);
+
+    let mut now = page.clone();
+    for block in page.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+        let shown = block.lines().next().unwrap();
+        let typed = shown.strip_prefix("$ cim-nix ").expect("a block starts with a command");
+        let folder = bench.at("");
+        let real = typed
+            .replace("/var/cache/nix", &folder.join("cache").to_string_lossy())
+            .replace("/profiles/", &format!("{}/", folder.join("profiles").display()));
+        let output = bench.run(&real);
+        let text = format!("{shown}\n{}{}", stdout(&output), stderr(&output));
+        let text = without_chance(&text, &bench);
+        now = now.replacen(block, &text, 1);
+    }
+    if env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(file, now).unwrap();
+        return;
+    }
+    let lines = page.lines().zip(now.lines()).filter(|(old, new)| old != new);
+    let differences: Vec<_> = lines.collect();
+    assert!(page == now, "run this test with UPDATE_EXPECT=1: {differences:#?}");
 }

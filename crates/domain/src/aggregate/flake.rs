@@ -30,11 +30,11 @@ use crate::{
 };
 
 /// The flake of a folder, if there is one.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize)]
 pub struct Flake(pub Option<FlakeState>);
 
 /// A flake that is there.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct FlakeState {
     /// Its id.
     pub id: Uuid,

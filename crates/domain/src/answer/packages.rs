@@ -88,7 +88,9 @@ impl Meant<'_> {
                 .filter(|row| self.fits(&row.view))
                 .ok_or_else(|| QueryError::NotFound { what: self.what(), near: Vec::new() });
         }
-        let of_attribute = self.attribute.map(|attribute| packages::system_and_name(attribute).1);
+        let flake_ref = self.flake_ref.unwrap_or_default();
+        let called = |attribute| packages::system_and_name(flake_ref, attribute).1;
+        let of_attribute = self.attribute.map(called);
         let Some(name) = self.name.map(str::to_owned).or(of_attribute) else {
             return Err(QueryError::Invalid {
                 problem:

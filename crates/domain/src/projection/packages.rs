@@ -88,7 +88,7 @@ fn named(view: &PackageView) -> Named {
 }
 
 fn new(record: &Record<'_>, flake_ref: &str, attribute: &AttributePath) -> PackageView {
-    let (system, name) = system_and_name(attribute);
+    let (system, name) = system_and_name(flake_ref, attribute);
     PackageView {
         id: record.aggregate,
         name,
@@ -107,13 +107,21 @@ fn new(record: &Record<'_>, flake_ref: &str, attribute: &AttributePath) -> Packa
     }
 }
 
+/// What a package is called that is all of a file, the default one of a flake, or a derivation.
+fn unnamed(flake_ref: &str) -> String {
+    let base = flake_ref.strip_suffix(".drv").and_then(|path| path.rsplit('/').next());
+    let name = base.and_then(|base| base.split_once('-'));
+    name.map_or("default", |(_, name)| name).to_owned()
+}
+
 /// The outputs of a flake that have a system below their name.
 const BY_SYSTEM: [&str; 7] =
     ["packages", "legacyPackages", "checks", "devShells", "apps", "bundlers", "hydraJobs"];
 
 /// The system of a package and what it is called there.
-pub(crate) fn system_and_name(attribute: &AttributePath) -> (String, String) {
+pub(crate) fn system_and_name(flake_ref: &str, attribute: &AttributePath) -> (String, String) {
     match attribute.segments() {
+        [] => (String::new(), unnamed(flake_ref)),
         [output, system, name @ ..] if BY_SYSTEM.contains(&output.as_str()) && !name.is_empty() => {
             (system.clone(), AttributePath::new(name.iter().cloned()).to_string())
         }

@@ -347,6 +347,9 @@ fn lives_are_as_drawn() {
     // An observation without a generation, too.
     let found = files["ConfigurationObserved"].replace("\"generation\": 41,", "");
     events.push(Event::read("ConfigurationObserved", 1, &found).unwrap());
+    // And an activation that is but a test.
+    let tested = files["ConfigurationActivated"].replace("\"Switch\"", "\"Test\"");
+    events.push(Event::read("ConfigurationActivated", 1, &tested).unwrap());
     let mut rng = Rng::with_seed(7);
     for kind in Kind::KNOWN {
         let own: Vec<_> = events.iter().filter(|event| event.kind() == kind).collect();

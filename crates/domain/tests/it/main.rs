@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "the frozen messages are files")]
 #![allow(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
+mod answers;
 mod deciders;
 mod hostile;
 mod schemas;
@@ -21,6 +22,7 @@ fn every_file_here_is_a_module() {
     assert_eq!(
         names,
         [
+            "answers.rs",
             "deciders.rs",
             "hostile.rs",
             "main.rs",

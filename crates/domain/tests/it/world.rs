@@ -295,6 +295,18 @@ impl World {
                 self.touch("lib.nix", &command.to, &mut set);
                 Evidence::Renamed { from: "x".to_owned(), changes: self.changes(&set) }
             }
+            // What is tested gets no generation.
+            Command::ActivateConfiguration(command)
+                if command.activation_type == ActivationType::Test =>
+            {
+                Evidence::Activated {
+                    generation: self.current.unwrap_or(0),
+                    previous: self.current,
+                    store_path: "/nix/store/tested-system".to_owned(),
+                    profile: PROFILE.to_owned(),
+                    took: Took::default(),
+                }
+            }
             Command::ActivateConfiguration(_) => self.look_at_profile(true),
             Command::RollbackConfiguration(_) => self.look_at_profile(false),
             other => self.run(other),
@@ -491,6 +503,9 @@ impl World {
         after.evolve(&event);
         self.states.insert(stream.clone(), after);
         match &event {
+            // What is tested gets no generation.
+            Event::ConfigurationActivated(event)
+                if event.activation_type == ActivationType::Test => {}
             Event::ConfigurationActivated(event) => {
                 self.generations.insert(event.generation, event.store_path.clone());
                 self.current = Some(event.generation);

@@ -85,6 +85,7 @@ fn wanted(source: &Source, request: &Request) -> Result<FlakeInputs, Refusal> {
             all.values_mut().for_each(|input| refollow(input, old, new));
         }
         Request::AddOutput { .. }
+        | Request::RemoveOutput { .. }
         | Request::AddOverlay { .. }
         | Request::AddModule { .. }
         | Request::AddSystem { .. }

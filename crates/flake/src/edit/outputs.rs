@@ -1,9 +1,9 @@
-//! Adding outputs.
+//! Adding outputs, and removing them.
 
 use cim_nix_base::{TextEdit, TextRange, apply_edits};
 use cim_nix_syntax::build::attr_path_text;
 use cim_nix_syntax::edit::{self, EditError};
-use cim_nix_syntax::{Node, TokenKind, TokenRef, Tree};
+use cim_nix_syntax::{Node, NodeKind, TokenKind, TokenRef, Tree};
 
 use super::draft::Draft;
 use super::source::Source;
@@ -42,6 +42,24 @@ pub(super) fn add(source: &Source, path: &[String], value: &str) -> Result<Edit,
         }
     }
     draft.finish()
+}
+
+/// Takes an attribute out that has this value. Where there is none, nothing is to be done.
+pub(super) fn remove(source: &Source, path: &[String], value: &str) -> Result<Edit, Refusal> {
+    if path.is_empty() {
+        return Err(Refusal::Edit(EditError::EmptyPath));
+    }
+    let Found::There(node) = Walk::find(source, path)? else { return Ok(Edit::default()) };
+    let there = source.node(node);
+    let binding = there.parent().filter(|node| node.kind() == NodeKind::Binding);
+    match binding.filter(|_| is_same_code(there, value)) {
+        Some(binding) => {
+            let mut draft = Draft::new(source);
+            draft.remove(binding.id());
+            draft.finish()
+        }
+        None => Err(Refusal::AlreadyThere { name: attr_path_text(path), range: there.range() }),
+    }
 }
 
 /// Puts a set with an attribute behind an expression: `… // { path = value; }`.

@@ -21,8 +21,10 @@ fn check_name(package: &Package, rules: &Rules, problems: &mut Vec<Problem>) {
         let text = format!("crate `{dir}` has no row: DESIGN comes first, then the list here");
         problems.push(Problem::new(RULES_FILE, text));
     }
-    if package.name != format!("cim-nix-{dir}") {
-        let text = format!("package `{}` should be named `cim-nix-{dir}`", package.name);
+    let otherwise = rules.named_otherwise.get(dir).cloned();
+    let name = otherwise.unwrap_or_else(|| format!("cim-nix-{dir}"));
+    if package.name != name {
+        let text = format!("package `{}` should be named `{name}`", package.name);
         problems.push(Problem::new(manifest(dir), text));
     }
 }

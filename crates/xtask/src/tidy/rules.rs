@@ -19,6 +19,8 @@ pub(super) struct Rules {
     pub(super) beside: Vec<Beside>,
     /// Crates that judge the others: outside the rows, they use everything and are used by none.
     pub(super) outside: Vec<String>,
+    /// Packages that others know by a name of its own, by folder.
+    pub(super) named_otherwise: BTreeMap<String, String>,
     /// Registry packages that only tests may use, and why.
     pub(super) tests_only: BTreeMap<String, String>,
     /// Names that say nothing, and so are no name for a file or a module.
