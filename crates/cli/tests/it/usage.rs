@@ -174,7 +174,9 @@ fn wrong_arguments_are_refused() {
           instantiate      Print the store paths of derivations, and write them on request
           flake            Show what a flake has and where it comes from
           package          Build packages with Nix, and copy them to caches and back
-          config           Activate configurations of machines and homes
+          module           Make, change and remove modules
+          overlay          Make, change and remove overlays
+          config           Make, change and activate configurations of machines and homes
           collect-garbage  Remove from the store what nothing needs
           log              Show what happened to a project
           show             Show one event: who, when, what, and what it did to files
