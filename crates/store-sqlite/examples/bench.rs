@@ -23,6 +23,7 @@ use cim_nix_store_sqlite::{Options, SqliteStore};
 mod disk;
 
 const SECONDS: Duration = Duration::from_secs(4);
+const SLICE: Duration = Duration::from_millis(100);
 
 fn main() {
     let mut arguments = std::env::args_os().skip(1);
@@ -37,25 +38,49 @@ fn main() {
     large(&folder, millions);
 }
 
-/// What one small durable write costs without any store: the same bytes to the end of a file that
-/// is long enough, then `fdatasync`.
-fn bare(folder: &Path) -> f64 {
-    let path = folder.join("bare");
-    let mut file = File::create(&path).unwrap();
-    let page = vec![7_u8; 24 << 10];
-    for _ in 0..400 {
-        file.write_all(&page).unwrap();
+/// What one small durable write costs without any store: as many bytes as an append writes, over a
+/// file that is long enough, then `fdatasync`.
+struct Bare {
+    file: File,
+    path: PathBuf,
+    n_syncs: u32,
+    took: Duration,
+}
+
+const BARE_WRITE: usize = 32 << 10;
+const BARE_WRITES: u32 = 400;
+
+impl Bare {
+    fn make(folder: &Path) -> Self {
+        let path = folder.join("bare");
+        let mut file = File::create(&path).unwrap();
+        for _ in 0..BARE_WRITES {
+            file.write_all(&[7; BARE_WRITE]).unwrap();
+        }
+        file.sync_all().unwrap();
+        Self { file, path, n_syncs: 0, took: Duration::ZERO }
     }
-    file.sync_all().unwrap();
-    let (start, mut n_syncs) = (Instant::now(), 0_u32);
-    while start.elapsed() < SECONDS / 4 {
-        file.write_all_at(&page, u64::from(n_syncs % 400) * page.len() as u64).unwrap();
-        file.sync_data().unwrap();
-        n_syncs += 1;
+
+    fn run(&mut self, slice: Duration) {
+        let start = Instant::now();
+        while start.elapsed() < slice {
+            let at = u64::from(self.n_syncs % BARE_WRITES) * BARE_WRITE as u64;
+            self.file.write_all_at(&[8; BARE_WRITE], at).unwrap();
+            self.file.sync_data().unwrap();
+            self.n_syncs += 1;
+        }
+        self.took += start.elapsed();
     }
-    let rate = f64::from(n_syncs) / start.elapsed().as_secs_f64();
-    std::fs::remove_file(path).unwrap();
-    rate
+
+    fn rate(&self) -> f64 {
+        f64::from(self.n_syncs) / self.took.as_secs_f64()
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.path).unwrap();
+    }
 }
 
 fn event(n: u128) -> NewEvent {
@@ -90,53 +115,48 @@ fn open(path: &Path) -> SqliteStore {
     SqliteStore::open(path, Options::default()).unwrap()
 }
 
-/// One writer, one event each, beside the bare rate before, in between and after.
+/// One writer, one event each, in turns with bare writes, so that both meet the same disk.
 fn single(folder: &Path) {
     let path = folder.join("single.db");
     let store = open(&path);
-    let (mut n_events, mut n_syncs, mut took) = (0_u32, 0, Duration::ZERO);
-    let mut bares = vec![bare(folder)];
+    let mut bare = Bare::make(folder);
+    let (mut n_events, mut took, mut used) = (0_u32, Duration::ZERO, Duration::ZERO);
+    let before = disk::n_syncs();
     let mut latencies = Vec::new();
-    for _ in 0..8 {
-        let (start, before) = (Instant::now(), disk::n_syncs());
-        while start.elapsed() < SECONDS / 4 {
+    while took < 2 * SECONDS {
+        bare.run(SLICE);
+        let (start, cpu_before) = (Instant::now(), cpu());
+        while start.elapsed() < SLICE {
             let one = Instant::now();
             store.append(request(u128::from(n_events % 50), [u128::from(n_events) + 1])).unwrap();
             latencies.push(one.elapsed());
             n_events += 1;
         }
         took += start.elapsed();
-        n_syncs += disk::n_syncs() - before;
-        bares.push(bare(folder));
+        used += cpu() - cpu_before;
     }
-    let bare = bares.iter().sum::<f64>() / bares.len() as f64;
+    let n_syncs = disk::n_syncs() - before;
     let rate = f64::from(n_events) / took.as_secs_f64();
     latencies.sort_unstable();
     let at = |share: usize| latencies[latencies.len() * share / 1000].as_secs_f64() * 1e3;
-    println!("bare fdatasync: {bare:.0}/s (of {:.0} to {:.0})", min(&bares), max(&bares));
+    println!("bare fdatasync: {:.0}/s", bare.rate());
     println!(
-        "single appends: {rate:.0}/s, {:.2} of the bare rate, {:.3} flushes each; p50 {:.2} ms, p99 {:.2} ms",
-        rate / bare,
+        "single appends: {rate:.0}/s, {:.2} of the bare rate, {:.3} flushes each; {:.0} us of CPU; p50 {:.2} ms, p99 {:.2} ms",
+        rate / bare.rate(),
         n_syncs as f64 / f64::from(n_events),
+        used.as_secs_f64() * 1e6 / f64::from(n_events),
         at(500),
         at(990),
     );
     remove(store, &path);
 }
 
-fn min(rates: &[f64]) -> f64 {
-    rates.iter().copied().fold(f64::INFINITY, f64::min)
-}
-
-fn max(rates: &[f64]) -> f64 {
-    rates.iter().copied().fold(0.0, f64::max)
-}
-
 /// Many writers, each with a stream of its own.
 fn many(folder: &Path, n_writers: u128) {
     let path = folder.join("many.db");
     let store = open(&path);
-    let bare = bare(folder);
+    let mut bare = Bare::make(folder);
+    bare.run(SECONDS / 2);
     let (start, before) = (Instant::now(), disk::n_syncs());
     let n_events: u32 = std::thread::scope(|scope| {
         let writers: Vec<_> = (0..n_writers)
@@ -158,8 +178,9 @@ fn many(folder: &Path, n_writers: u128) {
     let rate = f64::from(n_events) / start.elapsed().as_secs_f64();
     let n_syncs = disk::n_syncs() - before;
     println!(
-        "{n_writers} writers: {rate:.0} events/s, {:.1} events per flush (bare {bare:.0}/s)",
-        f64::from(n_events) / n_syncs as f64
+        "{n_writers} writers: {rate:.0} events/s, {:.1} events per flush (bare {:.0}/s)",
+        f64::from(n_events) / n_syncs as f64,
+        bare.rate()
     );
     remove(store, &path);
 }

@@ -201,6 +201,7 @@ fn life(seed: u64, n_writers: u128, lies: bool) -> (usize, usize) {
 }
 
 /// 100 lives; no power cut loses what was acknowledged.
+#[expect(clippy::print_stdout, reason = "tests show it when they fail")]
 fn check(n_writers: u128) {
     disk::install();
     let first: u64 = fastrand::u64(..u64::MAX / 2);
