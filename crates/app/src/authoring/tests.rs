@@ -94,11 +94,14 @@ fn check(result: Result<Outcome, Error>, want: Expect) {
 #[test]
 fn a_module_lives_and_dies_with_its_output() {
     let kit = Kit::new(&[("flake.nix", FLAKE)]);
-    check(kit.author("CreateModule", module(json!({ "a": 1 }))), expect![[r#"
+    check(
+        kit.author("CreateModule", module(json!({ "a": 1 }))),
+        expect![[r#"
         ModuleCreated
           modules/web.nix
           flake.nix
-    "#]]);
+    "#]],
+    );
     expect![[r#"
         flake.nix: {
           inputs.nixpkgs.url = "github:NixOS/nixpkgs";
@@ -115,25 +118,38 @@ fn a_module_lives_and_dies_with_its_output() {
           a = 1;
         }
 
-    "#]].assert_eq(&kit.files.show());
-    check(kit.author("CreateModule", module(json!({ "a": 2 }))), expect![[r#"
+    "#]]
+    .assert_eq(&kit.files.show());
+    check(
+        kit.author("CreateModule", module(json!({ "a": 2 }))),
+        expect![[r#"
         User: the module `web` exists already
         hint: `modules/web.nix` is there, and stays as it is
-    "#]]);
+    "#]],
+    );
     check(kit.author("UpdateModule", module(json!({ "a": 1 }))), expect![[""]]);
-    check(kit.author("UpdateModule", module(json!({ "a": 2 }))), expect![[r#"
+    check(
+        kit.author("UpdateModule", module(json!({ "a": 2 }))),
+        expect![[r#"
         ModuleUpdated
           modules/web.nix
-    "#]]);
-    check(kit.author("DeleteModule", json!({ "name": "web" })), expect![[r#"
+    "#]],
+    );
+    check(
+        kit.author("DeleteModule", json!({ "name": "web" })),
+        expect![[r#"
         ModuleDeleted
           modules/web.nix
           flake.nix
-    "#]]);
+    "#]],
+    );
     assert_eq!(kit.files.show(), format!("flake.nix: {FLAKE}\n"), "as it was before");
-    check(kit.author("DeleteModule", json!({ "name": "web" })), expect![[r#"
+    check(
+        kit.author("DeleteModule", json!({ "name": "web" })),
+        expect![[r#"
         User: there is no module `web`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -172,17 +188,26 @@ fn undo_and_redo_restore_the_bytes() {
 #[test]
 fn what_somebody_wrote_is_left_alone() {
     let kit = Kit::new(&[("modules/web.nix", "{ mine = true; }\n")]);
-    check(kit.author("CreateModule", module(json!({ "a": 1 }))), expect![[r#"
+    check(
+        kit.author("CreateModule", module(json!({ "a": 1 }))),
+        expect![[r#"
         User: the module `web` exists already
         hint: `modules/web.nix` is there, and stays as it is
-    "#]]);
-    check(kit.author("UpdateModule", module(json!({ "a": 1 }))), expect![[r#"
+    "#]],
+    );
+    check(
+        kit.author("UpdateModule", module(json!({ "a": 1 }))),
+        expect![[r#"
         Conflict: `modules/web.nix` was not written by a command
         hint: nothing here knows what it says: change it by hand, or move it away first
-    "#]]);
-    check(kit.author("DeleteModule", json!({ "name": "web" })), expect![[r#"
+    "#]],
+    );
+    check(
+        kit.author("DeleteModule", json!({ "name": "web" })),
+        expect![[r#"
         User: there is no module `web`
-    "#]]);
+    "#]],
+    );
     assert_eq!(kit.text("modules/web.nix").as_deref(), Some("{ mine = true; }\n"));
 
     let kit = Kit::new(&[]);
@@ -193,7 +218,9 @@ fn what_somebody_wrote_is_left_alone() {
     kit.author("UpdateModule", module(json!({ "a": 1, "b": 3 }))).expect("changed");
     let edited = made.replace("a = 1", "a = 7");
     kit.put("modules/web.nix", &edited);
-    check(kit.author("UpdateModule", module(json!({ "a": 2 }))), expect![[r#"
+    check(
+        kit.author("UpdateModule", module(json!({ "a": 2 }))),
+        expect![[r#"
         Conflict: `modules/web.nix` was changed by hand since a command wrote it
         hint: it is left as it is; this is the difference:
         --- as commands made it
@@ -206,7 +233,8 @@ fn what_somebody_wrote_is_left_alone() {
         +  b = 2;
          }
         hint: go on by hand, or put the file back to what commands made it
-    "#]]);
+    "#]],
+    );
     let error = kit.author("DeleteModule", json!({ "name": "web" })).expect_err("it was edited");
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(kit.text("modules/web.nix"), Some(edited));
@@ -222,64 +250,88 @@ fn what_is_used_is_not_removed() {
         ("broken.nix", "{ ./modules/web.nix"),
     ]);
     kit.author("CreateModule", module(json!({ "a": 1 }))).expect("made");
-    check(kit.author("DeleteModule", json!({ "name": "web" })), expect![[r#"
+    check(
+        kit.author("DeleteModule", json!({ "name": "web" })),
+        expect![[r#"
         User: `modules/web.nix` is still used
         hint: by c.nix:2
         hint: by hosts/a.nix:1
-    "#]]);
+    "#]],
+    );
     // An output that is written otherwise is a use like any other.
     for file in ["hosts/a.nix", "c.nix", "broken.nix"] {
         kit.put(file, "{ }");
     }
     let listed = kit.text("flake.nix").expect("a flake");
     kit.put("flake.nix", &listed.replace("= ./modules/web.nix", "= import ./modules/web.nix"));
-    check(kit.author("DeleteModule", json!({ "name": "web" })), expect![[r#"
+    check(
+        kit.author("DeleteModule", json!({ "name": "web" })),
+        expect![[r#"
         User: `modules/web.nix` is still used
         hint: by flake.nix:8
-    "#]]);
+    "#]],
+    );
     kit.put("flake.nix", &listed);
-    check(kit.author("DeleteModule", json!({ "name": "web" })), expect![[r#"
+    check(
+        kit.author("DeleteModule", json!({ "name": "web" })),
+        expect![[r#"
         ModuleDeleted
           modules/web.nix
           flake.nix
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn flakes_that_cannot_be_edited_stay() {
     let kit = Kit::new(&[("flake.nix", "{ outputs = inputs: import ./outputs.nix inputs; }")]);
-    check(kit.author("CreateModule", module(json!({ "a": 1 }))), expect![[r#"
+    check(
+        kit.author("CreateModule", module(json!({ "a": 1 }))),
+        expect![[r#"
         ModuleCreated
           modules/web.nix
         note: `flake.nix` stays as it is: `outputs` is not written out as a set in this file, so nothing can be added to it; what to add to its outputs is `nixosModules.web = ./modules/web.nix;`
-    "#]]);
-    check(kit.author("DeleteModule", json!({ "name": "web" })), expect![[r#"
+    "#]],
+    );
+    check(
+        kit.author("DeleteModule", json!({ "name": "web" })),
+        expect![[r#"
         ModuleDeleted
           modules/web.nix
-    "#]]);
+    "#]],
+    );
     let host = json!({ "name": "ada", "configuration": { "name": "ada", "system": "x86_64-linux",
         "kind": "home", "modules": ["inputs.x.y"] } });
-    check(kit.author("CreateConfiguration", host.clone()), expect![[r#"
+    check(
+        kit.author("CreateConfiguration", host.clone()),
+        expect![[r#"
         ConfigurationCreated
           homes/ada/default.nix
         note: `flake.nix` stays as it is: `outputs` is not written out as a set in this file, so nothing can be added to it; what to add to its outputs is `homeConfigurations.ada = home-manager.lib.homeManagerConfiguration { pkgs = nixpkgs.legacyPackages.x86_64-linux; extraSpecialArgs = { inherit inputs; }; modules = [ ./homes/ada ]; };`
         note: `inputs` becomes a parameter: whoever evaluates the module has to hand it in, with `specialArgs`
-    "#]]);
+    "#]],
+    );
 
     let kit = Kit::new(&[("flake.nix", FLAKE)]);
-    check(kit.author("CreateConfiguration", host.clone()), expect![[r#"
+    check(
+        kit.author("CreateConfiguration", host.clone()),
+        expect![[r#"
         ConfigurationCreated
           homes/ada/default.nix
         note: `flake.nix` stays as it is: nothing supplies `home-manager` there; what to add to its outputs is `homeConfigurations.ada = home-manager.lib.homeManagerConfiguration { pkgs = nixpkgs.legacyPackages.x86_64-linux; extraSpecialArgs = { inherit inputs; }; modules = [ ./homes/ada ]; };`
         note: `inputs` becomes a parameter: whoever evaluates the module has to hand it in, with `specialArgs`
-    "#]]);
+    "#]],
+    );
 
     let kit = Kit::new(&[("flake.nix", FLAKE)]);
-    check(kit.author_with("CreateConfiguration", host, Listing::None), expect![[r#"
+    check(
+        kit.author_with("CreateConfiguration", host, Listing::None),
+        expect![[r#"
         ConfigurationCreated
           homes/ada/default.nix
         note: `inputs` becomes a parameter: whoever evaluates the module has to hand it in, with `specialArgs`
-    "#]]);
+    "#]],
+    );
     assert_eq!(kit.text("flake.nix").as_deref(), Some(FLAKE));
 }
 
@@ -294,15 +346,21 @@ fn homes_are_listed_with_their_system() {
         json!({ "name": "ada@laptop", "configuration": { "name": "ada@laptop",
         "system": system, "kind": "home", "modules": ["inputs.x.y"] } })
     };
-    check(kit.author("CreateConfiguration", home("x86_64-linux")), expect![[r#"
+    check(
+        kit.author("CreateConfiguration", home("x86_64-linux")),
+        expect![[r#"
         ConfigurationCreated
           homes/ada@laptop/default.nix
           flake.nix
-    "#]]);
-    check(kit.author("UpdateConfiguration", home("aarch64-linux")), expect![[r#"
+    "#]],
+    );
+    check(
+        kit.author("UpdateConfiguration", home("aarch64-linux")),
+        expect![[r#"
         ConfigurationUpdated
           flake.nix
-    "#]]);
+    "#]],
+    );
     expect![[r#"
         {
           inputs.nixpkgs.url = "github:NixOS/nixpkgs";
@@ -320,7 +378,8 @@ fn homes_are_listed_with_their_system() {
               };
             };
         }
-    "#]].assert_eq(&kit.text("flake.nix").expect("a flake"));
+    "#]]
+    .assert_eq(&kit.text("flake.nix").expect("a flake"));
 }
 
 #[test]
