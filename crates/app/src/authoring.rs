@@ -221,9 +221,11 @@ impl App<'_> {
         );
         let events = self.decide_dry(command, state, is_there)?;
         let thing = events.iter().find_map(Thing::of_event).or_else(|| Thing::of_state(state));
-        thing.ok_or_else(|| {
+        let thing = thing.ok_or_else(|| {
             Error::bug(format!("{} says nothing of what it makes", command.command_type()))
-        })
+        })?;
+        check_is_code(thing.file())?;
+        Ok(thing)
     }
 
     /// Errors: the name cannot be.
@@ -288,6 +290,17 @@ impl App<'_> {
         })?;
         Ok(last)
     }
+}
+
+/// Refuses files that hold no code of the project, or another kind of it.
+fn check_is_code(file: &str) -> Result<(), Error> {
+    let why = match file {
+        "flake.nix" => "it is the flake",
+        _ if file.split('/').any(|part| part == ".git") => "it is inside of Git's own folder",
+        _ if !file.ends_with(".nix") => "its name does not end in `.nix`",
+        _ => return Ok(()),
+    };
+    Err(Error::user(format!("`{}` cannot be written: {why}", file.escape_debug())))
 }
 
 /// A change that is being put together.

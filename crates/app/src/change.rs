@@ -7,7 +7,7 @@ use cim_domain_nix::{
     Append, Command, Draft, Event, Evidence, Expected, FileChange, Intent, NewEvent, State,
     StoreError, StreamId, Uuid, file_changes,
 };
-use cim_nix_base::{ChangeSet, Error, ErrorKind, Ledger, Op};
+use cim_nix_base::{ChangeSet, ContentHash, Error, ErrorKind, Ledger, Op};
 use serde::{Deserialize, Serialize};
 
 use crate::{App, Workspace};
@@ -294,9 +294,20 @@ impl App<'_> {
         let changes = file_changes(set, mode)
             .map_err(|error| Error::user("a change cannot be recorded").because(error))?;
         let mut blobs = Vec::new();
-        for change in &set.changes {
-            if !matches!(change.op, Op::Create { .. }) {
-                blobs.extend(self.files.read(&change.path)?);
+        for (change, recorded) in set.changes.iter().zip(&changes) {
+            if let Some(expected) = recorded.before {
+                let text = self.files.read(&change.path)?;
+                // What is kept for an undo has to be what the change is made for. A file that changes
+                // to and fro could be other now, and as expected when it is written.
+                match text {
+                    Some(text) if ContentHash::of(text.as_bytes()) == expected => blobs.push(text),
+                    _ => {
+                        let path = change.path.display();
+                        let error =
+                            Error::conflict(format!("`{path}` was changed in the meantime"));
+                        return Err(error.hint("run the command again"));
+                    }
+                }
             }
             if let Op::Create { content, .. } | Op::Write { content, .. } = &change.op {
                 blobs.push(content.clone());

@@ -27,6 +27,16 @@ struct OnDisk {
 /// Errors: the text is no flake.
 pub fn flake_facts(path: &str, text: &str) -> Result<FlakeFacts, Error> {
     let parsed = cim_nix_syntax::parse(text);
+    if let Some(problem) = parsed.problems.first() {
+        let at = LineIndex::new(text).position(text, problem.range.start);
+        return Err(Error::user(format!(
+            "`{path}` is broken in line {}, column {}: {}",
+            at.line + 1,
+            at.column + 1,
+            problem.message
+        ))
+        .hint("`cim-nix check` shows the place"));
+    }
     let file = FlakeFile::read(&parsed.tree).ok_or_else(|| {
         Error::user(format!("`{path}` is no flake: it sets neither `inputs` nor `outputs`"))
     })?;
@@ -69,14 +79,15 @@ impl App<'_> {
         let flake = self.flake_on_disk(Path::new(path))?;
         let shown = flake.folder.join("flake.nix").display().to_string();
         let before = flake_facts(&shown, &flake.flake_nix)?;
-        let (text, mut notes) = match request(command, &flake)? {
-            None => (flake.flake_nix.clone(), Vec::new()),
+        let mut notes = Vec::new();
+        let text = match request(command, &flake, &mut notes)? {
+            None => flake.flake_nix.clone(),
             Some(request) => {
                 let refused =
                     |refusal: cim_nix_flake::edit::Refusal| refusal.error(&shown, &flake.flake_nix);
                 let edit = plan(&flake.flake_nix, &request).map_err(refused)?;
-                let notes = edit.notes.iter().map(|note| words(note, &flake.flake_nix)).collect();
-                (edit.apply(&flake.flake_nix)?, notes)
+                notes.extend(edit.notes.iter().map(|note| words(note, &flake.flake_nix)));
+                edit.apply(&flake.flake_nix)?
             }
         };
         let after = flake_facts(&shown, &text)?;
@@ -208,6 +219,24 @@ fn push(set: &mut ChangeSet, path: &Path, before: Option<&str>, after: &str) {
     }
 }
 
+/// An expression without blanks and comments around it, which would be part of what follows.
+///
+/// Errors: it is no expression.
+fn bare(text: &str) -> Result<String, Error> {
+    let parsed = cim_nix_syntax::parse(text);
+    if let Some(problem) = parsed.problems.first() {
+        let shown: String = text.chars().take(60).collect();
+        return Err(Error::user(format!(
+            "`{}` is no expression: {}",
+            shown.escape_debug(),
+            problem.message
+        )));
+    }
+    let root = parsed.tree.root();
+    let expression = root.children().next().unwrap_or(root);
+    Ok(text.get(expression.range().as_usize()).unwrap_or(text).to_owned())
+}
+
 fn path_of(text: &str) -> Result<InputPath, Error> {
     match text {
         "" => Ok(Vec::new()),
@@ -216,7 +245,11 @@ fn path_of(text: &str) -> Result<InputPath, Error> {
 }
 
 /// What a command asks of `flake.nix`; `None` where it is about the lock file alone.
-fn request(command: &Command, flake: &OnDisk) -> Result<Option<Request>, Error> {
+fn request(
+    command: &Command,
+    flake: &OnDisk,
+    notes: &mut Vec<String>,
+) -> Result<Option<Request>, Error> {
     let edit = match command {
         Command::AddFlakeInput(it) => {
             let follows = it.follows.iter().map(|(path, target)| {
@@ -240,8 +273,8 @@ fn request(command: &Command, flake: &OnDisk) -> Result<Option<Request>, Error> 
     };
     Ok(Some(match edit {
         FlakeEdit::RetargetInput { name, url } => Request::RetargetInput { name, url },
-        FlakeEdit::RenameInput { from, to } => {
-            Request::RenameInput { old: from, new: to, even_if_handed_on: false }
+        FlakeEdit::RenameInput { from, to, even_if_handed_on } => {
+            Request::RenameInput { old: from, new: to, even_if_handed_on }
         }
         FlakeEdit::SetFollows { input, target } => {
             Request::SetFollows(vec![Follows { path: path_of(&input)?, target: path_of(&target)? }])
@@ -255,16 +288,20 @@ fn request(command: &Command, flake: &OnDisk) -> Result<Option<Request>, Error> 
             let lock = LockFile::parse(lock, "flake.lock", &mut |_| {})
                 .map_err(|error| Error::user(error.to_string()))?;
             let shown = flake.folder.join("flake.nix").display().to_string();
-            deduplication(&flake.flake_nix, &lock)
-                .map_err(|refusal| refusal.error(&shown, &flake.flake_nix))?
+            let request = deduplication(&flake.flake_nix, &lock)
+                .map_err(|refusal| refusal.error(&shown, &flake.flake_nix))?;
+            if let Request::SetFollows(all) = &request {
+                notes.extend(all.iter().filter_map(|follows| other_branch(&lock, follows)));
+            }
+            request
         }
         FlakeEdit::SetDescription { description } => Request::SetDescription(description),
         FlakeEdit::AddOutput { attribute, expression } => {
-            Request::AddOutput { path: attribute.segments().to_vec(), value: expression }
+            Request::AddOutput { path: attribute.segments().to_vec(), value: bare(&expression)? }
         }
         FlakeEdit::AddSystem { system } => Request::AddSystem { system, list: None },
         FlakeEdit::AddOverlay { name, expression } => {
-            Request::AddOverlay { name, value: expression }
+            Request::AddOverlay { name, value: bare(&expression)? }
         }
         FlakeEdit::AddModule { class, name, expression } => {
             let kind = match class {
@@ -273,15 +310,31 @@ fn request(command: &Command, flake: &OnDisk) -> Result<Option<Request>, Error> 
                 ModuleClass::Darwin => ModuleKind::Darwin,
                 ModuleClass::Flake => ModuleKind::Flake,
             };
-            Request::AddModule { kind, name, value: expression }
+            Request::AddModule { kind, name, value: bare(&expression)? }
         }
         FlakeEdit::Lock => return Ok(None),
     }))
 }
 
+/// Says that an input asked for another branch or release than the one that it follows now.
+fn other_branch(lock: &LockFile, follows: &Follows) -> Option<String> {
+    let branch = |path: &[String]| {
+        let node = lock.find(path).ok().flatten()?;
+        Some(lock.input(node)?.original.text("ref").unwrap_or("its default branch").to_owned())
+    };
+    let (own, other) = (branch(&follows.path)?, branch(&follows.target)?);
+    (own != other).then(|| {
+        format!(
+            "`{}` asked for {own} and gets {other} from `{}`",
+            show_input_path(&follows.path),
+            show_input_path(&follows.target)
+        )
+    })
+}
+
 /// What is worth knowing about an edit, as a sentence.
 fn words(note: &Note, text: &str) -> String {
-    let line = |range: &TextRange| LineIndex::new(text).position(text, range.start).line;
+    let line = |range: &TextRange| LineIndex::new(text).position(text, range.start).line + 1;
     match note {
         Note::NoSuchInput(name) => format!("there is no input `{name}`"),
         Note::WasInRegistry(name) => {
@@ -315,7 +368,7 @@ fn title(command: &Command) -> String {
         Command::UpdateFlake(it) => match &it.edit {
             None => "update the lock file".to_owned(),
             Some(FlakeEdit::RetargetInput { name, url }) => format!("take `{name}` from {url}"),
-            Some(FlakeEdit::RenameInput { from, to }) => {
+            Some(FlakeEdit::RenameInput { from, to, .. }) => {
                 format!("rename the input `{from}` to `{to}`")
             }
             Some(FlakeEdit::SetFollows { input, target }) => {

@@ -120,6 +120,8 @@ pub struct Drift {
     pub recorded: Option<ContentHash>,
     /// What it is; `None` for nothing.
     pub found: Option<ContentHash>,
+    /// Why it cannot be read, if it cannot.
+    pub problem: Option<String>,
 }
 
 /// A change that was written down and not ended.
@@ -266,10 +268,14 @@ impl App<'_> {
         })?;
         let mut drift = Vec::new();
         for (path, (event, recorded)) in last {
-            let text = self.files.read(Path::new(&path))?;
+            // One file that cannot be read must not hide what became of the others.
+            let (text, problem) = match self.files.read(Path::new(&path)) {
+                Ok(text) => (text, None),
+                Err(error) => (None, Some(error.chain())),
+            };
             let found = text.map(|text| ContentHash::of(text.as_bytes()));
-            if found != recorded {
-                drift.push(Drift { path, event, recorded, found });
+            if found != recorded || problem.is_some() {
+                drift.push(Drift { path, event, recorded, found, problem });
             }
         }
         Ok(drift)

@@ -125,6 +125,7 @@ fn what_others_did_to_a_file_is_shown_and_kept() {
             @@ -1 +1 @@
             -2
             +1
+            hint: put the file back as it was recorded, or make the change by hand: `cim-nix show 1` has it
         "#]],
     );
     assert_eq!(kit.files.show(), "a.nix: 2\nmine\n\n");

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use cim_domain_nix::command::RollbackConfiguration;
 use cim_domain_nix::projection::{UndoPlace, undo_place, undone_by};
 use cim_domain_nix::{
-    Configuration, Draft, Event, FileChange, MessageIdentity, State, StoreError, StreamId, Uuid,
-    is_undoable, reverted, undo,
+    Configuration, Draft, Event, FileChange, Irrevocable, MessageIdentity, State, StoreError,
+    StreamId, Uuid, is_undoable, reverted, undo,
 };
 use cim_nix_base::{ChangeSet, Error};
 
@@ -116,9 +116,10 @@ impl App<'_> {
     fn take_back(&self, id: Uuid, verb: &str, mode: Mode) -> Result<Outcome, Error> {
         let Stored { version, event, position, .. } = self.event(id)?;
         is_undoable(&event)?;
+        self.check_in_force(id, position, verb)?;
         let stream = event.stream();
         if let Some(switch) = Switch::of(&event) {
-            return self.switch_back(id, &stream, &switch, verb, mode);
+            return self.switch_back((id, position), &stream, &switch, verb, mode);
         }
         let (before, _) = self.load_until(&stream, version.saturating_sub(1))?;
         let set = self.way_back(&event, verb)?;
@@ -138,9 +139,11 @@ impl App<'_> {
                     list.join(", ")
                 )));
             }
-            return Err(conflicts
-                .iter()
-                .fold(error, |error, it| error.hint(it.render().trim_end())));
+            let error =
+                conflicts.iter().fold(error, |error, it| error.hint(it.render().trim_end()));
+            return Err(error.hint(format!(
+                "put the file back as it was recorded, or make the change by hand: `cim-nix show {position}` has it"
+            )));
         }
         let what = Change {
             stream,
@@ -150,15 +153,33 @@ impl App<'_> {
             notes: Vec::new(),
         };
         let decide = |_: &_, changes: &[FileChange], draft: &mut Draft<'_>| {
+            // Somebody else may have taken it back since it was chosen. What happens from here on is
+            // noticed by the version that the stream must have.
+            self.check_in_force(id, position, verb)?;
             Ok(vec![undo(&before, &event, changes.to_vec(), draft)?])
         };
         self.make(what, &decide, mode)
     }
 
+    /// Errors: the event is not one that can be undone or redone now.
+    fn check_in_force(&self, id: Uuid, position: u64, verb: &str) -> Result<(), Error> {
+        let is_next = match verb {
+            "redo" => self.undo_place()?.next_redo == Some(id),
+            _ => undone_by(self.store, None, id)?.0,
+        };
+        match is_next {
+            true => Ok(()),
+            false => Err(Error::conflict(format!(
+                "cannot {verb} event {position}: it was taken back in the meantime"
+            ))
+            .hint("`cim-nix status` says what is next")),
+        }
+    }
+
     /// Rolls a profile back to where it led before an event.
     fn switch_back(
         &self,
-        id: Uuid,
+        (id, position): (Uuid, u64),
         stream: &StreamId,
         switch: &Switch<'_>,
         verb: &str,
@@ -173,7 +194,7 @@ impl App<'_> {
         if current != Some(from) {
             let now = current.map_or("none".to_owned(), |number| number.to_string());
             return Err(Error::conflict(format!(
-                "cannot {verb} event {id}: the profile `{profile}` was at generation {from}, and is at {now} now"
+                "cannot {verb} event {position}: the profile `{profile}` was at generation {from}, and is at {now} now"
             ))
             .hint("`cim-nix config rollback NAME --to N` goes to a certain generation"));
         }
@@ -202,11 +223,16 @@ impl App<'_> {
         match (set, failed) {
             (Ok(set), _) => Ok(set),
             (Err(_), Some(error)) => Err(error),
-            (Err(hash), None) => Err(Error::outside(format!(
-                "cannot {verb} {}: the former bytes with the hash {hash} are not in the store",
-                event.event_type()
-            ))
-            .hint("an imported or copied store has the events alone; use the store that the change was made with")),
+            (Err(why), None) => {
+                let error = Error::user(format!("cannot {verb} {}", event.event_type()));
+                let hint = match why {
+                    Irrevocable::Missing(_) => {
+                        "use the store that the change was made with: this one has the event alone"
+                    }
+                    _ => "the event was not made by this program, or the store was tampered with",
+                };
+                Err(error.because(why).hint(hint))
+            }
         }
     }
 

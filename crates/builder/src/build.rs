@@ -372,7 +372,8 @@ impl<'a> Attempt<'a> {
             }
         };
         self.record.derivation = Some(wanted.derivation.clone());
-        control.listener()(Progress::Instantiated { derivation: wanted.derivation.clone() });
+        let (derivation, outputs) = (wanted.derivation.clone(), wanted.outputs.clone());
+        control.listener()(Progress::Instantiated { derivation, outputs });
         let done = self.call(self.nix.realisation(self.request, &wanted)?, control)?;
         if let Some(end) = self.failed(Stage::Build, &done) {
             return Ok(end);

@@ -18,6 +18,8 @@ pub enum Progress {
     Instantiated {
         /// The path of the derivation.
         derivation: String,
+        /// The names of the outputs that are going to be built; nothing for all.
+        outputs: Option<Vec<String>>,
     },
     /// The build of a derivation has started.
     Started {

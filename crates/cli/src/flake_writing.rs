@@ -14,6 +14,7 @@ use cim_nix_base::{Change, ChangeSet, Error, Op};
 use cim_nix_fetch::git_command;
 
 use crate::fixing::Target;
+use crate::output::number;
 use crate::recording::{self, Recorder, new_identity};
 use crate::scope::{self, shown};
 use crate::terminal::note;
@@ -87,6 +88,12 @@ pub(crate) fn apply(change: &FlakeChange) -> Result<(), Error> {
         Error::user(format!("cannot open the folder `{}`", shown(root))).because(error)
     })?;
     record(change, root)?;
+    if !others.is_empty() {
+        note(format_args!(
+            "note: {} that are no text are written beside the event: `cim-nix undo` leaves them",
+            number(others.len(), "file")
+        ));
+    }
     for (path, file) in others {
         make(&root.join(path), file).map_err(|error| {
             Error::outside(format!("cannot write `{}`", shown(&root.join(path)))).because(error)

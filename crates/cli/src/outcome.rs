@@ -3,6 +3,7 @@
 use cim_domain_nix::Event;
 use cim_nix_app::{App, Mode, Outcome};
 use cim_nix_base::Error;
+use cim_nix_model::without_passwords;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -83,6 +84,9 @@ impl ChangeArgs {
         }
         for change in outcome.events.iter().flat_map(Event::changes) {
             let verb = match (&change.before, &change.after, &change.to) {
+                (_, _, Some(_)) if self.dry_run => "would move",
+                (None, Some(_), _) if self.dry_run => "would create",
+                (Some(_), None, _) if self.dry_run => "would remove",
                 _ if self.dry_run => "would change",
                 (_, _, Some(_)) => "moved",
                 (None, Some(_), _) => "created",
@@ -103,7 +107,8 @@ impl ChangeArgs {
         let events: Vec<Value> = outcome.events.iter().map(event_json).collect();
         json!({
             "version": 1,
-            "changed": !outcome.events.is_empty() && !self.dry_run,
+            "changed": !outcome.events.is_empty(),
+            "written": outcome.position.is_some(),
             "position": outcome.position,
             "events": events,
             "diff": outcome.diff,
@@ -144,7 +149,7 @@ pub(crate) fn title(event: &Event) -> String {
             (Some(edit), _) => edit_title(edit),
         },
         Event::FlakeInputAdded(it) => {
-            format!("added the input `{}` from {}", it.input_name, it.input_url)
+            format!("added the input `{}` from {}", it.input_name, without_passwords(&it.input_url))
         }
         Event::FlakeInputRemoved(it) => format!("removed the input `{}`", it.input_name),
         Event::FlakeObserved(it) => format!("took note of the flake in {} as it is", it.path),
@@ -205,8 +210,10 @@ pub(crate) fn title(event: &Event) -> String {
 fn edit_title(edit: &cim_domain_nix::FlakeEdit) -> String {
     use cim_domain_nix::FlakeEdit as E;
     match edit {
-        E::RetargetInput { name, url } => format!("took the input `{name}` from {url}"),
-        E::RenameInput { from, to } => format!("renamed the input `{from}` to `{to}`"),
+        E::RetargetInput { name, url } => {
+            format!("took the input `{name}` from {}", without_passwords(url))
+        }
+        E::RenameInput { from, to, .. } => format!("renamed the input `{from}` to `{to}`"),
         E::SetFollows { input, target } => format!("let `{input}` follow `{target}`"),
         E::RemoveFollows { input } => format!("let `{input}` follow nothing"),
         E::DedupeInputs => "let copies of inputs follow one".to_owned(),

@@ -278,9 +278,7 @@ impl cim_nix_app::Programs for NixPrograms {
     fn settle(&self, command: &Command, before: &Value) -> Result<Option<Evidence>, Error> {
         let Beginning { setup, of } = read(before)?;
         match (command, &of) {
-            (Command::BuildPackage(_), Of::Build(building)) => {
-                Ok(Some(self.settle_build(building, &setup)))
-            }
+            (Command::BuildPackage(_), Of::Build(_)) => Ok(Some(self.settle_build(&setup))),
             (Command::CachePackage(command), Of::Copy(copying)) => {
                 Self::settle_copy(command, copying, &setup)
             }

@@ -365,7 +365,7 @@ impl World for Machine {
     }
 
     fn new_id(&self) -> Uuid {
-        Uuid::now_v7()
+        self.now().new_id()
     }
 
     fn origin(&self) -> BTreeMap<String, String> {
@@ -373,7 +373,7 @@ impl World for Machine {
         let actor = ["CIM_NIX_ACTOR", "USER", "LOGNAME"].into_iter().find_map(given);
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         BTreeMap::from([
-            ("actor".to_owned(), actor.unwrap_or_else(|| "unknown".to_owned())),
+            ("actor".to_owned(), actor.unwrap_or_else(user_id)),
             ("host".to_owned(), host),
             ("program".to_owned(), concat!("cim-nix ", env!("CARGO_PKG_VERSION")).to_owned()),
         ])
@@ -388,6 +388,11 @@ impl World for Machine {
         let id = process.split(' ').next().and_then(|id| id.parse().ok());
         id.is_some_and(|id| describe(id) == process)
     }
+}
+
+/// Who runs this, where the environment does not say.
+fn user_id() -> String {
+    format!("uid {}", rustix::process::getuid().as_raw())
 }
 
 /// A process by its number, when it began, and which run of the machine that was: numbers are used

@@ -108,36 +108,91 @@ pub fn file_changes(
     Ok(changes)
 }
 
+/// Whether an event may speak of a file: below the project's folder, and nothing of Git's or of the
+/// store's own. Events are made so, but a store may hold what somebody else wrote.
+#[must_use]
+pub fn is_project_path(path: &str) -> bool {
+    let is_own = |part: &str| part.eq_ignore_ascii_case(".git") || part == ".cim-nix";
+    !path.is_empty()
+        && !path.contains('\0')
+        && path.split('/').all(|part| !matches!(part, "" | "." | "..") && !is_own(part))
+}
+
+/// Why changes cannot be taken back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Irrevocable {
+    /// The former bytes with this hash are not there, or are no text.
+    Missing(ContentHash),
+    /// The path leads out of the project, or to what is not its code.
+    Path(String),
+}
+
+impl std::fmt::Display for Irrevocable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Missing(hash) => {
+                write!(f, "the former bytes with the hash {hash} are not in the store")
+            }
+            Self::Path(path) => {
+                let shown: String = path.chars().take(100).collect();
+                write!(
+                    f,
+                    "the event names `{}`, which is no file of the project",
+                    shown.escape_debug()
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for Irrevocable {}
+
+/// Permission bits that a change may give: reading, writing and running, nothing that lends rights.
+const PLAIN_MODE: u32 = 0o777;
+
 /// The change set that takes `changes` back.
 ///
-/// `blob` gives the bytes with a hash, as text.
+/// `blob` gives the bytes with a hash, as text. Bits that lend rights (setuid and the like) are left
+/// out of modes.
 ///
-/// Errors: the hash whose bytes are not there, or no text.
+/// Errors: bytes are not there, or a path is none of the project.
 pub fn reverted(
     title: &str,
     changes: &[FileChange],
     mut blob: impl FnMut(ContentHash) -> Option<String>,
-) -> Result<ChangeSet, ContentHash> {
+) -> Result<ChangeSet, Irrevocable> {
     let mut set = ChangeSet::new(title);
     for change in changes.iter().rev() {
         let FileChange { path, before, after, to, mode } = change;
+        for path in std::iter::once(path).chain(to) {
+            if !is_project_path(path) {
+                return Err(Irrevocable::Path(path.clone()));
+            }
+        }
         match (before, after, to) {
             (Some(hash), Some(_), Some(to)) => {
                 set.push(to, Op::Rename { expected: *hash, to: path.into() });
             }
             (Some(before), Some(after), None) if before == after => {
                 let (Some(from), Some(to)) = (mode.after, mode.before) else { continue };
-                let (from, to) = (FileMode(from), FileMode(to));
+                let (from, to) = (FileMode(from), FileMode(to & PLAIN_MODE));
                 set.push(path, Op::SetMode { expected: *after, from, to });
             }
             (Some(before), Some(after), None) => {
-                let content = blob(*before).ok_or(*before)?;
+                let content = blob(*before).ok_or(Irrevocable::Missing(*before))?;
                 set.push(path, Op::Write { expected: *after, content });
             }
             (None, Some(after), _) => set.push(path, Op::Remove { expected: *after }),
             (Some(before), None, _) => {
-                let content = blob(*before).ok_or(*before)?;
-                set.push(path, Op::Create { content, mode: mode.before.map(FileMode) });
+                let content = blob(*before).ok_or(Irrevocable::Missing(*before))?;
+                set.push(
+                    path,
+                    Op::Create {
+                        content,
+                        mode: mode.before.map(|mode| FileMode(mode & PLAIN_MODE)),
+                    },
+                );
             }
             (None, None, _) => {}
         }
@@ -182,6 +237,45 @@ mod tests {
         let mut set = ChangeSet::new("x");
         set.push("a.nix", Op::Write { expected: hash("1"), content: "2".into() });
         let changes = file_changes(&set, |_| None).expect("UTF-8");
-        assert_eq!(reverted("back", &changes, |_| None), Err(hash("1")));
+        assert_eq!(reverted("back", &changes, |_| None), Err(Irrevocable::Missing(hash("1"))));
+    }
+
+    #[test]
+    fn leaves_alone_what_is_none_of_the_project() {
+        let paths = [
+            "../a",
+            "/etc/passwd",
+            ".git/hooks/pre-commit",
+            "a/.GIT/config",
+            ".cim-nix/x",
+            "",
+            "a//b",
+        ];
+        for path in paths {
+            let change = FileChange {
+                path: path.to_owned(),
+                before: Some(hash("1")),
+                after: None,
+                to: None,
+                mode: Modes { before: Some(0o4777), after: None },
+            };
+            let back = reverted("back", &[change], |_| Some("1".to_owned()));
+            assert_eq!(back, Err(Irrevocable::Path(path.to_owned())));
+        }
+    }
+
+    #[test]
+    fn lends_no_rights() {
+        let change = FileChange {
+            path: "run.sh".to_owned(),
+            before: Some(hash("1")),
+            after: None,
+            to: None,
+            mode: Modes { before: Some(0o4777), after: None },
+        };
+        let back =
+            reverted("back", &[change], |_| Some("1".to_owned())).expect("a file of a project");
+        let Op::Create { mode, .. } = &back.changes[0].op else { panic!("it is made again") };
+        assert_eq!(*mode, Some(FileMode(0o777)));
     }
 }

@@ -53,6 +53,10 @@ pub enum FlakeEdit {
         from: String,
         /// Its new name.
         to: String,
+        /// Whether to go on where all inputs are handed on as a whole, so that other files may use
+        /// the former name.
+        #[serde(default, skip_serializing_if = "is_false")]
+        even_if_handed_on: bool,
     },
     /// An input of an input is the same as another one of the flake.
     SetFollows {
@@ -233,6 +237,10 @@ fn run(kind: Kind, identity: &MessageIdentity) -> StreamId {
         Some(id) => StreamId::new(kind, id),
         None => StreamId::of(kind, &[&identity.message_id.to_string()]),
     }
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 fn is_true(value: &bool) -> bool {

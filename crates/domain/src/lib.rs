@@ -110,7 +110,9 @@ pub use aggregate::{
     OverlayAggregate, Package, Project,
 };
 pub use answer::{QueryError, ask};
-pub use change::{FileChange, Modes, UnspeakablePath, file_changes, reverted};
+pub use change::{
+    FileChange, Irrevocable, Modes, UnspeakablePath, file_changes, is_project_path, reverted,
+};
 /// The words of Nix's store and of flakes.
 pub use cim_nix_model as model;
 pub use command::{

@@ -29,6 +29,16 @@ impl Timestamp {
         self.0
     }
 
+    /// An id of version 7 that nobody has used, which sorts by this moment; moments before 1970 count
+    /// as its start. (The clock of a machine may be anywhere, and must be no reason to stop.)
+    #[must_use]
+    pub fn new_id(self) -> uuid::Uuid {
+        let micros = u64::try_from(self.0).unwrap_or(0);
+        let nanos = u32::try_from(micros % 1_000_000 * 1_000).unwrap_or(0);
+        let at = uuid::Timestamp::from_unix(uuid::NoContext, micros / 1_000_000, nanos);
+        uuid::Uuid::new_v7(at)
+    }
+
     /// Whole seconds since the start of 1970, rounded down.
     #[must_use]
     pub fn seconds(self) -> i64 {
@@ -110,6 +120,15 @@ mod tests {
         assert_eq!(moment.to_string(), "2026-11-24T14:20:59.123456Z");
         assert_eq!("2026-11-24T15:20:59.123456789+01:00".parse(), Ok(moment));
         assert_eq!(moment.seconds(), 1_795_530_059);
+    }
+
+    #[test]
+    fn any_clock_gives_ids() {
+        for micros in [i64::MIN, -1, 0, 1_795_530_059_123_456, i64::MAX] {
+            let moment = Timestamp::from_micros(micros);
+            assert_ne!(moment.new_id(), moment.new_id());
+            assert_eq!(moment.new_id().get_version_num(), 7);
+        }
     }
 
     #[test]

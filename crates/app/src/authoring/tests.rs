@@ -390,7 +390,16 @@ fn hostile_names_and_files_are_refused() {
         let body = json!({ "name": name, "module": { "name": name } });
         out.push_str(&said(kit.author("CreateModule", body)));
     }
-    for file in ["/etc/x.nix", "../x.nix", "a/../../x.nix", "a//x.nix", "a\0.nix"] {
+    for file in [
+        "/etc/x.nix",
+        "../x.nix",
+        "a/../../x.nix",
+        "a//x.nix",
+        "a\0.nix",
+        "flake.nix",
+        ".git/x.nix",
+        "x.sh",
+    ] {
         let body = json!({ "name": "web", "module": { "name": "web", "file": file } });
         out.push_str(&said(kit.author("CreateModule", body)));
     }
@@ -416,6 +425,9 @@ fn hostile_names_and_files_are_refused() {
         User: `a/../../x.nix` cannot be the file of a module: it has to be relative, without `.`, `..` and empty parts
         User: `a//x.nix` cannot be the file of a module: it has to be relative, without `.`, `..` and empty parts
         User: `a\0.nix` cannot be the file of a module: it has to be relative, without `.`, `..` and empty parts
+        User: `flake.nix` cannot be written: it is the flake
+        User: `.git/x.nix` cannot be written: it is inside of Git's own folder
+        User: `x.sh` cannot be written: its name does not end in `.nix`
     "#]].assert_eq(&out);
     // Odd, but a name: what leads to it is no literal.
     kit.author("CreateModule", json!({ "name": "ü@x", "module": { "name": "" } })).expect("made");

@@ -41,7 +41,7 @@ fn an_output_is_recorded_with_its_path_and_sizes() {
         writeln!(shown, "{progress:?}").unwrap();
     }
     expect![[r#"
-        Instantiated { derivation: "[tmp]/s/store/[hash]-uses.drv" }
+        Instantiated { derivation: "[tmp]/s/store/[hash]-uses.drv", outputs: Some(["out"]) }
         Started { derivation: "[tmp]/s/store/[hash]-ok.drv", machine: "" }
         Log { derivation: Some("[tmp]/s/store/[hash]-ok.drv"), line: "hello" }
         Finished { derivation: "[tmp]/s/store/[hash]-ok.drv" }

@@ -191,12 +191,7 @@ impl AskingArgs {
         query: impl Fn(String, Option<String>) -> Query,
         mut show: impl FnMut(&Answer, &mut Out) -> Option<String>,
     ) -> Result<Exit, Error> {
-        let Some(recorder) = Recorder::open_existing(&self.project.root())? else {
-            // The words of a query about something that is not there.
-            let recorder = self.project.recorder()?;
-            drop(recorder);
-            return Ok(Exit::Clean);
-        };
+        let recorder = self.project.recorder()?;
         let project = text_of(recorder.root())?;
         let mut out = Out::new();
         let mut cursor = None;

@@ -35,9 +35,11 @@ Examples:
   cim-nix flake check                    whether all outputs are what they should be
   cim-nix flake graph                    the inputs as a tree; --format svg draws them
   cim-nix flake new tool                 a folder with a small flake
+  cim-nix flake add-input utils github:numtide/flake-utils
+  cim-nix flake rename-input utils flake-utils
 
-Nix need not be installed. What a lock file lacks is locked for this run, and nothing is written but
-by lock, update, new and init.
+Nix need not be installed. What a lock file lacks is locked for this run; lock, update, new, init and
+the edits write files, and `cim-nix undo` takes that back.
 Exit status: 0 shown, 1 evaluation failed, 2 wrong usage, 3 the machine failed.";
 
 /// Show, check, lock and make flakes

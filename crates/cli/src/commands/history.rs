@@ -88,8 +88,26 @@ read.";
 #[derive(Args, Debug)]
 pub(crate) struct ProjectArgs {
     /// The project, by a folder or a file in it
-    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    #[arg(long, value_name = "FOLDER", default_value = ".", value_parser = existing)]
     project: PathBuf,
+}
+
+/// Refuses what is not there: otherwise the project above would be meant, silently.
+fn existing(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.try_exists() {
+        Ok(true) => Ok(path),
+        Ok(false) => Err("there is no such folder (`cim-nix store adopt OLD` takes over the history of a project that was moved)".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A moment, or the start of a day.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let day = || format!("{text}T00:00:00Z").parse();
+    text.parse()
+        .or_else(|_| day())
+        .map_err(|_| "write it as 2026-01-31 or 2026-01-31T12:00:00Z".to_owned())
 }
 
 impl ProjectArgs {
@@ -98,15 +116,22 @@ impl ProjectArgs {
         scope::project_root(&[scope::real(&self.project)])
     }
 
+    /// The project with its store; tells that there is none.
+    ///
+    /// Errors: the store cannot be opened.
+    fn existing_recorder(&self) -> Result<Option<Recorder>, Error> {
+        let root = self.root();
+        let recorder = Recorder::open_existing(&root)?;
+        if recorder.is_none() {
+            note(format_args!("nothing was recorded of the project `{}` yet", shown(&root)));
+        }
+        Ok(recorder)
+    }
+
     /// The project with its store.
     ///
     /// Errors: nothing was recorded of it yet.
     pub(crate) fn recorder(&self) -> Result<Recorder, Error> {
-        if !self.project.exists() {
-            // Otherwise the project above would be meant, silently.
-            return Err(Error::user(format!("there is no `{}`", shown(&self.project)))
-                .hint("the store of a project that was moved is taken over by `cim-nix store adopt OLD` in its new folder"));
-        }
         let root = self.root();
         Recorder::open_existing(&root)?.ok_or_else(|| {
             Error::user(format!("nothing was recorded of the project `{}` yet", shown(&root)))
@@ -136,7 +161,7 @@ pub(crate) struct LogArgs {
     #[arg(long, value_name = "NAME")]
     actor: Option<String>,
     /// Only events at or after this moment
-    #[arg(long, value_name = "MOMENT")]
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
     since: Option<Timestamp>,
     /// How to show them
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
@@ -147,7 +172,7 @@ pub(crate) struct LogArgs {
 
 impl LogArgs {
     pub(crate) fn run(&self, color: ColorWhen) -> Result<Exit, Error> {
-        let recorder = self.project.recorder()?;
+        let Some(recorder) = self.project.existing_recorder()? else { return Ok(Exit::Clean) };
         let app = recorder.app();
         let filter = Filter {
             file: self.file.as_deref().map(|file| inside(&recorder, file)).transpose()?,
@@ -505,7 +530,7 @@ pub(crate) struct StatusArgs {
 
 impl StatusArgs {
     pub(crate) fn run(&self, color: ColorWhen) -> Result<Exit, Error> {
-        let recorder = self.project.recorder()?;
+        let Some(recorder) = self.project.existing_recorder()? else { return Ok(Exit::Clean) };
         let app = recorder.app();
         let drift = app.drift()?;
         let open = app.open_changes()?;
@@ -521,7 +546,7 @@ impl StatusArgs {
                 .map(|it| {
                     json!({
                         "path": it.path, "event": it.event,
-                        "recorded": it.recorded, "found": it.found,
+                        "recorded": it.recorded, "found": it.found, "problem": it.problem,
                     })
                 })
                 .collect();
@@ -559,6 +584,7 @@ impl StatusArgs {
         }
         for it in &drift {
             let what = match (&it.recorded, &it.found) {
+                _ if it.problem.is_some() => "cannot be read",
                 (_, None) => "gone",
                 (None, _) => "there again",
                 _ => "changed by others",

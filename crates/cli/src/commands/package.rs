@@ -2,7 +2,7 @@
 //! recorded of both.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cim_domain_nix::answer::{BuildOutcome, BuildView, PackageView};
 use cim_domain_nix::command::{BuildPackage, CachePackage};
@@ -203,7 +203,7 @@ fn package(typed: &str) -> Result<Package, Error> {
     }
 }
 
-fn of_file(file: &PathBuf, attribute: AttributePath, outputs: Outputs) -> Result<Package, Error> {
+fn of_file(file: &Path, attribute: AttributePath, outputs: Outputs) -> Result<Package, Error> {
     if !file.exists() && file.to_string_lossy().starts_with('<') {
         let flake_ref = file.to_string_lossy().into_owned();
         return Ok(Package { flake_ref, attribute, outputs, root: here() });

@@ -343,7 +343,7 @@ impl NixPrograms {
         activating: &Activating,
         setup: &Setup,
     ) -> Result<Evidence, Error> {
-        let noted = self.trail(setup).noted().map(PathBuf::from);
+        let noted = self.trail(setup).noted().map(|(path, _)| PathBuf::from(path));
         let closure = match &activating.aim {
             Aim::Built(_) => match noted.filter(|it| it.extension().is_none_or(|it| it != "drv")) {
                 Some(closure) => closure,

@@ -106,8 +106,8 @@ impl NixPrograms {
     ) -> Result<BuildRecord, Error> {
         let trail = self.trail(setup);
         let mut say = |progress| {
-            if let Progress::Instantiated { derivation } = &progress {
-                trail.note(derivation);
+            if let Progress::Instantiated { derivation, outputs } = &progress {
+                trail.note_build(derivation, outputs.as_deref());
             }
             self.teller.borrow_mut().say(&progress);
         };
@@ -118,9 +118,10 @@ impl NixPrograms {
     }
 
     /// What became of a build whose process is gone: what it was to make is there, or is not.
-    pub(super) fn settle_build(&self, building: &Building, setup: &Setup) -> Evidence {
-        let derivation = self.trail(setup).noted();
-        let found = derivation.as_deref().map(|derivation| made(building, setup, derivation));
+    pub(super) fn settle_build(&self, setup: &Setup) -> Evidence {
+        let noted = self.trail(setup).noted();
+        let found = noted.as_ref().map(|(derivation, names)| made(setup, derivation, names));
+        let derivation = noted.map(|(derivation, _)| derivation);
         let message = match found {
             Some(Ok(outputs)) if !outputs.is_empty() => {
                 let outputs = outputs.into_iter().map(|(name, info)| (name, output(info)));
@@ -147,32 +148,27 @@ impl NixPrograms {
     }
 }
 
-/// The outputs that a build was to make; none unless all are there.
+/// The outputs that a build was to make, all of them if no names are given; none unless all are
+/// there.
 fn made(
-    building: &Building,
     setup: &Setup,
     derivation: &str,
+    names: &[String],
 ) -> Result<Vec<(String, PathInfo)>, Error> {
     let nix = setup.nix();
     let mut wanted = nix.output_paths(derivation)?;
-    match building.outputs() {
-        Outputs::Named(names) => {
-            if !names.iter().all(|name| wanted.iter().any(|(known, _)| known == name)) {
-                return Ok(Vec::new());
-            }
-            wanted.retain(|(name, _)| names.contains(name));
+    if !names.is_empty() {
+        wanted.retain(|(name, _)| names.contains(name));
+        if wanted.len() < names.len() {
+            return Ok(Vec::new());
         }
-        Outputs::Default | Outputs::All => {}
     }
     let paths: Vec<String> = wanted.iter().map(|(_, path)| path.clone()).collect();
     let there = nix.present(None, &paths)?;
-    let found = |(name, path): &(String, String)| {
-        Some((name.clone(), there.iter().find(|info| info.path == *path)?.clone()))
+    let found = |(name, path): (String, String)| {
+        Some((name, there.iter().find(|info| info.path == path)?.clone()))
     };
-    let found: Vec<_> = wanted.iter().filter_map(found).collect();
-    // By default some outputs are left out, but a build that came to its end has made one.
-    let is_whole = found.len() == wanted.len() || matches!(building.outputs(), Outputs::Default);
-    Ok(if is_whole { found } else { Vec::new() })
+    Ok(wanted.into_iter().map(found).collect::<Option<_>>().unwrap_or_default())
 }
 
 fn output(info: PathInfo) -> BuiltOutput {

@@ -8,7 +8,7 @@ use cim_nix_base::{ContentHash, Error};
 
 use crate::recording::state_home;
 
-/// A file with one line: a store path.
+/// A file with a store path, and behind a derivation, the names of the outputs that are built of it.
 #[derive(Clone, Debug)]
 pub(super) struct Trail(PathBuf);
 
@@ -31,14 +31,23 @@ impl Trail {
         if let Some(folder) = self.0.parent() {
             let _ = fs::create_dir_all(folder);
         }
-        let _ = fs::write(&self.0, path);
+        // With its end, so that a part of it is not taken for the whole.
+        let _ = fs::write(&self.0, format!("{path}\n"));
     }
 
-    /// The path that was noted.
-    pub(super) fn noted(&self) -> Option<String> {
+    /// Notes a derivation with the outputs that are going to be built, or all of them.
+    pub(super) fn note_build(&self, derivation: &str, outputs: Option<&[String]>) {
+        match outputs {
+            Some(outputs) => self.note(&format!("{derivation} {}", outputs.join(" "))),
+            None => self.note(derivation),
+        }
+    }
+
+    /// The path that was noted, with the names behind it.
+    pub(super) fn noted(&self) -> Option<(String, Vec<String>)> {
         let text = fs::read_to_string(&self.0).ok()?;
-        // A crash may have come before the first byte.
-        text.starts_with('/').then_some(text)
+        let mut words = text.strip_suffix('\n')?.split(' ').map(str::to_owned);
+        Some((words.next()?, words.collect()))
     }
 
     pub(super) fn remove(self) {

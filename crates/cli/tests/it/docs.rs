@@ -40,8 +40,15 @@ fn run(sandbox: &Sandbox, block: &str) -> String {
 
 #[test]
 fn examples_print_what_the_pages_say() {
-    let pages =
-        ["cli.md", "flakes.md", "formatting.md", "graphs.md", "integrations.md", "reports.md"];
+    let pages = [
+        "authoring.md",
+        "cli.md",
+        "flakes.md",
+        "formatting.md",
+        "graphs.md",
+        "integrations.md",
+        "reports.md",
+    ];
     for name in pages {
         examples_of(name);
     }

@@ -84,7 +84,8 @@ impl Bench {
         fs::create_dir(bench.at("profiles")).unwrap();
         let system = format!("{}-linux", env::consts::ARCH);
         let filled = |text: &str| {
-            text.replace("BENCH", &bench.at("").to_string_lossy().trim_end_matches('/').to_owned())
+            let folder = bench.at("");
+            text.replace("BENCH", folder.to_string_lossy().trim_end_matches('/'))
                 .replace("SYSTEM", &system)
         };
         bench.sandbox.write("default.nix", filled(PACKAGES));
@@ -628,6 +629,66 @@ fn an_evaluation_is_recorded_on_request() {
     assert_eq!(log[0]["event"]["is_error"], true);
 }
 
+/// Whether a program runs that works on the store.
+fn is_busy(bench: &Bench) -> bool {
+    let mark = bench.at("s/var").to_string_lossy().into_owned();
+    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    processes.into_iter().any(|process| {
+        let environment = fs::read(process.path().join("environ")).unwrap_or_default();
+        String::from_utf8_lossy(&environment).contains(&mark)
+    })
+}
+
+#[test]
+fn kills_at_any_moment_leave_true_records() {
+    let Some(bench) = Bench::new() else { return };
+    let systems = [bench.activation("one"), bench.activation("two")];
+    bench.ends(&systems[0], 0);
+    for round in 0..12 {
+        let derivation = format!(
+            "derivation {{ name = \"n{round}\"; system = \"{}-linux\"; builder = \"/bin/sh\"; args = [ \"-c\" \"echo > $out\" ]; }}",
+            env::consts::ARCH
+        );
+        bench.sandbox.write("n.nix", derivation);
+        let args = match round % 3 {
+            0 => "package build -f n.nix",
+            1 => systems[1 - round / 3 % 2].as_str(),
+            _ => "config rollback web",
+        };
+        let n_before = bench.log().len();
+        let mut child = bench.command(args).stderr(Stdio::null()).spawn().unwrap();
+        sleep(Duration::from_millis(fastrand::u64(0..300)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // What it has started goes on, and comes to its end.
+        bench.wait(|| !is_busy(&bench));
+        bench.ends("recover", 0);
+        bench.ends("status", 0);
+        let log = bench.log();
+        let newest = &log[0];
+        if log.len() == n_before {
+            continue;
+        }
+        let event = &newest["event"];
+        match newest["event_type"].as_str().unwrap() {
+            "PackageBuilt" => {
+                let path = event["output_path"].as_str().unwrap();
+                let there = bench.nix("nix-store", &["--check-validity", path]);
+                assert!(there.status.success(), "{event:#}");
+            }
+            "PackageBuildFailed" => assert_eq!(event["reason"], "interrupted", "{event:#}"),
+            "ConfigurationActivated"
+            | "ConfigurationRolledBack"
+            | "ConfigurationActivationFailed" => {
+                let link = fs::read_link(bench.at("profiles/system")).unwrap();
+                let want = format!("system-{}-link", event["generation"]);
+                assert_eq!(link.to_string_lossy(), want, "{event:#}");
+            }
+            other => panic!("{other}"),
+        }
+    }
+}
+
 /// A time, an id, and the first part of the name of a store path.
 fn without_chance(text: &str, bench: &Bench) -> String {
     let folder = bench.at("").to_string_lossy().trim_end_matches('/').to_owned();
@@ -675,5 +736,7 @@ fn the_page_shows_what_happens() {
         fs::write(file, now).unwrap();
         return;
     }
-    assert_eq!(page, now, "run this test with UPDATE_EXPECT=1 and read the difference");
+    let lines = page.lines().zip(now.lines()).filter(|(old, new)| old != new);
+    let differences: Vec<_> = lines.collect();
+    assert!(page == now, "run this test with UPDATE_EXPECT=1: {differences:#?}");
 }

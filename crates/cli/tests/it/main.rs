@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot do fails it")]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
+mod authoring;
 mod baseline;
 mod bounds;
 mod build;

@@ -20,7 +20,9 @@ fn help_of_the_program() {
           instantiate      Print the store paths of derivations, and write them on request
           flake            Show what a flake has and where it comes from
           package          Build packages with Nix, and copy them to caches and back
-          config           Activate configurations of machines and homes
+          module           Make, change and remove modules
+          overlay          Make, change and remove overlays
+          config           Make, change and activate configurations of machines and homes
           collect-garbage  Remove from the store what nothing needs
           log              Show what happened to a project
           show             Show one event: who, when, what, and what it did to files
@@ -30,6 +32,10 @@ fn help_of_the_program() {
           replay           Show what there was after an event
           status           Say whether files are what the events say
           recover          Finish or revert what was interrupted
+          query            Ask what the events say: flakes, packages and builds, modules, overlays, configurations
+          export           Write all events as JSON lines
+          import           Take events over that `export` wrote
+          store            Check, back up and move the store of a project
           options          Show the options of NixOS, Home Manager or own modules
           repl             Evaluate expressions as you type them
           parse            Print the syntax tree or the tokens of a file
@@ -161,22 +167,39 @@ fn wrong_arguments_are_refused() {
         Usage: cim-nix [OPTIONS] <COMMAND>
 
         Commands:
-          check           Look for faults in files and folders, and mend them
-          fmt             Format files and folders in the style of their project
-          eval            Evaluate a file, an expression or a flake, without Nix
-          eval-compat     Evaluate with the arguments of nix-instantiate
-          instantiate     Print the store paths of derivations, and write them on request
-          flake           Show what a flake has and where it comes from
-          options         Show the options of NixOS, Home Manager or own modules
-          repl            Evaluate expressions as you type them
-          parse           Print the syntax tree or the tokens of a file
-          symbols         List what files define: bindings, attributes, parameters
-          files           List the files of a project, and what each one is
-          graph           Show which files import which, and other graphs
-          migrate-config  Turn settings of statix, deadnix and nixf-diagnose into a cim-nix.toml
-          explain         Explain a rule
-          completions     Print the completions for a shell
-          help            Print this message or the help of the given subcommand(s)
+          check            Look for faults in files and folders, and mend them
+          fmt              Format files and folders in the style of their project
+          eval             Evaluate a file, an expression or a flake, without Nix
+          eval-compat      Evaluate with the arguments of nix-instantiate
+          instantiate      Print the store paths of derivations, and write them on request
+          flake            Show what a flake has and where it comes from
+          package          Build packages with Nix, and copy them to caches and back
+          module           Make, change and remove modules
+          overlay          Make, change and remove overlays
+          config           Make, change and activate configurations of machines and homes
+          collect-garbage  Remove from the store what nothing needs
+          log              Show what happened to a project
+          show             Show one event: who, when, what, and what it did to files
+          undo             Take a change back
+          redo             Bring back what was undone last
+          blame            Say which event wrote each line of a file
+          replay           Show what there was after an event
+          status           Say whether files are what the events say
+          recover          Finish or revert what was interrupted
+          query            Ask what the events say: flakes, packages and builds, modules, overlays, configurations
+          export           Write all events as JSON lines
+          import           Take events over that `export` wrote
+          store            Check, back up and move the store of a project
+          options          Show the options of NixOS, Home Manager or own modules
+          repl             Evaluate expressions as you type them
+          parse            Print the syntax tree or the tokens of a file
+          symbols          List what files define: bindings, attributes, parameters
+          files            List the files of a project, and what each one is
+          graph            Show which files import which, and other graphs
+          migrate-config   Turn settings of statix, deadnix and nixf-diagnose into a cim-nix.toml
+          explain          Explain a rule
+          completions      Print the completions for a shell
+          help             Print this message or the help of the given subcommand(s)
 
         Options:
               --color <WHEN>  When to colour [default: auto] [possible values: auto, always, never]

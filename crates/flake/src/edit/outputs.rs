@@ -51,8 +51,7 @@ pub(super) fn remove(source: &Source, path: &[String], value: &str) -> Result<Ed
     }
     let Found::There(node) = Walk::find(source, path)? else { return Ok(Edit::default()) };
     let there = source.node(node);
-    let binding = there.ancestors().find(|node| node.kind() != NodeKind::Paren);
-    let binding = binding.filter(|node| node.kind() == NodeKind::Binding);
+    let binding = there.parent().filter(|node| node.kind() == NodeKind::Binding);
     match binding.filter(|_| is_same_code(there, value)) {
         Some(binding) => {
             let mut draft = Draft::new(source);

@@ -74,6 +74,22 @@ fn outcome(text: &str, request: &Request) -> String {
         let back = plan(&after, &remove(&new.name)).unwrap().apply(&after).unwrap();
         assert_eq!(back, text, "removed again from {after}");
     }
+    if let Request::AddOutput { path, value } = request
+        && after != text
+    {
+        let gone = Request::RemoveOutput { path: path.clone(), value: value.clone() };
+        match plan(&after, &gone) {
+            Ok(edit) => {
+                let back = edit.apply(&after).unwrap();
+                // A function over systems that came with the attribute stays.
+                let again = |back: &str| plan(back, request).unwrap().apply(back).unwrap();
+                assert!(back == text || again(&back) == after, "removed from {after}: {back}");
+                assert_ne!(back, after);
+            }
+            // The whole of an output that is made for each system is such a function.
+            Err(refusal) => assert_eq!(path, &["formatter"], "{refusal}"),
+        }
+    }
     let mut out = if after == text { "unchanged\n".to_owned() } else { after };
     for note in &edit.notes {
         let gap = if out.ends_with('\n') { "" } else { "\n" };

@@ -105,6 +105,9 @@ edits! {
         /// Its new name
         #[arg(value_name = "NEW")]
         to: String,
+        /// Go on where all inputs are handed on as a whole, although other files may use the old name
+        #[arg(long)]
+        even_if_handed_on: bool,
     }
     /// Let an input of an input be another one of the flake
     Follow {
@@ -228,7 +231,11 @@ macro_rules! updates {
 
 updates! {
     SetInput |it| FlakeEdit::RetargetInput { name: it.name.clone(), url: it.url.clone() };
-    RenameInput |it| FlakeEdit::RenameInput { from: it.from.clone(), to: it.to.clone() };
+    RenameInput |it| FlakeEdit::RenameInput {
+        from: it.from.clone(),
+        to: it.to.clone(),
+        even_if_handed_on: it.even_if_handed_on,
+    };
     Follow |it| FlakeEdit::SetFollows { input: it.input.clone(), target: it.target.clone() };
     Unfollow |it| FlakeEdit::RemoveFollows { input: it.input.clone() };
     Dedupe |it| FlakeEdit::DedupeInputs;
@@ -311,6 +318,11 @@ impl Locks for LocksHere<'_> {
         let task =
             LockTask { folder, flake_nix, old_lock, request: &request, fails_on_unlocked: true };
         let new = new_lock(&self.surroundings, &task)?;
+        if new.text.is_some() && request.options.needs_current_lock {
+            let message =
+                "the lock file would have to be changed, and --no-update-lock-file is given";
+            return Err(Error::user(message).hint("--no-lock leaves the lock file as it is"));
+        }
         let changes = moved(&new.changes);
         Ok(NewLock { text: new.text, changes, warnings: new.warnings })
     }

@@ -160,7 +160,8 @@ impl Writing<'_> {
         }
         let summary = surroundings.commit_summary.as_deref();
         let change = self.planned(&folder, &texts, &new, summary);
-        if let (Some(path), Some(text)) = (&args.output_lock_file, &new.text) {
+        let text = new.text.as_deref().or(texts.lock.as_deref());
+        if let (Some(path), Some(text)) = (&args.output_lock_file, text) {
             let mut out = Out::to_file(path)?;
             out.text(text);
             out.finish()?;

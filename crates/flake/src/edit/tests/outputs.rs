@@ -638,3 +638,49 @@ fn systems_are_added_to_their_list() {
         error: "linux" is no system: one is called like `x86_64-linux`
     "#]].assert_eq(&out);
 }
+
+#[test]
+fn outputs_go_if_they_have_the_value() {
+    let gone = |value: &str| Request::RemoveOutput {
+        path: vec!["overlays".to_owned(), "a".to_owned()],
+        value: value.to_owned(),
+    };
+    let text = "{\n  outputs = { self }: {\n    overlays = {\n      a = import  ./a.nix; # mine\n      b = 1;\n    };\n  };\n}\n";
+    check(
+        text,
+        &gone("import ./a.nix"),
+        expect![[r#"
+            {
+              outputs = { self }: {
+                overlays = {
+                  b = 1;
+                };
+              };
+            }
+        "#]],
+    );
+    check(
+        text,
+        &gone("import ./b.nix"),
+        expect![[r#"
+        error: there is another `overlays.a` already
+          hint: flake.nix:4:11: it is here
+    "#]],
+    );
+    let inherited = "{ outputs = { self }: { overlays = { inherit (self) a; }; }; }\n";
+    check(
+        inherited,
+        &gone("1"),
+        expect![[r#"
+        error: there is another `overlays.a` already
+          hint: flake.nix:1:38: it is here
+    "#]],
+    );
+    check(
+        "{ outputs = { self }: { overlays.b = 1; }; }\n",
+        &gone("1"),
+        expect![[r#"
+        unchanged
+    "#]],
+    );
+}
