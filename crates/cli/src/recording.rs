@@ -246,6 +246,10 @@ pub(crate) fn ignore(folder: &Path) -> Result<(), Error> {
 fn tell_left(root: &Path) {
     static TOLD: OnceLock<()> = OnceLock::new();
     TOLD.get_or_init(|| {
+        // `store here` holds this lock: it is about to bring it.
+        if fs::File::open(root).is_ok_and(|root| root.try_lock().is_err()) {
+            return;
+        }
         note(format_args!(
             "note: `{}` is there, but the history is not in it yet; `cim-nix store here` brings it",
             shown(&root.join(OWN_FOLDER))
@@ -323,7 +327,7 @@ impl Workspace for Disk {
         let full = self.root.join(path);
         match fs::metadata(&full) {
             Ok(meta) => Ok(Some(FileMode(meta.permissions().mode() & 0o7777))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => {
                 Err(Error::outside(format!("cannot look at `{}`", shown(&full))).because(error))
             }

@@ -81,7 +81,7 @@ pub(crate) fn record(
         true => visit(event),
         false => Err(StoreError::Corrupt {
             place: format!("event {}", event.position),
-            problem: "it is not what was written; `cim-nix store check` lists all damage".into(),
+            problem: "it is not what was written (`store check`)".into(),
         }),
     })
 }

@@ -90,7 +90,14 @@ impl ImportArgs {
             })?;
             recorder.store().import(&mut BufReader::new(file))?
         };
-        note(format_args!("{} events and {} former texts taken over", moved.events, moved.blobs));
+        if moved.events == 0 && moved.blobs == 0 {
+            note(format_args!("nothing is new: all of it was here already"));
+        } else {
+            note(format_args!(
+                "{} events and {} former texts taken over",
+                moved.events, moved.blobs
+            ));
+        }
         Ok(Exit::Clean)
     }
 }

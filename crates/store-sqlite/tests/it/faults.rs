@@ -150,16 +150,17 @@ fn altered_events_are_not_served() {
         Err(error) => error.to_string(),
     });
     expect![[r#"
-        the event store is damaged: event 4: it is not what was written; `cim-nix store check` lists all damage
-        the event store is damaged: event 4: it is not what was written; `cim-nix store check` lists all damage
-        the event store is damaged: event 5: it is not what was written; `cim-nix store check` lists all damage
-        the event store is damaged: event 4: it is not what was written; `cim-nix store check` lists all damage
-        the event store is damaged: event 4: it is not what was written; `cim-nix store check` lists all damage
-        the event store is damaged: event 4: it is not what was written; `cim-nix store check` lists all damage
-        the event store is damaged: event 4: it is not what was written; `cim-nix store check` lists all damage
-        the event store is damaged: event 4: it is not what was written; `cim-nix store check` lists all damage
+        the event store is damaged: event 4: it is not what was written (`store check`)
+        the event store is damaged: event 4: it is not what was written (`store check`)
+        the event store is damaged: event 5: it is not what was written (`store check`)
+        the event store is damaged: event 4: it is not what was written (`store check`)
+        the event store is damaged: event 4: it is not what was written (`store check`)
+        the event store is damaged: event 4: it is not what was written (`store check`)
+        the event store is damaged: event 4: it is not what was written (`store check`)
+        the event store is damaged: event 4: it is not what was written (`store check`)
         fine
-        the event store is damaged: event 4: it is not what was written; `cim-nix store check` lists all damage"#]].assert_eq(&said.join("\n"));
+        the event store is damaged: event 4: it is not what was written (`store check`)"#]]
+    .assert_eq(&said.join("\n"));
     expect!["[1, 2, 3, 3, 6, 3, 1, 2, 3]"].assert_eq(&format!("{seen:?}"));
     // The damage is told whole, and new events are stored.
     expect![[r#"
