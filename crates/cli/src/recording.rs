@@ -69,6 +69,7 @@ impl Recorder {
         }
         if let Place::Own(_) = place {
             ignore(&root.join(OWN_FOLDER))?;
+            trust(&root)?;
         }
         let store = open_file(path, Some(own_path(&root)).filter(|own| own != path))?;
         Ok(Self { files: Disk::new(root)?, store })
@@ -182,7 +183,13 @@ impl Place {
     fn of(root: &Path) -> Result<Self, Error> {
         let own = own_path(root);
         if exists(&own)? {
-            return Ok(Self::Own(own));
+            // A store is believed: its intents name programs to run, its events bytes to write. One
+            // that came with somebody's repository must not be.
+            if is_trusted(root)? {
+                return Ok(Self::Own(own));
+            }
+            tell_foreign(root);
+            return Ok(Self::Usual { path: usual_path(root)?, own: false });
         }
         let has_folder = root.join(OWN_FOLDER).is_dir();
         let usual = usual_path(root);
@@ -230,6 +237,42 @@ pub(crate) fn own_path(root: &Path) -> PathBuf {
     root.join(OWN_FOLDER).join("events.sqlite")
 }
 
+/// Notes that the store in the project's own folder is this user's.
+///
+/// Errors: the state folder cannot be written to.
+pub(crate) fn trust(root: &Path) -> Result<(), Error> {
+    let path = trust_path(root)?;
+    let write = || {
+        make_private(path.parent().unwrap_or(Path::new("/")))?;
+        fs::write(&path, root.as_os_str().as_bytes())
+    };
+    match exists(&path)? {
+        true => Ok(()),
+        false => write().map_err(|error| {
+            Error::outside(format!("cannot write `{}`", shown(&path))).because(error)
+        }),
+    }
+}
+
+fn is_trusted(root: &Path) -> Result<bool, Error> {
+    exists(&trust_path(root)?)
+}
+
+fn trust_path(root: &Path) -> Result<PathBuf, Error> {
+    Ok(state_home()?.join("cim-nix").join("here").join(key(root)))
+}
+
+/// Says, once in a process, that a store is not used.
+fn tell_foreign(root: &Path) {
+    static TOLD: OnceLock<()> = OnceLock::new();
+    TOLD.get_or_init(|| {
+        note(format_args!(
+            "note: `{}` was not made here by you, so it is not used; `cim-nix store here` takes it, if you trust it",
+            shown(&own_path(root))
+        ));
+    });
+}
+
 /// Makes Git ignore the project's folder for the store, unless somebody decided on that.
 ///
 /// Errors: nothing can be written there.
@@ -261,9 +304,15 @@ fn tell_left(root: &Path) {
 ///
 /// Errors: there is no place for it.
 pub(crate) fn usual_path(root: &Path) -> Result<PathBuf, Error> {
-    let name = ContentHash::of(root.as_os_str().as_bytes()).to_string();
     let folder = state_home()?.join("cim-nix").join("store");
-    Ok(folder.join(format!("{}.sqlite", &name[..32])))
+    Ok(folder.join(format!("{}.sqlite", key(root))))
+}
+
+/// What files about a project are called.
+fn key(root: &Path) -> String {
+    let mut name = ContentHash::of(root.as_os_str().as_bytes()).to_string();
+    name.truncate(32);
+    name
 }
 
 /// The folder for what programs keep of their state.

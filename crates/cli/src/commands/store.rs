@@ -237,6 +237,7 @@ fn move_here(project: &ProjectArgs, out: &mut Out) -> Result<(), Error> {
     // Two at once would both copy.
     let lock = File::open(&root).map_err(cannot)?;
     lock.lock().map_err(cannot)?;
+    recording::trust(&root)?;
     if recording::exists(&own)? {
         recording::ignore(&folder)?;
         out.line(format_args!("the store is in `{}` already", shown(&folder)));
