@@ -211,7 +211,7 @@ impl App<'_> {
     pub(crate) fn make(
         &self,
         what: Change,
-        decide: &dyn Fn(&State, &[FileChange], &mut Draft<'_>) -> Result<Vec<Event>, Error>,
+        decide: Decide<'_>,
         mode: Mode,
     ) -> Result<Outcome, Error> {
         let Change { stream, cause, command_type, set, notes } = what;
@@ -350,6 +350,10 @@ impl App<'_> {
         Ok(out)
     }
 }
+
+/// Decides upon a change: from the state and what happens to files to the events that say so.
+pub(crate) type Decide<'a> =
+    &'a dyn Fn(&State, &[FileChange], &mut Draft<'_>) -> Result<Vec<Event>, Error>;
 
 /// A change on its way through the protocol.
 pub(crate) struct Change {

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use cim_domain_nix::{Event, FileChange, Record, State, StreamId, Timestamp, Unreadable, Uuid};
+use cim_domain_nix::{
+    Event, FileChange, Record, State, StreamId, Timestamp, Unreadable, Uuid, is_project_path,
+};
 use cim_nix_base::{ContentHash, Error, unified_diff};
 use similar::{DiffOp, capture_diff_slices};
 
@@ -269,7 +271,11 @@ impl App<'_> {
         let mut drift = Vec::new();
         for (path, (event, recorded)) in last {
             // One file that cannot be read must not hide what became of the others.
-            let (text, problem) = match self.files.read(Path::new(&path)) {
+            let read = || match is_project_path(&path) {
+                true => self.files.read(Path::new(&path)),
+                false => Err(Error::user("the event names no file of the project")),
+            };
+            let (text, problem) = match read() {
                 Ok(text) => (text, None),
                 Err(error) => (None, Some(error.chain())),
             };
@@ -352,6 +358,9 @@ impl App<'_> {
             None => Some(String::new()),
             Some(hash) => self.text(hash)?,
         };
+        if let Some(problem) = &drift.problem {
+            return Ok(format!("{problem}\n"));
+        }
         let found = self.files.read(Path::new(&drift.path))?.unwrap_or_default();
         Ok(match recorded {
             Some(recorded) => unified_diff("as recorded", "on disk", &recorded, &found),

@@ -1,5 +1,31 @@
 //! Runs commands: finds out what one would change, lets the domain decide, makes the change, and
-//! stores the events. (documentation follows)
+//! stores the events.
+//!
+//! Everything outside is a trait ([`Store`], [`Workspace`], [`World`], [`Locks`], [`Programs`]), so the
+//! command line and a service run the same handlers, and tests run them in memory.
+//!
+//! # How files change
+//!
+//! 1. A capability gives a [`Proposal`]: a change set and what was found out for it.
+//! 2. The aggregate is folded from its stream and decides: events or a refusal.
+//! 3. An intent is stored, with the former and the new bytes of the files.
+//! 4. The files are swapped. When all are new and synced, the events are appended, which closes the
+//!    intent: from that moment on the change counts as made.
+//!
+//! Where somebody else was faster, in a file or in the stream, everything is as before; a stream is
+//! decided upon anew, a file is a conflict that shows both sides. After a kill at any moment
+//! [`App::recover`] makes files and events agree.
+//!
+//! # How programs run
+//!
+//! [`App::effect`] stores an intent with all that is needed to find out later what became of it, runs
+//! the program to its end, and appends what came of it. What happened outside cannot be rolled back
+//! with a transaction; an intent whose process is gone is looked into by [`Programs::settle`].
+//!
+//! # Looking back
+//!
+//! [`App::undo`] and [`App::redo`] append the event that leads back, [`App::log`], [`App::blame`],
+//! [`App::replay`] and [`App::drift`] read.
 
 #![forbid(unsafe_code)]
 

@@ -11,12 +11,15 @@ use cim_nix_base::{ChangeSet, ContentHash, Error, FileMode, Ledger, Op};
 
 use crate::{App, Programs, Proposal, Settled, Workspace, World};
 
+/// Another program, which changes files in between.
+type Meddler = Box<dyn FnOnce(&mut BTreeMap<PathBuf, String>)>;
+
 /// Files in memory that are changed at once.
 #[derive(Default)]
 pub(crate) struct Files {
     pub(crate) texts: RefCell<BTreeMap<PathBuf, String>>,
     /// Runs between the check of what is expected and the change.
-    pub(crate) meddler: RefCell<Option<Box<dyn FnOnce(&mut BTreeMap<PathBuf, String>)>>>,
+    pub(crate) meddler: RefCell<Option<Meddler>>,
 }
 
 impl Files {

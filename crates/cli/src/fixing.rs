@@ -121,11 +121,14 @@ impl Target {
     }
 }
 
+/// What was found out, given the changes as events write them.
+type FoundOut = Box<dyn Fn(Vec<FileChange>) -> Evidence>;
+
 impl Purpose {
     fn command(self, root: &Path, set: ChangeSet) -> Result<(Command, Proposal<'static>), Error> {
         let path = recording::text_of(root)?;
         let identity = new_identity();
-        let (command, evidence): (Command, Box<dyn Fn(Vec<FileChange>) -> Evidence>) = match self {
+        let (command, evidence): (Command, FoundOut) = match self {
             Self::Fix { select, unsafe_fixes, fixes } => (
                 FixProject { path, select, unsafe_fixes, identity }.into(),
                 Box::new(move |changes| Evidence::Fixed { fixes: fixes.clone(), changes }),

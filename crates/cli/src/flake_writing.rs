@@ -88,12 +88,6 @@ pub(crate) fn apply(change: &FlakeChange) -> Result<(), Error> {
         Error::user(format!("cannot open the folder `{}`", shown(root))).because(error)
     })?;
     record(change, root)?;
-    if !others.is_empty() {
-        note(format_args!(
-            "note: {} that are no text are written beside the event: `cim-nix undo` leaves them",
-            number(others.len(), "file")
-        ));
-    }
     for (path, file) in others {
         make(&root.join(path), file).map_err(|error| {
             Error::outside(format!("cannot write `{}`", shown(&root.join(path)))).because(error)
@@ -132,7 +126,12 @@ fn record(change: &FlakeChange, root: &Path) -> Result<(), Error> {
         Reason::Create(template) => {
             let (description, template) = (String::new(), template.clone());
             let command = CreateFlake { path, description, template, identity };
-            app.create_flake(&command.into(), set.clone(), Mode::Apply)?
+            let outcome = app.create_flake(&command.into(), set.clone(), Mode::Apply)?;
+            if !change.others.is_empty() {
+                let n = number(change.others.len(), "file");
+                note(format_args!("note: `cim-nix undo` will leave {n} that are no text"));
+            }
+            outcome
         }
         Reason::Lock { updates, changes } => {
             let lock = set.changes.iter().find_map(|change| match &change.op {

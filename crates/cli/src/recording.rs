@@ -3,12 +3,13 @@
 //!
 //! The store lies in `$XDG_STATE_HOME/cim-nix/store/` (or below `~/.local/state`), since a file beside
 //! `flake.nix` would be part of the flake. A project that has a folder `.cim-nix` keeps its store
-//! there; that folder makes Git ignore itself.
+//! there; that folder makes Git ignore itself. A folder that was made by hand counts once the history
+//! is in it, or where there is none yet.
 
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -45,21 +46,40 @@ impl Recorder {
     /// Errors: there is no place for it, or it cannot be opened.
     pub(crate) fn open(root: &Path) -> Result<Self, Error> {
         let root = real(root)?;
-        let path = store_path(&root)?;
+        let place = Place::of(&root)?;
+        if let Place::Usual { own: true, .. } = place {
+            tell_left(&root);
+        }
+        Self::open_at(root, &place)
+    }
+
+    /// Like [`open`](Self::open), for who is about to move the store.
+    pub(crate) fn open_quietly(root: &Path) -> Result<Self, Error> {
+        let root = real(root)?;
+        let place = Place::of(&root)?;
+        Self::open_at(root, &place)
+    }
+
+    fn open_at(root: PathBuf, place: &Place) -> Result<Self, Error> {
+        let path = place.path();
         if let Some(folder) = path.parent() {
             make_private(folder).map_err(|error| {
                 Error::outside(format!("cannot make the folder `{}`", shown(folder))).because(error)
             })?;
         }
-        let store = open_file(&path)?;
+        if let Place::Own(_) = place {
+            ignore(&root.join(OWN_FOLDER))?;
+            trust(&root)?;
+        }
+        let store = open_file(path, Some(own_path(&root)).filter(|own| own != path))?;
         Ok(Self { files: Disk::new(root)?, store })
     }
 
     /// Opens the store of the project at `root`, if there is one.
     ///
-    /// Errors: it cannot be opened.
+    /// Errors: it cannot be opened, or it cannot be told whether there is one.
     pub(crate) fn open_existing(root: &Path) -> Result<Option<Self>, Error> {
-        match store_path(&real(root)?)?.exists() {
+        match exists(Place::of(&real(root)?)?.path())? {
             true => Self::open(root).map(Some),
             false => Ok(None),
         }
@@ -86,12 +106,12 @@ impl Recorder {
     }
 }
 
-/// Opens the store in a file.
+/// Opens the store in a file, which is not written to any more once there is a `successor`.
 ///
 /// Errors: it cannot be opened.
-pub(crate) fn open_file(path: &Path) -> Result<SqliteStore, Error> {
+pub(crate) fn open_file(path: &Path, successor: Option<PathBuf>) -> Result<SqliteStore, Error> {
     let projections = PROJECTIONS.map(|projection| Arc::new(Shared(projection)) as _).into();
-    Ok(SqliteStore::open(path, Options { projections, ..Options::default() })?)
+    Ok(SqliteStore::open(path, Options { projections, successor, ..Options::default() })?)
 }
 
 /// A read model of the domain as stores want to have it.
@@ -147,13 +167,152 @@ pub(crate) fn tell(recovery: &Recovery) {
 ///
 /// Errors: there is no place for it.
 pub(crate) fn store_path(root: &Path) -> Result<PathBuf, Error> {
-    let own = root.join(OWN_FOLDER);
-    if own.is_dir() {
-        return Ok(own.join("events.sqlite"));
+    Place::of(root).map(Place::into_path)
+}
+
+/// Where a store lies.
+enum Place {
+    /// In the project's own folder.
+    Own(PathBuf),
+    /// In the state folder, whether or not the project has a folder of its own.
+    Usual { path: PathBuf, own: bool },
+}
+
+impl Place {
+    /// Errors: there is no place, or it cannot be looked at.
+    fn of(root: &Path) -> Result<Self, Error> {
+        let own = own_path(root);
+        if exists(&own)? {
+            // A store is believed: its intents name programs to run, its events bytes to write. One
+            // that came with somebody's repository must not be.
+            if is_trusted(root)? {
+                return Ok(Self::Own(own));
+            }
+            tell_foreign(root);
+            return Ok(Self::Usual { path: usual_path(root)?, own: false });
+        }
+        let has_folder = root.join(OWN_FOLDER).is_dir();
+        let usual = usual_path(root);
+        match usual {
+            // A history is never hidden by a folder that somebody made.
+            Ok(path) if !has_folder || exists(&path)? => Ok(Self::Usual { path, own: has_folder }),
+            Err(error) if !has_folder => Err(error),
+            _ => Ok(Self::Own(own)),
+        }
     }
-    let name = ContentHash::of(root.as_os_str().as_bytes()).to_string();
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Own(path) | Self::Usual { path, .. } => path,
+        }
+    }
+
+    fn into_path(self) -> PathBuf {
+        match self {
+            Self::Own(path) | Self::Usual { path, .. } => path,
+        }
+    }
+}
+
+/// Whether there is something; unlike [`Path::exists`] it does not take what is closed for nothing.
+///
+/// Errors: the folder cannot be looked into.
+pub(crate) fn exists(path: &Path) -> Result<bool, Error> {
+    match fs::metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
+        Err(error) => Err(Error::outside(format!(
+            "cannot tell whether there is an event store `{}`",
+            shown(path)
+        ))
+        .because(error)
+        .hint("the folders above it have to be open for you")),
+    }
+}
+
+/// Where the store of a project lies that keeps it in its own folder.
+pub(crate) fn own_path(root: &Path) -> PathBuf {
+    root.join(OWN_FOLDER).join("events.sqlite")
+}
+
+/// Notes that the store in the project's own folder is this user's.
+///
+/// Errors: the state folder cannot be written to.
+pub(crate) fn trust(root: &Path) -> Result<(), Error> {
+    let path = trust_path(root)?;
+    let write = || {
+        make_private(path.parent().unwrap_or(Path::new("/")))?;
+        fs::write(&path, root.as_os_str().as_bytes())
+    };
+    match exists(&path)? {
+        true => Ok(()),
+        false => write().map_err(|error| {
+            Error::outside(format!("cannot write `{}`", shown(&path))).because(error)
+        }),
+    }
+}
+
+fn is_trusted(root: &Path) -> Result<bool, Error> {
+    exists(&trust_path(root)?)
+}
+
+fn trust_path(root: &Path) -> Result<PathBuf, Error> {
+    Ok(state_home()?.join("cim-nix").join("here").join(key(root)))
+}
+
+/// Says, once in a process, that a store is not used.
+fn tell_foreign(root: &Path) {
+    static TOLD: OnceLock<()> = OnceLock::new();
+    TOLD.get_or_init(|| {
+        note(format_args!(
+            "note: `{}` was not made here by you, so it is not used; `cim-nix store here` takes it, if you trust it",
+            shown(&own_path(root))
+        ));
+    });
+}
+
+/// Makes Git ignore the project's folder for the store, unless somebody decided on that.
+///
+/// Errors: nothing can be written there.
+pub(crate) fn ignore(folder: &Path) -> Result<(), Error> {
+    let path = folder.join(".gitignore");
+    if exists(&path)? {
+        return Ok(());
+    }
+    fs::write(&path, "*\n")
+        .map_err(|error| Error::outside(format!("cannot write `{}`", shown(&path))).because(error))
+}
+
+/// Says, once in a process, that the folder does not have the history.
+fn tell_left(root: &Path) {
+    static TOLD: OnceLock<()> = OnceLock::new();
+    TOLD.get_or_init(|| {
+        // `store here` holds this lock: it is about to bring it.
+        if fs::File::open(root).is_ok_and(|root| root.try_lock().is_err()) {
+            return;
+        }
+        note(format_args!(
+            "note: `{}` is there, but the history is not in it yet; `cim-nix store here` brings it",
+            shown(&root.join(OWN_FOLDER))
+        ));
+    });
+}
+
+/// Where the store of a project lies that has no folder for it.
+///
+/// Errors: there is no place for it.
+pub(crate) fn usual_path(root: &Path) -> Result<PathBuf, Error> {
     let folder = state_home()?.join("cim-nix").join("store");
-    Ok(folder.join(format!("{}.sqlite", &name[..32])))
+    Ok(folder.join(format!("{}.sqlite", key(root))))
+}
+
+/// What files about a project are called.
+fn key(root: &Path) -> String {
+    let mut name = ContentHash::of(root.as_os_str().as_bytes()).to_string();
+    name.truncate(32);
+    name
 }
 
 /// The folder for what programs keep of their state.
@@ -217,7 +376,7 @@ impl Workspace for Disk {
         let full = self.root.join(path);
         match fs::metadata(&full) {
             Ok(meta) => Ok(Some(FileMode(meta.permissions().mode() & 0o7777))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => {
                 Err(Error::outside(format!("cannot look at `{}`", shown(&full))).because(error))
             }

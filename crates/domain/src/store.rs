@@ -528,8 +528,9 @@ impl From<StoreError> for cim_nix_base::Error {
                 .hint("somebody else changed it in the meantime; run the command again"),
             StoreError::Duplicate { .. } => Self::conflict(message),
             StoreError::Invalid(_) => Self::bug(message),
-            StoreError::Corrupt { .. } => Self::outside(message)
-                .hint("`cim-nix export` writes what can still be read; restore a backup, or move the store away"),
+            StoreError::Corrupt { .. } => Self::outside(message).hint(
+                "`cim-nix store check` lists all damage; restore a backup, or move the store away",
+            ),
             StoreError::Newer { .. } => {
                 Self::outside(message).hint("use the newer cim-nix for this project")
             }

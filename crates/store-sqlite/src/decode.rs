@@ -11,7 +11,7 @@ use crate::fault::{Fault, corrupt};
 
 /// The columns that [`record`] reads, in this order; a join adds the stream's kind and aggregate.
 pub(crate) const COLUMNS: &str = "e.position, e.version, e.id, e.type, e.schema, e.at, \
-                                  e.correlation, e.causation, e.meta, e.body";
+                                  e.correlation, e.causation, e.meta, e.body, e.sum";
 
 /// Numbers of events and versions as SQLite has them. None reaches the end of either type.
 pub(crate) fn sql(number: u64) -> i64 {
@@ -64,14 +64,30 @@ fn text<'r>(row: &'r Row<'_>, column: usize) -> Option<&'r str> {
 /// Which stream an event is of, where the query says it or where it is known before.
 #[derive(Clone, Copy)]
 pub(crate) enum Of<'a> {
-    /// Columns 10 and 11.
+    /// Columns 11 and 12.
     Joined,
     /// All are of one stream.
     Stream(&'a StreamId),
 }
 
-/// Shows an event to a visitor.
+/// Shows an event to a visitor, if it is what was written.
 pub(crate) fn record(
+    row: &Row<'_>,
+    of: Of<'_>,
+    visit: &mut dyn FnMut(&Record<'_>) -> Visit,
+) -> Result<std::ops::ControlFlow<()>, Fault> {
+    let sum: i64 = row.get(10)?;
+    unchecked(row, of, &mut |event| match Summed::of(event).sum() == sum {
+        true => visit(event),
+        false => Err(StoreError::Corrupt {
+            place: format!("event {}", event.position),
+            problem: "it is not what was written (`store check`)".into(),
+        }),
+    })
+}
+
+/// Shows an event to a visitor as it stands there.
+pub(crate) fn unchecked(
     row: &Row<'_>,
     of: Of<'_>,
     visit: &mut dyn FnMut(&Record<'_>) -> Visit,
@@ -84,7 +100,7 @@ pub(crate) fn record(
         return Err(broken("the id of a message"));
     };
     let (kind, aggregate) = match of {
-        Of::Joined => (text(row, 10), uuid(row.get_ref(11)?)),
+        Of::Joined => (text(row, 11), uuid(row.get_ref(12)?)),
         Of::Stream(stream) => (Some(stream.kind.token()), Some(stream.id)),
     };
     let record = Record {
@@ -171,8 +187,10 @@ impl<'a> Summed<'a> {
         hash.update(self.version.to_le_bytes());
         hash.update(self.schema.to_le_bytes());
         hash.update(self.at.micros().to_le_bytes());
-        let (correlation, causation) = (self.correlation.to_string(), self.causation.to_string());
-        for text in [self.kind, self.event_type, &correlation, &causation, self.body, self.meta] {
+        let (mut first, mut second) = (Uuid::encode_buffer(), Uuid::encode_buffer());
+        let correlation = message_text(self.correlation, &mut first);
+        let causation = message_text(self.causation, &mut second);
+        for text in [self.kind, self.event_type, correlation, causation, self.body, self.meta] {
             // Lengths keep the texts apart.
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text.as_bytes());
@@ -180,5 +198,13 @@ impl<'a> Summed<'a> {
         let digest = hash.finalize();
         let (first, _) = digest.split_first_chunk::<8>().expect("a SHA-256 has 32 bytes");
         i64::from_le_bytes(*first)
+    }
+}
+
+/// An id of a message as it is shown.
+fn message_text<'a>(id: &'a MessageId, buffer: &'a mut [u8]) -> &'a str {
+    match id {
+        MessageId::Uuid(id) => id.hyphenated().encode_lower(buffer),
+        MessageId::Cid(id) => id.as_ref(),
     }
 }

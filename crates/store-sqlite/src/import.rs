@@ -1,39 +1,59 @@
 //! Events and blobs from lines of JSON, all or nothing.
 
-use std::io::{BufRead, Read as _};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cim_domain_nix::{Append, Expected, NewEvent, StoreError};
-use cim_nix_base::ContentHash;
+use cim_nix_base::{ContentHash, Error};
 use rusqlite::Connection;
 
 use crate::decode::sql;
-use crate::fault::{Fault, unavailable};
+use crate::fault::{Fault, full, is_no_room, unavailable};
 use crate::lines::{BlobLine, EventLine, Head, Line, Moved, VERSION, stored};
 use crate::store::SqliteStore;
-use crate::write;
+use crate::{partial, reach, write};
 
 /// The longest line: the largest blob and its name.
 const MOST_LINE: u64 = 700 << 20;
 
 impl SqliteStore {
-    /// Takes over what [`export`](Self::export) wrote, in one transaction. Into a store that has
-    /// events already it goes as well, as long as the streams go on where they end here.
+    /// Takes over what [`export`](Self::export) wrote, in one transaction; answers what is new.
+    /// Into a store that has events already it goes as well, as long as the streams go on where
+    /// they end here: events that are stored already are passed over. All lines are read, into a
+    /// nameless file beside the store, before others have to wait.
     ///
-    /// Errors: [`StoreError::Unavailable`] names the first line that is not as it should be: no
-    /// line of an export, an event twice, a version that is missing, bytes with another hash, an
+    /// Errors: [`StoreError::Visitor`] holds an error of the kind `User`, which names the first line
+    /// that is not as it should be: no line of an export, an event that is stored with another
+    /// content, a version that is missing, files outside of the project, bytes with another hash, an
     /// end that is missing. Then nothing was taken over.
     pub fn import(&self, lines: &mut dyn BufRead) -> Result<Moved, StoreError> {
+        let mut lines = BufReader::new(self.spool(lines)?);
         let imported = self.write(|connection| {
             let before = write::head(connection)?;
             let mut import = Import::after(connection, before);
-            import.lines(lines)?;
-            Ok((import.moved, import.head))
+            import.lines(&mut lines)?;
+            Ok((import.taken, import.head))
         });
         let (moved, head) = imported.map_err(|fault| fault.at(self.path()))?;
         self.note(head);
         Ok(moved)
+    }
+
+    /// All that `lines` has, in a file: whoever writes it may take its time.
+    fn spool(&self, lines: &mut dyn BufRead) -> Result<File, StoreError> {
+        let cannot = |error: io::Error| match is_no_room(&error) {
+            true => full("import beside the event store", self.path()),
+            false => unavailable(
+                format!("cannot read the import: {error}"),
+                "nothing was imported; the folder of the store has to be writable for you",
+            ),
+        };
+        let mut file = partial::nameless(self.path()).map_err(cannot)?;
+        io::copy(lines, &mut file).map_err(cannot)?;
+        file.rewind().map_err(cannot)?;
+        Ok(file)
     }
 }
 
@@ -42,7 +62,10 @@ struct Import<'c> {
     /// The position of the last event before.
     before: u64,
     head: u64,
+    /// What the lines hold.
     moved: Moved,
+    /// What of it was not here.
+    taken: Moved,
     /// Of the line that is read.
     number: u64,
     /// What the first line says.
@@ -60,6 +83,7 @@ impl<'c> Import<'c> {
             before,
             head: before,
             moved: Moved::default(),
+            taken: Moved::default(),
             number: 0,
             said: None,
             is_ended: false,
@@ -139,7 +163,7 @@ impl<'c> Import<'c> {
         let hash =
             ContentHash::from_hex(&line.hash).filter(|hash| *hash == ContentHash::of(&bytes));
         let hash = hash.ok_or_else(|| self.wrong("holds bytes with another hash than it says"))?;
-        write::put_blob(self.connection, hash, &bytes)?;
+        self.taken.blobs += u64::from(write::put_blob(self.connection, hash, &bytes)?);
         self.moved.blobs += 1;
         Ok(())
     }
@@ -165,6 +189,7 @@ impl<'c> Import<'c> {
             meta,
         };
         event.check().map_err(|error| self.wrong(&format!("is wrong: {error}")))?;
+        reach::check(&event.body).map_err(|problem| self.wrong(&problem))?;
         self.append(
             line.version,
             Append {
@@ -178,11 +203,12 @@ impl<'c> Import<'c> {
 
     fn append(&mut self, version: u64, append: Append) -> Result<(), Fault> {
         match write::append(self.connection, &append, &mut self.head) {
-            Ok(appended) if !appended.is_repeated && version > 0 => {}
             Ok(_) if version == 0 => return Err(self.wrong("has version 0: they count from 1")),
+            Ok(appended) if !appended.is_repeated => self.taken.events += 1,
+            Ok(appended) if appended.version == version => {}
             Ok(_) | Err(Fault::Store(StoreError::Duplicate { .. })) => {
                 let id = append.events[0].id;
-                return Err(self.wrong(&format!("repeats event {id}, which is stored already")));
+                return Err(self.wrong(&format!("has the event {id}, which is another one here")));
             }
             Err(Fault::Store(StoreError::Conflict { stream, found, .. })) => {
                 return Err(self.wrong(&format!(
@@ -207,6 +233,9 @@ impl<'c> Import<'c> {
 
     fn wrong(&self, what: &str) -> Fault {
         let problem = format!("cannot import: line {} {what}", self.number);
-        Fault::Store(unavailable(problem, "nothing was imported"))
+        // What the lines say is up to who gave them, not to this machine.
+        Fault::Store(StoreError::Visitor(Box::new(
+            Error::user(problem).hint("nothing was imported"),
+        )))
     }
 }

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use crate::decode::{Summed, number, sql};
 use crate::fault::{Fault, corrupt};
 use crate::store::SqliteStore;
-use crate::{read, write};
+use crate::{read, schema, write};
 
 /// What a check of the whole store found.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -30,7 +30,7 @@ type Check = fn(&Connection, &mut Integrity) -> Result<(), Fault>;
 const MOST_PROBLEMS: usize = 200;
 
 impl SqliteStore {
-    /// Checks everything: the file's pages and indexes, the sums of all events, versions without
+    /// Checks everything: the tables that are there, the file's pages and indexes, the sums of all events, versions without
     /// gaps, hashes of blobs, and marks that point at what exists.
     ///
     /// Cost: reads the whole file. Others may go on reading and writing.
@@ -39,7 +39,7 @@ impl SqliteStore {
     pub fn integrity(&self) -> Result<Integrity, StoreError> {
         self.read_moment(|connection| {
             let mut found = Integrity::default();
-            for check in [pages, events, versions, blobs, marks] as [Check; 5] {
+            for check in [parts, pages, events, versions, blobs, marks] as [Check; 6] {
                 match check(connection, &mut found) {
                     Ok(()) => {}
                     // Broken pages are what is looked for, not a reason to give up.
@@ -69,6 +69,14 @@ impl Integrity {
     }
 }
 
+/// The tables and indexes are those that were made.
+fn parts(connection: &Connection, found: &mut Integrity) -> Result<(), Fault> {
+    for difference in schema::differences(connection)? {
+        found.tell(difference);
+    }
+    Ok(())
+}
+
 fn pages(connection: &Connection, found: &mut Integrity) -> Result<(), Fault> {
     let mut query = connection.prepare(&format!("PRAGMA integrity_check({MOST_PROBLEMS})"))?;
     let mut rows = query.query([])?;
@@ -86,7 +94,7 @@ fn events(connection: &Connection, found: &mut Integrity) -> Result<(), Fault> {
     let mut query = connection.prepare("SELECT sum FROM events ORDER BY position")?;
     let mut sums = query.query([])?;
     let mut last = 0;
-    read::all(connection, 0, &mut |event| {
+    read::all_unchecked(connection, &mut |event| {
         found.events += 1;
         let sum = match sums.next() {
             Ok(Some(row)) => row.get::<_, i64>(0).ok(),

@@ -37,6 +37,8 @@ mod intents;
 mod lines;
 mod models;
 mod open;
+mod partial;
+mod reach;
 mod read;
 mod schema;
 mod store;

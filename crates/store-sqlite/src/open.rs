@@ -1,9 +1,9 @@
 //! Opens a store: makes the file, knows ours from others, brings older ones up to date.
 
 use std::fs;
-use std::io::{ErrorKind, Result as IoResult};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,8 @@ use cim_domain_nix::{Projection, StoreError};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::fault::{Fault, no_wal, unavailable};
+use crate::fault::{Fault, corrupt, full, is_no_room, no_wal, unavailable};
+use crate::partial::Partial;
 use crate::schema;
 
 /// How to open a store.
@@ -23,6 +24,9 @@ pub struct Options {
     pub patience: Duration,
     /// Whether a store that does not exist is made.
     pub create: bool,
+    /// The file that takes this one's place as soon as it is there: from then on nothing is written
+    /// here, whoever has it open.
+    pub successor: Option<PathBuf>,
     /// Pages of 4 KiB that the log may have before it is taken over into the file. A single append
     /// writes about eight: with the default, hundreds of appends share the flushes of a take-over.
     pub checkpoint: u32,
@@ -34,6 +38,7 @@ impl Default for Options {
             projections: Vec::new(),
             patience: Duration::from_secs(10),
             create: true,
+            successor: None,
             checkpoint: 4_000,
         }
     }
@@ -92,20 +97,26 @@ fn connect(path: &Path) -> Result<Connection, Fault> {
 
 /// Makes sure that there is a file which may be a store.
 fn find(path: &Path, create: bool) -> Result<(), StoreError> {
-    let cannot = |what: &str, error: &std::io::Error| {
+    let cannot = |what: &str, error: &io::Error| {
         unavailable(
             format!("cannot {what} the event store {}: {error}", path.display()),
             "the file and its folder have to be writable for you",
         )
     };
     match fs::metadata(path) {
+        // Ours are whole before they have their name.
+        Ok(found) if found.is_file() && found.len() == 0 => Err(empty(path)),
         Ok(found) if found.is_file() => Ok(()),
         Ok(_) => Err(unavailable(
             format!("{} is no event store: it is not a file", path.display()),
             "name a file",
         )),
         Err(error) if error.kind() == ErrorKind::NotFound && create => {
-            make(path).map_err(|error| cannot("make", &error))
+            make(path).map_err(|fault| match fault {
+                Unmade::Disk(error) if is_no_room(&error) => full("event store", path),
+                Unmade::Disk(error) => cannot("make", &error),
+                Unmade::Sql(fault) => fault.at(path),
+            })
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Err(StoreError::Unavailable {
             problem: format!("there is no event store at {}", path.display()),
@@ -115,21 +126,51 @@ fn find(path: &Path, create: bool) -> Result<(), StoreError> {
     }
 }
 
-/// Makes an empty file that only its owner may read; its place in the folder is durable.
-fn make(path: &Path) -> IoResult<()> {
+/// A file where a store should be, without anything of one.
+fn empty(path: &Path) -> StoreError {
+    StoreError::Corrupt {
+        place: path.display().to_string(),
+        problem: "nothing is left in it: put a backup in its place, or remove the file to begin \
+                  without a history"
+            .into(),
+    }
+}
+
+/// Why a store could not be made.
+enum Unmade {
+    Disk(io::Error),
+    Sql(Fault),
+}
+
+impl From<io::Error> for Unmade {
+    fn from(error: io::Error) -> Self {
+        Self::Disk(error)
+    }
+}
+
+/// Makes a store without events that only its owner may read. It gets its name when it is whole and
+/// on the disk, and its place in the folder is durable.
+fn make(path: &Path) -> Result<(), Unmade> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(file) => file.sync_all()?,
+    let new = Partial::make(path)?;
+    let built = connect(new.path()).and_then(|mut connection| {
+        // Nobody misses it if this is cut off.
+        connection.pragma_update(None, "journal_mode", "memory")?;
+        schema::migrate(&mut connection, schema::STEPS)
+    });
+    built.map_err(Unmade::Sql)?;
+    match new.finish(path) {
+        // Another process was faster.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error),
+        finished => finished?,
     }
     // The folder may be new as well, so the one above it is synced, too.
-    for folder in folder.ancestors().take(2).filter(|folder| *folder != Path::new("")) {
-        fs::File::open(folder)?.sync_all()?;
+    if let Some(above) = folder.parent().filter(|above| *above != Path::new("")) {
+        fs::File::open(above)?.sync_all()?;
     }
     Ok(())
 }
@@ -161,16 +202,27 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), Fault> {
     // One moment: another process may be making the store.
     let moment = connection.unchecked_transaction()?;
     let application: i32 = moment.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let n_tables: i64 =
-        moment.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let found = schema::version(&moment)?;
+    let n_parts: i64 =
+        moment.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let missing = schema::missing(&moment)?;
     moment.finish()?;
-    let is_empty = application == 0 && found == 0 && n_tables == 0;
-    if application != schema::APPLICATION && !is_empty {
+    if application == 0 && found == 0 && n_parts == 0 {
+        return Err(Fault::Store(empty(path)));
+    }
+    if application != schema::APPLICATION {
         return Err(Fault::Store(unavailable(
             format!("{} is no event store: it is a database of another program", path.display()),
             "name another file; nothing was changed in this one",
         )));
+    }
+    if found <= schema::newest(schema::STEPS)
+        && let [first, ..] = missing[..]
+    {
+        return Err(corrupt(
+            path.display().to_string(),
+            format!("the table `{first}` is missing: put a backup in its place"),
+        ));
     }
     check_version(found, path)
 }

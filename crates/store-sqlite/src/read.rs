@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use cim_domain_nix::{MessageId, Outgoing, Record, Snapshot, StreamId, Uuid, Visit};
 use rusqlite::{CachedStatement, Connection, Params, params};
 
-use crate::decode::{COLUMNS, IdColumn, Of, number, record, sql, stream as stream_id};
+use crate::decode::{COLUMNS, IdColumn, Of, number, record, sql, stream as stream_id, unchecked};
 use crate::fault::{Fault, corrupt};
 use crate::write::published_mark;
 
@@ -54,6 +54,18 @@ pub(crate) fn stream(
 pub(crate) fn all(connection: &Connection, after: u64, visit: Visitor<'_>) -> Result<(), Fault> {
     let query = joined(connection, "e.position > ?1 ORDER BY e.position")?;
     show(query, [sql(after)], Of::Joined, visit).map(drop)
+}
+
+/// All events as they stand there, whether or not they are what was written.
+pub(crate) fn all_unchecked(connection: &Connection, visit: Visitor<'_>) -> Result<(), Fault> {
+    let mut query = joined(connection, "TRUE ORDER BY e.position")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        if unchecked(row, Of::Joined, visit)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn back(connection: &Connection, before: u64, visit: Visitor<'_>) -> Result<(), Fault> {

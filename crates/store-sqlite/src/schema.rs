@@ -7,6 +7,8 @@
 //! What was published is a mark in `store` and, above it, `published_ahead`: no event costs a row
 //! that has to be removed again.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::fault::Fault;
@@ -86,6 +88,59 @@ CREATE TABLE blobs (
   bytes BLOB NOT NULL
 ) STRICT;
 ";
+
+/// The tables that a store of any version has.
+pub(crate) const TABLES: &[&str] = &[
+    "streams",
+    "events",
+    "store",
+    "published_ahead",
+    "snapshots",
+    "projections",
+    "rows",
+    "intents",
+    "blobs",
+];
+
+/// Those of [`TABLES`] that are not there.
+pub(crate) fn missing(connection: &Connection) -> Result<Vec<&'static str>, Fault> {
+    let mut query =
+        connection.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1")?;
+    let mut missing = Vec::new();
+    for table in TABLES {
+        if !query.exists([table])? {
+            missing.push(*table);
+        }
+    }
+    Ok(missing)
+}
+
+/// Tables and indexes with their definitions, by name.
+fn parts(connection: &Connection) -> Result<BTreeMap<String, String>, Fault> {
+    let mut query =
+        connection.prepare("SELECT type || ' ' || name, sql FROM sqlite_schema WHERE sql > ''")?;
+    let parts = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(parts.collect::<Result<_, _>>()?)
+}
+
+/// What differs from the tables and indexes that a store has, a line each.
+pub(crate) fn differences(connection: &Connection) -> Result<Vec<String>, Fault> {
+    let mut sound = Connection::open_in_memory()?;
+    migrate(&mut sound, STEPS)?;
+    let (wanted, mut found) = (parts(&sound)?, parts(connection)?);
+    let mut differences = Vec::new();
+    for (name, definition) in wanted {
+        match found.remove(&name) {
+            None => differences.push(format!("the {name} is missing")),
+            Some(found) if found != definition => {
+                differences.push(format!("the {name} is not as it was made"));
+            }
+            Some(_) => {}
+        }
+    }
+    differences.extend(found.keys().map(|name| format!("the {name} does not belong to a store")));
+    Ok(differences)
+}
 
 /// The version that `steps` lead to.
 pub(crate) fn newest(steps: &[&str]) -> u32 {

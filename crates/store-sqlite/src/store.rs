@@ -10,7 +10,7 @@ use cim_domain_nix::{
 };
 use rusqlite::Connection;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, unavailable};
 use crate::follow::Follower;
 use crate::group::{Answer, Group, Job};
 use crate::models::{self, ModelRows};
@@ -23,6 +23,7 @@ pub struct SqliteStore {
     path: PathBuf,
     projections: Vec<Arc<dyn Projection>>,
     patience: Duration,
+    successor: Option<PathBuf>,
     group: Group,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
@@ -48,6 +49,7 @@ impl SqliteStore {
             path: path.to_owned(),
             projections: options.projections,
             patience: options.patience,
+            successor: options.successor,
             group: Group::default(),
             writer: Mutex::new(writer),
             readers: Mutex::default(),
@@ -115,10 +117,27 @@ impl SqliteStore {
         self.begin(&writer)?;
         let guard = Rollback(&writer);
         open::check_version(schema::version(&writer)?, &self.path)?;
+        self.check_place()?;
         let answer = write(&writer)?;
         writer.prepare_cached("COMMIT")?.execute([])?;
         drop(guard);
         Ok(answer)
+    }
+
+    /// Refuses to write to a store that was moved. Moving holds the lock of the writer as well, so
+    /// this stays true until the transaction ends.
+    fn check_place(&self) -> Result<(), Fault> {
+        match &self.successor {
+            Some(successor) if successor.exists() => Err(Fault::Store(unavailable(
+                format!(
+                    "the event store {} was moved to {}",
+                    self.path.display(),
+                    successor.display()
+                ),
+                "run the command again: it uses the new place",
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Begins to write, as soon as no other process does.

@@ -208,16 +208,15 @@ pub(crate) fn open_intent(
     Ok(())
 }
 
-/// Keeps bytes under their hash, unless they are there.
+/// Keeps bytes under their hash; answers whether they were not there.
 pub(crate) fn put_blob(
     connection: &Connection,
     hash: ContentHash,
     bytes: &[u8],
-) -> Result<(), Fault> {
+) -> Result<bool, Fault> {
     let mut insert = connection
         .prepare_cached("INSERT INTO blobs (hash, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
-    insert.execute(params![hash.as_bytes(), bytes])?;
-    Ok(())
+    Ok(insert.execute(params![hash.as_bytes(), bytes])? > 0)
 }
 
 /// Closes an intent if it is open.

@@ -468,7 +468,7 @@ impl ReplayArgs {
         for (path, hash) in &past.files {
             match hash {
                 Some(hash) => {
-                    out.line(format_args!("  {}  {}", &hash.to_string()[..12], one_line(path)))
+                    out.line(format_args!("  {}  {}", &hash.to_string()[..12], one_line(path)));
                 }
                 None => out.line(format_args!("  {:<12}  {}", "removed", one_line(path))),
             }

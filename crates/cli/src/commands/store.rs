@@ -1,11 +1,14 @@
 //! `cim-nix export`, `import` and `store`: the store of a project as a whole.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Write as _};
-use std::path::PathBuf;
+use std::io::{self, BufReader, BufWriter};
+use std::ops::ControlFlow;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 
-use cim_domain_nix::EventStore as _;
 use cim_domain_nix::projection::PROJECTIONS;
+use cim_domain_nix::{EventStore as _, StoreError};
 use cim_nix_base::Error;
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -14,7 +17,7 @@ use crate::commands::history::ProjectArgs;
 use crate::exit::Exit;
 use crate::outcome::ResultFormat;
 use crate::recording::{self, OWN_FOLDER, Recorder};
-use crate::scope::shown;
+use crate::scope::{self, shown};
 use crate::terminal::{Out, note, one_line};
 
 const EXAMPLES: &str = "\
@@ -47,17 +50,21 @@ impl ExportArgs {
         let moved = match &self.file {
             None => recorder.store().export(&mut BufWriter::new(io::stdout().lock()))?,
             Some(path) => {
-                let cannot = |error: io::Error| {
-                    Error::outside(format!("cannot write `{}`", shown(path))).because(error)
-                };
-                let mut file = BufWriter::new(File::create_new(path).map_err(cannot)?);
-                let moved = recorder.store().export(&mut file)?;
-                file.flush().and_then(|()| file.get_ref().sync_all()).map_err(cannot)?;
-                moved
+                refuse_existing(path)?;
+                recorder.store().export_to(path)?
             }
         };
         note(format_args!("{} events and {} former texts written", moved.events, moved.blobs));
         Ok(Exit::Clean)
+    }
+}
+
+/// Refuses to replace a file.
+fn refuse_existing(path: &Path) -> Result<(), Error> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Err(Error::user(format!("there is a `{}` already", shown(path)))
+            .hint("name a file that does not exist; nothing is ever replaced")),
+        Err(_) => Ok(()),
     }
 }
 
@@ -83,7 +90,14 @@ impl ImportArgs {
             })?;
             recorder.store().import(&mut BufReader::new(file))?
         };
-        note(format_args!("{} events and {} former texts taken over", moved.events, moved.blobs));
+        if moved.events == 0 && moved.blobs == 0 {
+            note(format_args!("nothing is new: all of it was here already"));
+        } else {
+            note(format_args!(
+                "{} events and {} former texts taken over",
+                moved.events, moved.blobs
+            ));
+        }
         Ok(Exit::Clean)
     }
 }
@@ -171,11 +185,14 @@ impl StoreArgs {
             }
             StoreCommand::Backup(args) => {
                 let recorder = args.project.recorder()?;
+                refuse_existing(&args.file)?;
                 recorder.store().backup(&args.file)?;
                 out.line(format_args!("wrote `{}`", shown(&args.file)));
             }
             StoreCommand::Rebuild(project) => {
                 let recorder = project.recorder()?;
+                // What cannot be read again is not dropped.
+                recorder.store().read_all(0, &mut |_| Ok(ControlFlow::Continue(())))?;
                 for projection in PROJECTIONS {
                     recorder.store().drop_projection(projection.name())?;
                     let progress = recorder.store().catch_up(projection)?;
@@ -196,46 +213,107 @@ fn adopt(args: &AdoptStore, out: &mut Out) -> Result<(), Error> {
     // The folder is gone, so its name is taken as it is written.
     let old = std::path::absolute(&args.old).unwrap_or_else(|_| args.old.clone());
     let (from, to) = (recording::store_path(&old)?, recording::store_path(&root)?);
-    if !from.exists() {
+    if !recording::exists(&from)? {
         return Err(Error::user(format!("nothing was recorded of `{}`", shown(&old)))
             .hint("name the folder as it was, from the root"));
     }
-    if to.exists() {
+    if recording::exists(&to)? {
         return Err(Error::user(format!("`{}` has a history already", shown(&root)))
             .hint("`cim-nix export` and `import` bring two of them together"));
     }
-    recording::open_file(&from)?.backup(&to)?;
+    recording::open_file(&from, None)?.backup(&to)?;
     out.line(format_args!("took over the history of `{}`", shown(&old)));
     Ok(())
 }
 
 /// Moves the store of a project into a folder of the project that Git ignores.
 fn move_here(project: &ProjectArgs, out: &mut Out) -> Result<(), Error> {
-    let root = project.root();
+    let root = scope::real(&project.root());
     let folder = root.join(OWN_FOLDER);
+    let own = recording::own_path(&root);
     let cannot = |error: io::Error| {
         Error::outside(format!("cannot write to `{}`", shown(&folder))).because(error)
     };
-    if folder.join("events.sqlite").exists() {
+    // Two at once would both copy.
+    let lock = File::open(&root).map_err(cannot)?;
+    lock.lock().map_err(cannot)?;
+    recording::trust(&root)?;
+    if recording::exists(&own)? {
+        recording::ignore(&folder)?;
         out.line(format_args!("the store is in `{}` already", shown(&folder)));
         return Ok(());
     }
-    let old = recording::store_path(&root)?;
-    let recorder = Recorder::open_existing(&root)?;
-    // The folder counts as soon as it is there, so it appears with all that it holds.
-    let new = root.join(format!("{OWN_FOLDER}.new"));
-    let ignore = |folder: &PathBuf| fs::write(folder.join(".gitignore"), "*\n");
-    if new.exists() {
-        fs::remove_dir_all(&new).map_err(cannot)?;
+    // The usual store is looked for first: the folder counts only where there is none.
+    let old = recording::usual_path(&root).ok();
+    let recorder = match &old {
+        Some(old) if recording::exists(old)? => Some(Recorder::open_quietly(&root)?),
+        _ => None,
+    };
+    let is_new = make_folder(&folder)?;
+    let moved = recording::ignore(&folder).and_then(|()| take_along(recorder.as_ref(), &folder));
+    if let Err(error) = moved {
+        if is_new {
+            // It held what was made here alone.
+            let _ = fs::remove_dir_all(&folder);
+        }
+        return Err(error);
     }
-    fs::create_dir(&new).and_then(|()| ignore(&new)).map_err(cannot)?;
-    if let Some(recorder) = recorder {
-        recorder.store().backup(&new.join("events.sqlite"))?;
-    }
-    fs::rename(&new, &folder).map_err(cannot)?;
     out.line(format_args!("the store is in `{}` from now on", shown(&folder)));
-    if old.exists() {
+    if recorder.is_some()
+        && let Some(old) = old
+    {
         out.line(format_args!("the former one stays as it is: `{}`", shown(&old)));
     }
+    if !root.ancestors().any(|folder| folder.join(".git").exists()) {
+        note(format_args!(
+            "warning: `{}` is in no Git repository: Nix copies it into its store, which everybody \
+             can read, whenever it evaluates a flake of this folder by its path",
+            shown(&folder)
+        ));
+    }
     Ok(())
+}
+
+/// Makes the folder, unless it is there; answers whether it was not.
+fn make_folder(folder: &Path) -> Result<bool, Error> {
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        Ok(()) => Ok(true),
+        Err(_) if folder.is_dir() => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(Error::user(format!("`{}` is not a folder", shown(folder)))
+                .hint("move it away; the store needs a folder with this name"))
+        }
+        Err(error) => {
+            Err(Error::outside(format!("cannot make `{}`", shown(folder))).because(error))
+        }
+    }
+}
+
+/// Moves the history into the folder, while nobody writes and nothing is under way.
+fn take_along(recorder: Option<&Recorder>, folder: &Path) -> Result<(), Error> {
+    let left = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in left.filter(|entry| is_unfinished(&entry.file_name())) {
+        // What an earlier run left that was killed; it counts for nothing.
+        let _ = fs::remove_file(entry.path());
+    }
+    let Some(recorder) = recorder else { return Ok(()) };
+    let check = &mut || {
+        let running = recorder.app().open_changes().map_err(visitor)?;
+        match running.into_iter().find(|change| change.is_running) {
+            None => Ok(()),
+            Some(change) => Err(visitor(
+                Error::conflict(format!("cannot move the store during a change: {}", change.title))
+                    .hint("wait for the other cim-nix to end, then run the command again"),
+            )),
+        }
+    };
+    Ok(recorder.store().move_to(&folder.join("events.sqlite"), check)?)
+}
+
+fn is_unfinished(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with("events.sqlite.partial-"))
+}
+
+fn visitor(error: Error) -> StoreError {
+    StoreError::Visitor(Box::new(error))
 }

@@ -412,30 +412,30 @@ fn a_dry_run_changes_nothing() {
     sandbox.check(
         "module create web --set a.b=1 --dry-run",
         expect![[r#"
-        [stdout]
-        would be recorded: created the module `web`
-          would change modules/web.nix
-          would change flake.nix
+            [stdout]
+            would be recorded: created the module `web`
+              would create modules/web.nix
+              would change flake.nix
 
-        diff --git a/modules/web.nix b/modules/web.nix
-        new file mode 100644
-        --- /dev/null
-        +++ b/modules/web.nix
-        @@ -0,0 +1,3 @@
-        +{
-        +  a.b = 1;
-        +}
-        --- a/flake.nix
-        +++ b/flake.nix
-        @@ -7,5 +7,6 @@
-             { self, nixpkgs, ... }:
-             {
-               packages = { };
-        +      nixosModules.web = ./modules/web.nix;
-             };
-         }
-        [exit 1]
-    "#]],
+            diff --git a/modules/web.nix b/modules/web.nix
+            new file mode 100644
+            --- /dev/null
+            +++ b/modules/web.nix
+            @@ -0,0 +1,3 @@
+            +{
+            +  a.b = 1;
+            +}
+            --- a/flake.nix
+            +++ b/flake.nix
+            @@ -7,5 +7,6 @@
+                 { self, nixpkgs, ... }:
+                 {
+                   packages = { };
+            +      nixosModules.web = ./modules/web.nix;
+                 };
+             }
+            [exit 1]
+        "#]],
     );
     assert_eq!(files(&sandbox), before);
     sandbox.check(

@@ -588,8 +588,6 @@ fn a_rehearsal_touches_nothing() {
     }
     assert!(!bench.sandbox.state().join("cim-nix").exists());
     assert!(!bench.sandbox.project().join("result").exists());
-    let nothing = bench.ends("log", 2);
-    assert!(stderr(&nothing).contains("nothing was recorded"), "{nothing:?}");
 }
 
 #[test]

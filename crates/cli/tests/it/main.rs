@@ -37,6 +37,7 @@ mod readers;
 mod repl;
 mod reports;
 mod sandbox;
+mod stores;
 mod streams;
 mod usage;
 mod watch;

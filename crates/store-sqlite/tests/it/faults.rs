@@ -105,11 +105,92 @@ fn filled(path: &Path) {
     }
 }
 
-/// Reads everything; the first error.
+/// What a check finds. Where it finds nothing, everything can be read.
 fn read(path: &Path) -> Result<Vec<String>, StoreError> {
     let store = SqliteStore::open(path, Options::default())?;
-    store.read_all(0, &mut |_| Ok(ControlFlow::Continue(())))?;
-    Ok(store.integrity()?.problems)
+    let problems = store.integrity()?.problems;
+    if problems.is_empty() {
+        store.read_all(0, &mut |_| Ok(ControlFlow::Continue(())))?;
+    }
+    Ok(problems)
+}
+
+/// No way to an event serves it altered, and no other event is held back.
+#[test]
+fn altered_events_are_not_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = SqliteStore::open(&path, options(4_000)).unwrap();
+    fill(&store, 1, 1..=9);
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute("UPDATE events SET body = '\"y\"' WHERE position = 4", []).unwrap();
+    raw.execute("UPDATE events SET type = 'CodeFormatted' WHERE position = 5", []).unwrap();
+    drop(raw);
+    let mut seen = Vec::new();
+    let mut visit = |event: &cim_domain_nix::Record<'_>| {
+        seen.push(event.position);
+        Ok(ControlFlow::Continue(()))
+    };
+    let id = |n| cim_domain_nix::Uuid::from_u128(n);
+    let message = |n| cim_domain_nix::MessageId::Uuid(id(n));
+    let said = [
+        store.read_all(0, &mut visit),
+        store.read_stream(&stream(1), 2, &mut visit),
+        store.read_back(Some(7), &mut visit),
+        store.find(id(4), &mut visit).map(drop),
+        store.caused_by(&message(1), &mut visit),
+        store.correlated(&message(0), &mut visit),
+        store.outgoing(20).map(drop),
+        store.export(&mut Vec::new()).map(drop),
+        store.drop_projection("counts"),
+        store.catch_up(&crate::power::Counts).map(drop),
+    ];
+    let said = said.map(|said| match said {
+        Ok(()) => "fine".to_owned(),
+        Err(error) => error.to_string(),
+    });
+    expect![[r#"
+        the event store is damaged: event 4: it is not what was written (`store check`)
+        the event store is damaged: event 4: it is not what was written (`store check`)
+        the event store is damaged: event 5: it is not what was written (`store check`)
+        the event store is damaged: event 4: it is not what was written (`store check`)
+        the event store is damaged: event 4: it is not what was written (`store check`)
+        the event store is damaged: event 4: it is not what was written (`store check`)
+        the event store is damaged: event 4: it is not what was written (`store check`)
+        the event store is damaged: event 4: it is not what was written (`store check`)
+        fine
+        the event store is damaged: event 4: it is not what was written (`store check`)"#]]
+    .assert_eq(&said.join("\n"));
+    expect!["[1, 2, 3, 3, 6, 3, 1, 2, 3]"].assert_eq(&format!("{seen:?}"));
+    // The damage is told whole, and new events are stored.
+    expect![[r#"
+        event 4 is not what was written: its sum differs
+        event 5 is not what was written: its sum differs"#]]
+    .assert_eq(&store.integrity().unwrap().problems.join("\n"));
+    fill(&store, 1, [10]);
+}
+
+/// Tables and indexes are part of what is checked.
+#[test]
+fn a_damaged_schema_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    filled(&path);
+    let change = |sql: &str| {
+        let raw = rusqlite::Connection::open(&path).unwrap();
+        raw.execute_batch(sql).unwrap();
+    };
+    change(
+        "DROP INDEX events_by_id; ALTER TABLE snapshots ADD COLUMN more TEXT; CREATE TABLE cats (name)",
+    );
+    expect![[r#"
+        the index events_by_id is missing
+        the table snapshots is not as it was made
+        the table cats does not belong to a store"#]]
+    .assert_eq(&read(&path).unwrap().join("\n"));
+    change("ALTER TABLE streams RENAME TO streamq");
+    let error = read(&path).unwrap_err();
+    expect!["the event store is damaged: ../store.db: the table `streams` is missing: put a backup in its place"].assert_eq(&told(&error, &path));
 }
 
 #[test]

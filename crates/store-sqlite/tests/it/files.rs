@@ -53,12 +53,90 @@ fn makes_a_private_file_and_its_folders() {
     assert_eq!(SqliteStore::open(&path, Options::default()).unwrap().head().unwrap(), 3);
 }
 
+/// A store is whole before it has its name: where nothing is left, something was lost.
 #[test]
-fn takes_an_empty_file_as_a_new_store() {
+fn refuses_what_is_left_of_a_store() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
+    fill(&SqliteStore::open(&path, Options::default()).unwrap(), 1, 1..=3);
     fs::write(&path, "").unwrap();
-    fill(&SqliteStore::open(&path, Options::default()).unwrap(), 1, 1..=1);
+    check(
+        &path,
+        plain(),
+        expect![
+            "the event store is damaged: ../store.db: nothing is left in it: put a backup in its place, or remove the file to begin without a history"
+        ],
+    );
+    assert_eq!(fs::metadata(&path).unwrap().len(), 0, "it was changed");
+    // A database without anything in it is none that was made here, either.
+    fs::remove_file(&path).unwrap();
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE a (b); DROP TABLE a").unwrap();
+    check(
+        &path,
+        plain(),
+        expect![
+            "the event store is damaged: ../store.db: nothing is left in it: put a backup in its place, or remove the file to begin without a history"
+        ],
+    );
+}
+
+/// Of many that make a store at once all use the same.
+#[test]
+fn is_made_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let path = &path;
+            scope.spawn(move || {
+                fill(&SqliteStore::open(path, Options::default()).unwrap(), n, [n + 1]);
+            });
+        }
+    });
+    assert_eq!(SqliteStore::open(&path, plain()).unwrap().head().unwrap(), 8);
+    // Closed, it is alone: nothing is left of those that came too late.
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// Nothing that is acknowledged gets lost while the store moves.
+#[test]
+fn moves_while_others_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (folder.path().join("old.db"), folder.path().join("new.db"));
+    let options = || Options { successor: Some(new.clone()), ..Options::default() };
+    let store = SqliteStore::open(&old, options()).unwrap();
+    fill(&store, 9, [1_000_000]);
+    let refusal = std::sync::Mutex::new(String::new());
+    let acknowledged = std::sync::Mutex::new(Vec::from([1_000_000]));
+    std::thread::scope(|scope| {
+        for writer in 1..4 {
+            let (refusal, acknowledged) = (&refusal, &acknowledged);
+            let store = SqliteStore::open(&old, options()).unwrap();
+            let old = &old;
+            scope.spawn(move || {
+                for n in (writer * 100_000).. {
+                    match store.append(append(writer, [n])) {
+                        Ok(_) => acknowledged.lock().unwrap().push(n),
+                        Err(error) => return *refusal.lock().unwrap() = told(&error, old),
+                    }
+                }
+            });
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        let refused = || Err(StoreError::Invalid("not now".into()));
+        assert!(store.move_to(&new, &mut { refused }).is_err());
+        assert!(!new.exists());
+        store.move_to(&new, &mut || Ok(())).unwrap();
+    });
+    let mut found = crate::power::all(&SqliteStore::open(&new, plain()).unwrap());
+    let mut acknowledged = acknowledged.into_inner().unwrap();
+    found.sort_unstable();
+    acknowledged.sort_unstable();
+    assert_eq!(found, acknowledged);
+    expect![[r#"
+        the event store ../old.db was moved to ../new.db
+          hint: run the command again: it uses the new place"#]]
+    .assert_eq(&refusal.into_inner().unwrap());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Backups, exports and imports.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -238,13 +239,13 @@ fn refuses_lines_that_are_not_as_they_should_be() {
     refuse(
         |lines| lines[4] = lines[4].replace("0002\",\"type", "0001\",\"type"),
         expect![
-            "cannot import: line 5 repeats event 00000000-0000-0000-0000-000000000001, which is stored already"
+            "cannot import: line 5 has the event 00000000-0000-0000-0000-000000000001, which is another one here"
         ],
     );
     refuse(
         |lines| lines[5] = lines[5].replace("0003\",\"type", "004d\",\"type"),
         expect![
-            "cannot import: line 6 repeats event 00000000-0000-0000-0000-00000000004d, which is stored already"
+            "cannot import: line 6 has the event 00000000-0000-0000-0000-00000000004d, which is another one here"
         ],
     );
     // Fields.
@@ -314,16 +315,82 @@ fn refuses_lines_that_are_not_as_they_should_be() {
     );
 }
 
+/// Two stores can be brought together as often as one likes.
 #[test]
-fn refuses_to_import_twice() {
+fn imports_what_is_new() {
     let folder = tempfile::tempdir().unwrap();
     let (from, to) = (open(&folder.path().join("a.db")), open(&folder.path().join("b.db")));
     varied(&from);
     let lines = export(&from);
     to.import(&mut lines.as_bytes()).unwrap();
-    let error = to.import(&mut lines.as_bytes()).unwrap_err();
-    expect!["cannot import: line 4 repeats event 00000000-0000-0000-0000-000000000001, which is stored already"].assert_eq(&error.to_string());
+    assert_eq!(to.import(&mut lines.as_bytes()).unwrap(), Moved::default());
     assert_eq!(export(&to), lines);
+    fill(&from, 1, [50, 51]);
+    let more = export(&from);
+    assert_eq!(to.import(&mut more.as_bytes()).unwrap(), Moved { events: 2, blobs: 0 });
+    // And back again, beside streams of its own.
+    fill(&to, 8, [80]);
+    assert_eq!(from.import(&mut export(&to).as_bytes()).unwrap(), Moved { events: 1, blobs: 0 });
+    assert_eq!(all(&from), all(&to));
+    // The same id with another content is none that is there already.
+    let error = from.import(&mut more.replace(" 7", " 8").as_bytes()).unwrap_err();
+    expect!["cannot import: line 6 has the event 00000000-0000-0000-0000-000000000003, which is another one here"].assert_eq(&error.to_string());
+    let error = cim_nix_base::Error::from(error);
+    assert_eq!(error.kind(), cim_nix_base::ErrorKind::User);
+}
+
+/// Undoing an event writes files, so events from elsewhere must not speak of any file.
+#[test]
+fn refuses_events_that_reach_outside() {
+    refuse(
+        |lines| {
+            let body = r#""body":{"changes":[{"path":".git/hooks/pre-commit"}],"x":"#;
+            lines[3] = lines[3].replace("\"body\":", body).replace(",\"meta\"", "},\"meta\"");
+        },
+        expect![
+            "cannot import: line 4 changes `.git/hooks/pre-commit`, which is no file that a project's event may change"
+        ],
+    );
+}
+
+/// Who gives the lines slowly holds nobody up.
+#[test]
+fn reads_all_lines_before_others_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (open(&folder.path().join("a.db")), open(&folder.path().join("b.db")));
+    varied(&from);
+    let lines = export(&from);
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    std::thread::scope(|scope| {
+        let import = scope.spawn(|| to.import(&mut std::io::BufReader::new(reader)));
+        let (first, rest) = lines.split_at(lines.len() / 2);
+        writer.write_all(first.as_bytes()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        fill(&open(&folder.path().join("b.db")), 8, [80]);
+        writer.write_all(rest.as_bytes()).unwrap();
+        drop(writer);
+        assert_eq!(import.join().unwrap().unwrap(), Moved { events: 3, blobs: 2 });
+    });
+    assert_eq!(to.head().unwrap(), 4);
+    let left = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(left.into_iter().all(|name| !name.to_str().unwrap().contains("partial")));
+}
+
+#[test]
+fn exports_a_whole_file_or_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("a.db"));
+    varied(&store);
+    let to = folder.path().join("out.jsonl");
+    assert_eq!(store.export_to(&to).unwrap(), Moved { events: 3, blobs: 2 });
+    assert_eq!(fs::read_to_string(&to).unwrap(), export(&store));
+    assert!(store.export_to(&to).is_err());
+    fs::remove_file(&to).unwrap();
+    let raw = rusqlite::Connection::open(store.path()).unwrap();
+    raw.execute("UPDATE events SET body = '8' WHERE position = 3", []).unwrap();
+    assert!(matches!(store.export_to(&to), Err(StoreError::Corrupt { .. })));
+    let n_left = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!((to.exists(), n_left), (false, 3));
 }
 
 #[test]
