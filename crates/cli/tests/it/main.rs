@@ -27,6 +27,7 @@ mod flake_views;
 mod flakes;
 mod fmt;
 mod git_sources;
+mod history;
 mod hosts;
 mod judge;
 mod listings;
