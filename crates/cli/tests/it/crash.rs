@@ -75,12 +75,14 @@ fn commands(rng: &mut fastrand::Rng, n: usize) -> String {
     match rng.u8(..9) {
         0 => format!("flake describe text-{n} --no-lock --format json"),
         1 => format!("flake add-input in{} path:/nowhere/{n} --no-lock --format json", n % 7),
-        2 if n % 3 == 0 => {
+        2 if n.is_multiple_of(3) => {
             format!("flake remove-input in{} --no-lock --format json", rng.usize(..7))
         }
         2 | 3 => format!("flake set-input base path:/nowhere/{n} --no-lock --format json"),
-        4 if n % 3 == 0 => "check --fix --select DEAD001 --fail-on never a.nix b.nix".to_owned(),
-        5 if n % 3 == 0 => "fmt --formatter nixpkgs-fmt a.nix b.nix".to_owned(),
+        4 if n.is_multiple_of(3) => {
+            "check --fix --select DEAD001 --fail-on never a.nix b.nix".to_owned()
+        }
+        5 if n.is_multiple_of(3) => "fmt --formatter nixpkgs-fmt a.nix b.nix".to_owned(),
         4 | 5 => format!("flake describe other-{n} --no-lock --format json"),
         6 | 7 => "undo --format json".to_owned(),
         _ => "redo --format json".to_owned(),
