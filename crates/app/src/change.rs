@@ -1,7 +1,8 @@
 //! Changing files: from a proposal to an event, so that at any moment either all files are old and
 //! there is no event, or all are new and there is one.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use cim_domain_nix::{
     Append, Command, Draft, Event, Evidence, Expected, FileChange, Intent, NewEvent, State,
@@ -10,7 +11,7 @@ use cim_domain_nix::{
 use cim_nix_base::{ChangeSet, ContentHash, Error, ErrorKind, Ledger, Op};
 use serde::{Deserialize, Serialize};
 
-use crate::{App, Workspace};
+use crate::App;
 
 /// How often a decision is made anew because somebody else was faster.
 const ATTEMPTS: usize = 5;
@@ -47,12 +48,20 @@ pub struct Outcome {
     pub events: Vec<Event>,
     /// The changes to files.
     pub set: ChangeSet,
-    /// A diff of them.
-    pub diff: String,
+    /// The texts of the files before, by path.
+    pub former: BTreeMap<PathBuf, String>,
     /// Where the events were stored; `None` if nothing changed, and in a dry run.
     pub position: Option<u64>,
     /// What a reader should know, one sentence each.
     pub notes: Vec<String>,
+}
+
+impl Outcome {
+    /// A diff of the changes to files.
+    #[must_use]
+    pub fn diff(&self) -> String {
+        self.set.unified_diff(|path| self.former.get(path).cloned())
+    }
 }
 
 /// What is written down before the first file is touched.
@@ -215,9 +224,8 @@ impl App<'_> {
         mode: Mode,
     ) -> Result<Outcome, Error> {
         let Change { stream, cause, command_type, set, notes } = what;
-        let (changes, blobs) = self.look(&set)?;
-        let diff = diff(self.files, &set)?;
-        let mut outcome = Outcome { events: Vec::new(), set, diff, position: None, notes };
+        let (changes, former) = self.look(&set)?;
+        let mut outcome = Outcome { events: Vec::new(), set, former, position: None, notes };
         for _ in 0..ATTEMPTS {
             let (state, version) = self.load(&stream)?;
             let mut new_id = || self.world.new_id();
@@ -257,7 +265,12 @@ impl App<'_> {
                 events: ids,
                 plan: plan.text()?,
             };
-            let blobs: Vec<&[u8]> = blobs.iter().map(String::as_bytes).collect();
+            let written = outcome.set.changes.iter().filter_map(|change| match &change.op {
+                Op::Create { content, .. } | Op::Write { content, .. } => Some(content),
+                _ => None,
+            });
+            let texts = outcome.former.values().chain(written);
+            let blobs: Vec<&[u8]> = texts.map(String::as_bytes).collect();
             self.store.open_intent(&intent, &blobs)?;
             let mut entry =
                 Entry { app: self, append: Some(append), refused: None, position: None };
@@ -288,19 +301,21 @@ impl App<'_> {
             .hint("run the command again when they are done"))
     }
 
-    /// The changes of a set as events write them, with the texts before and after.
-    pub(crate) fn look(&self, set: &ChangeSet) -> Result<(Vec<FileChange>, Vec<String>), Error> {
+    /// The changes of a set as events write them, with the texts before by path.
+    fn look(&self, set: &ChangeSet) -> Result<(Vec<FileChange>, BTreeMap<PathBuf, String>), Error> {
         let mode = |path: &Path| self.files.mode(path).ok().flatten();
         let changes = file_changes(set, mode)
             .map_err(|error| Error::user("a change cannot be recorded").because(error))?;
-        let mut blobs = Vec::new();
+        let mut former = BTreeMap::new();
         for (change, recorded) in set.changes.iter().zip(&changes) {
             if let Some(expected) = recorded.before {
                 let text = self.files.read(&change.path)?;
                 // What is kept for an undo has to be what the change is made for. A file that changes
                 // to and fro could be other now, and as expected when it is written.
                 match text {
-                    Some(text) if ContentHash::of(text.as_bytes()) == expected => blobs.push(text),
+                    Some(text) if ContentHash::of(text.as_bytes()) == expected => {
+                        former.insert(change.path.clone(), text);
+                    }
                     _ => {
                         let path = change.path.display();
                         let error =
@@ -309,11 +324,8 @@ impl App<'_> {
                     }
                 }
             }
-            if let Op::Create { content, .. } | Op::Write { content, .. } = &change.op {
-                blobs.push(content.clone());
-            }
         }
-        Ok((changes, blobs))
+        Ok((changes, former))
     }
 
     /// Events as a store takes them.
@@ -362,20 +374,4 @@ pub(crate) struct Change {
     pub(crate) command_type: &'static str,
     pub(crate) set: ChangeSet,
     pub(crate) notes: Vec<String>,
-}
-
-/// A diff of a set against the files that are there.
-pub(crate) fn diff(files: &dyn Workspace, set: &ChangeSet) -> Result<String, Error> {
-    let mut failed = None;
-    let diff = set.unified_diff(|path| match files.read(path) {
-        Ok(text) => text,
-        Err(error) => {
-            failed = Some(error);
-            None
-        }
-    });
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(diff),
-    }
 }

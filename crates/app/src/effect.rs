@@ -2,6 +2,8 @@
 //! back with a transaction, so an intent says beforehand what is going to happen, and whoever finds
 //! it open finds out what became of it.
 
+use std::collections::BTreeMap;
+
 use cim_domain_nix::{
     Append, Command, Draft, Event, Evidence, Expected, Intent, State, StoreError, StreamId, Uuid,
     package_name, undo,
@@ -69,7 +71,7 @@ impl App<'_> {
         let mut outcome = Outcome {
             events: Vec::new(),
             set: ChangeSet::default(),
-            diff: String::new(),
+            former: BTreeMap::new(),
             position: None,
             notes: Vec::new(),
         };

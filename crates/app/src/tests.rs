@@ -98,7 +98,7 @@ fn a_dry_run_changes_nothing() {
         -1
         +2
     "#]]
-    .assert_eq(&outcome.diff);
+    .assert_eq(&outcome.diff());
     assert_eq!(outcome.events.len(), 1);
     assert_eq!(kit.store.head().unwrap(), 0);
     assert_eq!(kit.files.show(), "a.nix: 1\n\n");

@@ -1,5 +1,7 @@
 //! Commands that run programs outside: how they are run, and how their end is told.
 
+use std::collections::BTreeMap;
+
 use std::path::Path;
 
 use cim_domain_nix::{BuiltOutput, Command, Event, State};
@@ -40,7 +42,7 @@ pub(crate) fn run(
         let outcome = Outcome {
             events: Vec::new(),
             set: ChangeSet::default(),
-            diff: String::new(),
+            former: BTreeMap::new(),
             position: None,
             notes: programs.plan(command, &state, &before)?,
         };

@@ -97,7 +97,7 @@ impl ChangeArgs {
         }
         if self.dry_run {
             let color = color.applies_to(&std::io::stdout());
-            out.text(&format!("\n{}", colored_diff(&outcome.diff, color)));
+            out.text(&format!("\n{}", colored_diff(&outcome.diff(), color)));
         }
         out.finish()?;
         Ok(exit)
@@ -111,7 +111,7 @@ impl ChangeArgs {
             "written": outcome.position.is_some(),
             "position": outcome.position,
             "events": events,
-            "diff": outcome.diff,
+            "diff": outcome.diff(),
             "notes": outcome.notes,
         })
     }

@@ -19,6 +19,7 @@
 
 use std::collections::BTreeMap;
 
+use cim_nix_model::is_flake_id;
 use uuid::Uuid;
 
 use crate::command::{AddFlakeInput, CreateFlake, RemoveFlakeInput, UpdateFlake};
@@ -130,8 +131,7 @@ impl Decider for Flake {
 
 /// Refuses names that Nix does not take for inputs.
 fn check_input(name: &str) -> Result<(), Rejection> {
-    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    match name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.bytes().all(is_good) {
+    match is_flake_id(name) {
         true => Ok(()),
         false => Err(Rejection::Invalid {
             what: "the name of an input".to_owned(),
