@@ -1,0 +1,1 @@
+//! The Nix domain on HTTP: REST, event streams, an operations page.

@@ -1,0 +1,1 @@
+//! The Nix domain on NATS: subjects, permissions, serving, publishing.

@@ -1,0 +1,3 @@
+//! `cim-nix-server`: the service on NATS and HTTP.
+
+fn main() {}

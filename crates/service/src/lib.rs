@@ -1,0 +1,1 @@
+//! Serves commands and queries to many callers, whatever carries them.

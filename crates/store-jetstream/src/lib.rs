@@ -1,0 +1,1 @@
+//! Keeps events in a stream of NATS JetStream.
