@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cim_domain_nix::{
-    Append, Command, Draft, Event, Evidence, Expected, FileChange, Intent, NewEvent, State,
-    StoreError, StreamId, Uuid, file_changes,
+    Append, Command, Draft, Event, Evidence, Expected, FileChange, Intent, MessageIdentity,
+    NewEvent, State, StoreError, StreamId, Uuid, file_changes,
 };
 use cim_nix_base::{ChangeSet, ContentHash, Error, ErrorKind, Ledger, Op};
 use serde::{Deserialize, Serialize};
@@ -228,6 +228,7 @@ impl App<'_> {
         let mut outcome = Outcome { events: Vec::new(), set, former, position: None, notes };
         for _ in 0..ATTEMPTS {
             let (state, version) = self.load(&stream)?;
+            self.check_expected(&stream, version)?;
             let mut new_id = || self.world.new_id();
             let mut draft = Draft { cause: &cause, at: self.world.now(), new_id: &mut new_id };
             let events = decide(&state, &changes, &mut draft)?;
@@ -246,6 +247,11 @@ impl App<'_> {
             };
             if outcome.set.is_empty() {
                 match self.store.append(append) {
+                    Err(StoreError::Conflict { .. } | StoreError::Duplicate { .. })
+                        if self.is_done(&cause, &mut outcome)? =>
+                    {
+                        return Ok(outcome);
+                    }
                     Err(StoreError::Conflict { .. }) => continue,
                     appended => outcome.position = Some(appended?.position),
                 }
@@ -287,6 +293,11 @@ impl App<'_> {
                         self.store.close_intent(first)?;
                     }
                     match entry.refused {
+                        Some(StoreError::Conflict { .. } | StoreError::Duplicate { .. })
+                            if self.is_done(&cause, &mut outcome)? =>
+                        {
+                            return Ok(outcome);
+                        }
                         Some(StoreError::Conflict { .. }) => {}
                         Some(refused) => return Err(refused.into()),
                         None if error.kind() == ErrorKind::Conflict => {
@@ -299,6 +310,45 @@ impl App<'_> {
         }
         Err(Error::conflict(format!("{stream} is changed by others all the time"))
             .hint("run the command again when they are done"))
+    }
+
+    /// Errors: the aggregate has another version than the one asked for.
+    pub(crate) fn check_expected(&self, stream: &StreamId, found: u64) -> Result<(), Error> {
+        match self.expected {
+            Some(expected) if expected != found => {
+                let stream = stream.clone();
+                Err(StoreError::Conflict { stream, expected, found }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the command was run in the meantime by somebody who got it as well; its outcome is
+    /// that of the other run then.
+    fn is_done(&self, cause: &MessageIdentity, outcome: &mut Outcome) -> Result<bool, Error> {
+        let Some(done) = self.done_before(cause)? else { return Ok(false) };
+        (outcome.events, outcome.position) = (done.events, done.position);
+        Ok(true)
+    }
+
+    /// What came of a command that was run before: the events that it caused, if there are any.
+    ///
+    /// Errors: the store cannot be read.
+    pub fn done_before(&self, cause: &MessageIdentity) -> Result<Option<Outcome>, Error> {
+        let (mut events, mut position) = (Vec::new(), None);
+        self.store.caused_by(&cause.message_id, &mut |record| {
+            // One that a newer version wrote was stored all the same.
+            events.extend(Event::read(record.event_type, record.schema, record.body).ok());
+            position = Some(record.position);
+            Ok(std::ops::ControlFlow::Continue(()))
+        })?;
+        Ok(position.map(|position| Outcome {
+            events,
+            set: ChangeSet::default(),
+            former: BTreeMap::new(),
+            position: Some(position),
+            notes: vec!["this command was run before; that is what came of it".to_owned()],
+        }))
     }
 
     /// The changes of a set as events write them, with the texts before by path.
@@ -370,7 +420,7 @@ pub(crate) type Decide<'a> =
 /// A change on its way through the protocol.
 pub(crate) struct Change {
     pub(crate) stream: StreamId,
-    pub(crate) cause: cim_domain_nix::MessageIdentity,
+    pub(crate) cause: MessageIdentity,
     pub(crate) command_type: &'static str,
     pub(crate) set: ChangeSet,
     pub(crate) notes: Vec<String>,

@@ -67,6 +67,7 @@ impl App<'_> {
     pub(crate) fn effect_of(&self, task: &Task<'_>, mode: Mode) -> Result<Outcome, Error> {
         let Task { command, stream, undoes } = task;
         let (state, version) = self.load(stream)?;
+        self.check_expected(stream, version)?;
         let before = self.programs.before(command, &state)?;
         let mut outcome = Outcome {
             events: Vec::new(),

@@ -30,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 mod authoring;
+mod catalogue;
 mod change;
 mod conflict;
 mod effect;
@@ -38,6 +39,7 @@ mod history;
 mod outside;
 mod recover;
 pub mod render;
+mod run;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -45,12 +47,16 @@ mod tests;
 mod undo;
 
 pub use authoring::Listing;
+pub use catalogue::NoFiles;
 pub use change::{Mode, Outcome, Proposal};
 pub use conflict::Conflict;
 pub use effect::Programs;
 pub use flakes::flake_facts;
 pub use history::{BlamedLine, Drift, Filter, Logged, OpenChange, Past, Writer};
-pub use outside::{LockWish, Locks, NewLock, Settled, Sources, Store, Workspace, World};
+pub use outside::{
+    Code, LockWish, Locks, NewLock, Outside, Run, Settled, Sources, Store, Templates, Tools, Work,
+    Workspace, World,
+};
 pub use recover::Recovery;
 pub use undo::Stored;
 
@@ -64,4 +70,6 @@ pub struct App<'a> {
     pub world: &'a dyn World,
     /// Programs that build, copy and activate.
     pub programs: &'a dyn Programs,
+    /// The version that an aggregate must have for a command, where whoever sends it says so.
+    pub expected: Option<u64>,
 }

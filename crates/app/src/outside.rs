@@ -3,9 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
-use cim_domain_nix::{EventStore, IntentStore, LockChange, Timestamp, Uuid};
+use cim_domain_nix::{Command, EventStore, Evidence, IntentStore, LockChange, Timestamp, Uuid};
 use cim_nix_base::{ChangeSet, Error, FileMode, Ledger};
+
+use crate::Programs;
 
 /// A store of events that keeps intents as well.
 pub trait Store: EventStore + IntentStore {}
@@ -111,4 +116,68 @@ pub trait Locks {
         old_lock: Option<&str>,
         wish: &LockWish,
     ) -> Result<NewLock, Error>;
+}
+
+/// Gives new flakes their files.
+pub trait Templates {
+    /// The files of a template in `folder`, relative to the project's; a small flake that says
+    /// `description` of itself where no template is named.
+    ///
+    /// Errors: the template cannot be had.
+    fn files(
+        &self,
+        folder: &Path,
+        template: Option<&str>,
+        description: &str,
+    ) -> Result<ChangeSet, Error>;
+}
+
+/// What commands about code (check, fix, format, rename) come to.
+pub struct Work {
+    /// The changes to files, relative to the project's folder.
+    pub set: ChangeSet,
+    /// What was found out; its own list of changes is filled in from the set.
+    pub evidence: Evidence,
+    /// What a reader should know, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Knows what is wrong with code and how it is mended.
+pub trait Code {
+    /// What a command about the code of a project comes to. Nothing is changed by it.
+    ///
+    /// Errors: it is refused, or files cannot be read.
+    fn work(&self, command: &Command) -> Result<Work, Error>;
+}
+
+/// All that commands need beside files and clock.
+pub trait Tools: Locks + Sources + Templates + Code + Programs {}
+
+impl<T: Locks + Sources + Templates + Code + Programs> Tools for T {}
+
+/// What one run of tools has to heed.
+#[derive(Clone)]
+pub struct Run {
+    /// When it has to be over.
+    pub deadline: Instant,
+    /// Set by whoever does not want it any more.
+    pub cancelled: Arc<AtomicBool>,
+    /// Is told of progress, one JSON object at a time.
+    pub progress: Arc<dyn Fn(&str) + Send + Sync>,
+    /// The span that it belongs to, as the header `traceparent` has it.
+    pub trace: Option<String>,
+}
+
+/// Everything outside, for whoever runs the commands of many callers.
+pub trait Outside: Send + Sync {
+    /// The files of the project.
+    ///
+    /// Errors: its folder is not there.
+    fn files(&self) -> Result<Box<dyn Workspace + '_>, Error>;
+
+    /// Clock and ids, for what `actor` does.
+    fn world(&self, actor: &str) -> Box<dyn World + '_>;
+
+    /// Tools for one command.
+    fn tools(&self, run: Run) -> Box<dyn Tools + '_>;
 }

@@ -169,7 +169,13 @@ impl Kit {
     }
 
     pub(crate) fn app(&self) -> App<'_> {
-        App { store: &self.store, files: &self.files, world: &self.world, programs: &self.programs }
+        App {
+            store: &self.store,
+            files: &self.files,
+            world: &self.world,
+            programs: &self.programs,
+            expected: None,
+        }
     }
 
     pub(crate) fn root(&self) -> MessageIdentity {

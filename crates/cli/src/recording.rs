@@ -87,7 +87,7 @@ impl Recorder {
 
     /// The application over the project, with programs that may be run.
     pub(crate) fn app_with<'a>(&'a self, programs: &'a dyn Programs) -> App<'a> {
-        App { store: &self.store, files: &self.files, world: &Machine, programs }
+        App { store: &self.store, files: &self.files, world: &Machine, programs, expected: None }
     }
 
     /// The application over the project, for commands that run no programs.

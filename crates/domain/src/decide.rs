@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What a flake says of itself.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
 pub struct FlakeFacts {
     /// Its description; empty if it has none.
     pub description: String,
@@ -23,7 +23,7 @@ pub struct FlakeFacts {
 }
 
 /// What was found out, or done, for a command.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Evidence {
     /// A flake before and after the change.
     Flake {
@@ -236,7 +236,7 @@ pub trait Decider: Default + Clone + PartialEq + fmt::Debug {
 macro_rules! states {
     ($($name:ident: $type:ty,)*) => {
         /// The state of any aggregate.
-        #[derive(Clone, PartialEq, Debug, serde::Serialize)]
+        #[derive(Clone, PartialEq, Debug, serde::Serialize, serde::Deserialize)]
         #[expect(missing_docs, reason = "each is the name of its aggregate, which is documented")]
         pub enum State {
             $($name($type),)*

@@ -37,11 +37,11 @@ use crate::{
 };
 
 /// The configuration with a name, if there is one.
-#[derive(Clone, PartialEq, Default, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Default, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Configuration(pub Option<ConfigurationState>);
 
 /// A configuration that is there.
-#[derive(Clone, PartialEq, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct ConfigurationState {
     /// Its id.
     pub id: Uuid,
@@ -58,7 +58,7 @@ pub struct ConfigurationState {
 }
 
 /// A generation that was in force once.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct GenerationState {
     /// What it is; empty if it was only found.
     pub store_path: String,

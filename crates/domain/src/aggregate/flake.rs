@@ -31,11 +31,11 @@ use crate::{
 };
 
 /// The flake of a folder, if there is one.
-#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Flake(pub Option<FlakeState>);
 
 /// A flake that is there.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct FlakeState {
     /// Its id.
     pub id: Uuid,
@@ -233,10 +233,11 @@ impl Flake {
         draft: &mut Draft<'_>,
     ) -> Result<Vec<Event>, Rejection> {
         let mut events = self.observe(id, &command.path, change, draft)?;
-        if change.changes.is_empty() {
+        let before = change.before.unwrap_or(change.after);
+        // Where the files lie elsewhere, what the flake says may change all the same.
+        if change.changes.is_empty() && before == change.after {
             return Ok(events);
         }
-        let before = change.before.unwrap_or(change.after);
         let is_other = before.description != change.after.description;
         events.push(
             FlakeUpdated {

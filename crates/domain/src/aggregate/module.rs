@@ -23,7 +23,7 @@ use crate::event::{ModuleCreated, ModuleDeleted, ModuleUpdated};
 use crate::{Command, Decider, Draft, Event, Evidence, FileChange, Kind, NixModule, Rejection};
 
 /// The module with a name, if there is one.
-#[derive(Clone, PartialEq, Default, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Default, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Module(pub Option<NixModule>);
 
 /// The file of a module whose command names none.

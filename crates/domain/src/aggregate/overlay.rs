@@ -23,7 +23,7 @@ use crate::event::{OverlayCreated, OverlayDeleted, OverlayUpdated};
 use crate::{Command, Decider, Draft, Event, Evidence, FileChange, Kind, Overlay, Rejection};
 
 /// The overlay with a name, if there is one.
-#[derive(Clone, PartialEq, Default, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Default, Debug, serde::Serialize, serde::Deserialize)]
 pub struct OverlayAggregate(pub Option<Overlay>);
 
 /// The file of a overlay whose command names none.

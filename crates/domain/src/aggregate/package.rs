@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The builds of a package.
-#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Package {
     /// How the last build ended.
     pub last: BuildState,
@@ -36,7 +36,7 @@ pub struct Package {
 }
 
 /// How a build ended.
-#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
 pub enum BuildState {
     /// It was never tried.
     #[default]

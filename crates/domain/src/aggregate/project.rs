@@ -18,7 +18,7 @@ use crate::event::{
 use crate::{Command, Decider, Draft, Event, Evidence, FileChange, Findings, Kind, Rejection};
 
 /// What was done to the code of a project.
-#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Project {
     /// What the last check found.
     pub findings: Option<Findings>,
