@@ -116,18 +116,19 @@ impl Code for Guarded<'_> {
 /// What runs a command outside.
 fn program(command: &Command) -> &'static str {
     match command {
-        Command::EvaluateExpression(_) => "worker",
+        Command::EvaluateExpression(_) => "evaluation",
         _ => "nix",
     }
 }
 
 impl Programs for Guarded<'_> {
     fn before(&self, command: &Command, state: &State) -> Result<Value, Error> {
-        self.call(program(command), Again::Yes, &|| self.tools.before(command, state))
+        // It only looks, so that it works says nothing of the program.
+        self.call("worker", Again::Yes, &|| self.tools.before(command, state))
     }
 
     fn plan(&self, command: &Command, state: &State, before: &Value) -> Result<Vec<String>, Error> {
-        self.call(program(command), Again::Yes, &|| self.tools.plan(command, state, before))
+        self.call("worker", Again::Yes, &|| self.tools.plan(command, state, before))
     }
 
     fn run(&self, command: &Command, state: &State, before: &Value) -> Result<Evidence, Error> {

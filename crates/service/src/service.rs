@@ -19,6 +19,9 @@ use crate::pool::Pool;
 use crate::reply::{Accepted, Answered, Cause, EventRef, Ids, Refusal, Reply};
 use crate::tenant::{Keeps, Tenant, TenantHealth};
 
+/// Is told of progress, one JSON object at a time.
+pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// What somebody asks the service for.
 pub struct Request {
     /// The tenant that is asked.
@@ -36,7 +39,7 @@ pub struct Request {
     /// The span that it belongs to, as the header `traceparent` has it.
     pub trace: Option<String>,
     /// Is told of progress, one JSON object at a time.
-    pub progress: Option<Arc<dyn Fn(&str) + Send + Sync>>,
+    pub progress: Option<Progress>,
     /// Set by a caller who does not want it any more.
     pub cancelled: Arc<AtomicBool>,
 }
@@ -378,7 +381,7 @@ impl Service {
         let Wish::Command(command) = &message.wish else {
             return Err(Refusal::new(Cause::Bug, "a query is no command"));
         };
-        let silent: Arc<dyn Fn(&str) + Send + Sync> = Arc::new(|_| {});
+        let silent: Progress = Arc::new(|_| {});
         let run = Run {
             deadline,
             cancelled: request.cancelled.clone(),
