@@ -44,3 +44,5 @@ pub use token::{
     Known, PREFIX as TOKEN_PREFIX, TokenEntry, Tokens, hash as hash_token,
     of_random as token_of_random,
 };
+//! Serves commands and queries to many callers, whatever carries them.
+pub mod metrics;
