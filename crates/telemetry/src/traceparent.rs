@@ -186,6 +186,12 @@ pub fn headers() -> Vec<(&'static str, String)> {
     TracePlace::current().map(|place| place.headers()).unwrap_or_default()
 }
 
+/// The `traceparent` that the current span gives to those it calls, for `Service::set_trace`.
+#[must_use]
+pub fn current() -> Option<String> {
+    TracePlace::current().map(|place| place.to_string())
+}
+
 /// Lower-case digits only, as the standard asks.
 fn hex(digits: &str, n_digits: usize) -> Option<u128> {
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
