@@ -24,6 +24,7 @@ mod guard;
 mod ids;
 mod limits;
 mod message;
+pub mod metrics;
 mod pool;
 mod reply;
 mod service;
@@ -44,5 +45,3 @@ pub use token::{
     Known, PREFIX as TOKEN_PREFIX, TokenEntry, Tokens, hash as hash_token,
     of_random as token_of_random,
 };
-//! Serves commands and queries to many callers, whatever carries them.
-pub mod metrics;

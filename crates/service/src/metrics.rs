@@ -9,6 +9,8 @@
 
 use metrics::{counter, gauge, histogram};
 
+use crate::{BreakerState, Cause, Reply};
+
 /// One metric, as operators see it.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Metric {
@@ -75,25 +77,26 @@ impl Outcome {
     }
 }
 
-/// What a circuit breaker does with calls.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Breaker {
-    /// Lets them through.
-    Closed,
-    /// Lets one through to see.
-    HalfOpen,
-    /// Refuses them.
-    Open,
-}
-
-impl Breaker {
+impl BreakerState {
     /// The gauge's value.
-    #[must_use]
-    pub const fn value(self) -> f64 {
+    const fn value(self) -> f64 {
         match self {
             Self::Closed => 0.0,
             Self::HalfOpen => 1.0,
             Self::Open => 2.0,
+        }
+    }
+}
+
+impl Outcome {
+    /// What came of a request with this reply.
+    #[must_use]
+    pub fn of(reply: &Reply) -> Self {
+        match reply.refusal().map(|refusal| refusal.cause) {
+            None => Self::Ok,
+            Some(Cause::Conflict) => Self::Conflict,
+            Some(Cause::Overloaded | Cause::TimedOut | Cause::Outside | Cause::Bug) => Self::Failed,
+            Some(_) => Self::Rejected,
         }
     }
 }
@@ -178,6 +181,8 @@ metrics! {
     BREAKER_STATE = "breaker_state", Gauge, Count, ["dependency"];
     /// How often a breaker opened.
     BREAKER_TRIPS = "breaker_trips_total", Counter, Count, ["dependency"];
+    /// Calls that failed and were made again.
+    RETRIES = "retries_total", Counter, Count, ["dependency"];
     /// Runs of the worker process, by what came of them.
     WORKER_RUNS = "worker_runs_total", Counter, Count, ["kind", "outcome"];
     /// Time that one run of the worker process took.
@@ -204,9 +209,13 @@ pub fn query(tenant: &str, query: &'static str, outcome: Outcome, seconds: f64) 
     histogram!(QUERY_SECONDS.name, "query" => query).record(seconds);
 }
 
-/// Counts one append of `events` events of aggregates of `kind`.
-pub fn events_appended(tenant: &str, kind: &'static str, events: u64, seconds: f64) {
+/// Counts events of aggregates of `kind` that were stored.
+pub fn events_appended(tenant: &str, kind: &'static str, events: u64) {
     counter!(EVENTS_APPENDED.name, "tenant" => tenant.to_owned(), "kind" => kind).increment(events);
+}
+
+/// Tells how long one append took.
+pub fn store_append(seconds: f64) {
     histogram!(STORE_APPEND_SECONDS.name).record(seconds);
 }
 
@@ -301,13 +310,18 @@ pub fn auth_refused(reason: &'static str) {
 }
 
 /// Tells what the breaker before `dependency` does now.
-pub fn breaker_state(dependency: &'static str, state: Breaker) {
+pub fn breaker_state(dependency: &'static str, state: BreakerState) {
     gauge!(BREAKER_STATE.name, "dependency" => dependency).set(state.value());
 }
 
 /// Counts that the breaker before `dependency` opened.
 pub fn breaker_tripped(dependency: &'static str) {
     counter!(BREAKER_TRIPS.name, "dependency" => dependency).increment(1);
+}
+
+/// Counts a call to `dependency` that is made again.
+pub fn retried(dependency: &'static str) {
+    counter!(RETRIES.name, "dependency" => dependency).increment(1);
 }
 
 /// Counts a run of the worker process.

@@ -48,7 +48,8 @@ impl<I: Io> Confined<I> {
 
     /// Errors: the path is outside, as it is written or because of a link to a folder of it.
     fn check_folder(&self, path: &Path) -> io::Result<()> {
-        if !self.is_in(path) || path.components().any(|part| part == std::path::Component::ParentDir)
+        if !self.is_in(path)
+            || path.components().any(|part| part == std::path::Component::ParentDir)
         {
             return Err(forbidden(path));
         }
@@ -147,11 +148,7 @@ impl<I: Io> Io for Confined<I> {
         self.below.fetch(source)
     }
 
-    fn registry(
-        &self,
-        number: usize,
-        registries: Registries,
-    ) -> Option<Result<Registry, String>> {
+    fn registry(&self, number: usize, registries: Registries) -> Option<Result<Registry, String>> {
         self.below.registry(number, registries)
     }
 
