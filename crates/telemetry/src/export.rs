@@ -24,7 +24,7 @@ use opentelemetry_sdk::trace::{
 };
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::mask::{mask, mask_field};
+use crate::mask::{bounded, mask};
 use crate::settings::{Identity, Traces};
 use crate::traceparent::{TRACEPARENT, TRACESTATE};
 
@@ -256,17 +256,17 @@ fn clean(span: &mut SpanData) {
     span.attributes.retain(|attribute| !is_told(&attribute.key));
     span.attributes.iter_mut().for_each(clean_attribute);
     for event in &mut span.events.events {
-        event.name = mask(&event.name).into_owned().into();
+        event.name = bounded("message", &event.name).into_owned().into();
         event.attributes.iter_mut().for_each(clean_attribute);
     }
     if let Status::Error { description } = &mut span.status {
-        *description = mask(description).into_owned().into();
+        *description = bounded("message", description).into_owned().into();
     }
 }
 
 fn clean_attribute(attribute: &mut KeyValue) {
     let clean = |text: &StringValue| -> StringValue {
-        mask_field(attribute.key.as_str(), text.as_str()).into_owned().into()
+        bounded(attribute.key.as_str(), text.as_str()).into_owned().into()
     };
     match &attribute.value {
         Value::String(text) => attribute.value = Value::String(clean(text)),

@@ -16,13 +16,11 @@ use tracing::{Dispatch, Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::mask::{mask, mask_field};
+use crate::mask::bounded;
 use crate::settings::Format;
 use crate::sink::Sink;
 use crate::traceparent::{TRACEPARENT, TRACESTATE, TracePlace};
 
-/// A value is cut behind so many bytes: no line is a way to fill a disk.
-const MOST_VALUE: usize = 8 << 10;
 /// More fields say nothing.
 const MOST_FIELDS: usize = 64;
 
@@ -200,11 +198,7 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
-        let text = match field.name() {
-            "message" => mask(value),
-            name => mask_field(name, value),
-        };
-        self.put(field, Value::text(&text));
+        self.put(field, Value::Text(bounded(field.name(), value).into_owned()));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
@@ -249,13 +243,8 @@ impl Visit for Fields {
 }
 
 impl Value {
-    /// A text, cut if it is long.
     fn text(text: &str) -> Self {
-        if text.len() <= MOST_VALUE {
-            return Self::Text(text.to_owned());
-        }
-        let end = text.floor_char_boundary(MOST_VALUE);
-        Self::Text(format!("{}… ({} bytes)", &text[..end], text.len()))
+        Self::Text(text.to_owned())
     }
 
     fn json(&self, out: &mut String) {
@@ -277,24 +266,33 @@ impl Value {
     }
 }
 
-/// A JSON string.
+/// A JSON string, which is safe on a terminal as well.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let json = serde_json::Value::from(text).to_string();
+    if !json.contains(is_unseen) {
+        return json;
+    }
+    let escaped = json.chars().map(|c| match is_unseen(c) {
+        true => format!("\\u{:04x}", u32::from(c)),
+        false => c.to_string(),
+    });
+    escaped.collect()
 }
 
 /// A text in the one line that it has.
 fn put_plain(out: &mut String, text: &str) {
     for c in text.chars() {
-        match c.is_control() || turns_text(c) {
+        match is_unseen(c) {
             true => out.extend(c.escape_default()),
             false => out.push(c),
         }
     }
 }
 
-/// Characters that change the order in which others are shown.
-fn turns_text(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Characters that move the cursor, or change the order in which others are shown.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

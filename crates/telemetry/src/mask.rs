@@ -18,6 +18,9 @@ use names::{Secrecy, secrecy};
 /// What stands where a secret stood.
 pub const MASK: &str = "***";
 
+/// No user and password of an address are longer than that.
+const MOST_USER: usize = 1024;
+
 /// Returns `text` without the secrets in it.
 #[must_use]
 pub fn mask(text: &str) -> Cow<'_, str> {
@@ -45,19 +48,39 @@ pub fn mask_field<'v>(name: &str, value: &'v str) -> Cow<'v, str> {
     mask(value)
 }
 
+/// Texts are cut behind so many bytes: none is a way to fill a disk.
+const MOST: usize = 8 << 10;
+
+/// [`mask_field`] of a text of any length, cut if it is long.
+pub(crate) fn bounded<'v>(name: &str, value: &'v str) -> Cow<'v, str> {
+    // So much more that what is secret at the cut is still recognized.
+    let head = &value[..value.floor_char_boundary(2 * MOST)];
+    let masked = mask_field(name, head);
+    if head.len() == value.len() && masked.len() <= MOST {
+        return masked;
+    }
+    let end = masked.floor_char_boundary(MOST);
+    Cow::Owned(format!("{}… ({} bytes)", &masked[..end], value.len()))
+}
+
 /// Where the secrets of `text` are, from left to right and apart from each other.
 fn secrets(text: &str) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
     let mut at = 0;
+    // The next `@`, looked for once: without one near, there is no user in an address.
+    let mut sign = find(bytes, 0, b'@');
     while at < bytes.len() {
+        if sign < at {
+            sign = find(bytes, at, b'@');
+        }
         if let Some(end) = shapes::pem(text, at) {
             found.push(at..end);
             at = end;
         } else if text[at..].starts_with("://") {
             at += 3;
-            let userinfo = user_of(bytes, at);
-            if let Some(end) = userinfo {
+            let is_near = sign < bytes.len().min(at + MOST_USER);
+            if let Some(end) = is_near.then(|| user_of(bytes, at)).flatten() {
                 let keeps = is_login_only(&text[..at - 3], &text[at..end]);
                 found.extend((!keeps).then_some(at..end));
                 at = end;
@@ -164,10 +187,10 @@ fn closes(n_before: usize, n_escapes: usize) -> bool {
 
 /// Where the user and password of an address end, if it has any: at the last `@` of its authority.
 ///
-/// Looks no further than that of any real address, so that many beginnings of addresses are not
+/// Looks no further than that of any real address is, so that many beginnings of addresses are not
 /// many walks to the end.
 fn user_of(bytes: &[u8], from: usize) -> Option<usize> {
-    let bytes = &bytes[..bytes.len().min(from + 1024)];
+    let bytes = &bytes[..bytes.len().min(from + MOST_USER)];
     let end = end_of(bytes, from, |byte| !is_blank(byte) && !b"\n\r\"'<>`".contains(&byte));
     let address = &bytes[from..end];
     let authority = address.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(address.len());
@@ -220,6 +243,11 @@ fn is_blank(byte: u8) -> bool {
 fn end_of(bytes: &[u8], from: usize, is_part: impl Fn(u8) -> bool) -> usize {
     let n_more = bytes[from..].iter().position(|byte| !is_part(*byte));
     n_more.map_or(bytes.len(), |n_more| from + n_more)
+}
+
+/// Where a byte is at or behind `from`; the end if it is not.
+fn find(bytes: &[u8], from: usize, wanted: u8) -> usize {
+    end_of(bytes, from, |byte| byte != wanted)
 }
 
 fn next_char(text: &str, at: usize) -> usize {

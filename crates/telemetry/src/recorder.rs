@@ -156,8 +156,10 @@ mod tests {
     #[test]
     fn what_is_counted_is_told() {
         let text = rendered(|| {
-            declared::events_appended("acme", "flake", 3, 0.002);
-            declared::events_appended("acme", "flake", 1, 0.5);
+            declared::events_appended("acme", "flake", 3);
+            declared::events_appended("acme", "flake", 1);
+            declared::store_append(0.002);
+            declared::store_append(0.5);
             declared::nats_connected(true);
         });
         expect![[r#"
@@ -196,7 +198,8 @@ mod tests {
         let text = rendered(|| {
             declared::command("t", "c", Outcome::Ok, 0.1);
             declared::query("t", "q", Outcome::Rejected, 0.1);
-            declared::events_appended("t", "k", 1, 0.1);
+            declared::events_appended("t", "k", 1);
+            declared::store_append(0.1);
             declared::tenant_storage("t", 1);
             declared::outbox_lag("t", 1);
             declared::outbox_published("t", 1);
@@ -208,8 +211,9 @@ mod tests {
             declared::rejected("overloaded");
             declared::rate_limited("t", "caller");
             declared::auth_refused("token");
-            declared::breaker_state("nix", declared::Breaker::Open);
+            declared::breaker_state("nix", cim_nix_service::BreakerState::Open);
             declared::breaker_tripped("nix");
+            declared::retried("nix");
             declared::worker_run("evaluate", Outcome::Failed, 0.1);
             declared::worker_killed("time");
             declared::build_info("1");
