@@ -310,5 +310,3 @@ impl Programs for Asking<'_> {
     }
 }
 
-#[cfg(test)]
-mod tests;
