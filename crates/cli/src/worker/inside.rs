@@ -89,9 +89,14 @@ fn failure(around: &Confinement, task: &Task, error: &Error) -> Failure {
         fetched => fetched.filter(|_| is_outside || error.kind() == ErrorKind::User),
     };
     let mut failure = Failure::of(error, dependency);
-    if failure.dependency.is_some() {
-        failure.kind = FailureKind::Outside;
-    }
+    failure.kind = match (&failure.dependency, failure.kind) {
+        (Some(_), _) => FailureKind::Outside,
+        // What this process reads is the tenant's own, and so are its limits.
+        (None, FailureKind::Outside) if !failure.message.starts_with("cannot start") => {
+            FailureKind::User
+        }
+        (None, kind) => kind,
+    };
     failure
 }
 
