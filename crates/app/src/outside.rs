@@ -179,6 +179,14 @@ pub struct Run {
 
 /// Everything outside, for whoever runs the commands of many callers.
 pub trait Outside: Send + Sync {
+    /// A command as it may be run: what it names is in reach of whoever sends it. Who takes commands
+    /// from others runs what this gives, not what came.
+    ///
+    /// Errors: it names what it must not.
+    fn admit(&self, command: &Command) -> Result<Command, Error> {
+        Ok(command.clone())
+    }
+
     /// The files of the project.
     ///
     /// Errors: its folder is not there.

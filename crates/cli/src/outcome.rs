@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
+use crate::output::number;
 use crate::terminal::{ColorWhen, Out, colored_diff, note, one_line};
 
 /// Options of every command that changes something.
@@ -186,8 +187,10 @@ pub(crate) fn title(event: &Event) -> String {
             format!("rolled back to generation {}", it.generation)
         }
         Event::ProjectChecked(it) => format!(
-            "checked {} files: {} errors, {} warnings",
-            it.files, it.findings.errors, it.findings.warnings
+            "checked {}: {}, {}",
+            number(it.files as usize, "file"),
+            number(it.findings.errors as usize, "error"),
+            number(it.findings.warnings as usize, "warning")
         ),
         Event::ProjectFixed(it) => {
             let n: u64 = it.fixes.values().sum();

@@ -1,12 +1,10 @@
-//! The project's store of events, and all that the application needs from this machine: files,
-//! clock, ids, programs.
+//! The project's store of events: where it lies, and the application over it.
 //!
 //! The store lies in `$XDG_STATE_HOME/cim-nix/store/` (or below `~/.local/state`), since a file beside
 //! `flake.nix` would be part of the flake. A project that has a folder `.cim-nix` keeps its store
 //! there; that folder makes Git ignore itself. A folder that was made by hand counts once the history
 //! is in it, or where there is none yet.
 
-use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -14,18 +12,15 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use cim_domain_nix::projection::PROJECTIONS;
 use cim_domain_nix::{
-    Command, Evidence, MessageIdentity, Projection, Record, Rows, State, StoreError, Timestamp,
-    Uuid,
+    Command, Evidence, MessageIdentity, Projection, Record, Rows, State, StoreError,
 };
-use cim_nix_app::{App, Programs, Recovery, Settled, Workspace, World};
-use cim_nix_base::{ChangeSet, ContentHash, Error, FileMode, Ledger};
-use cim_nix_project::{Files as _, Problem};
+use cim_nix_app::{App, Programs, Recovery, Workspace as _};
+use cim_nix_base::{ContentHash, Error};
+use cim_nix_host::{Disk, Machine, new_id};
 use cim_nix_store_sqlite::{Options, SqliteStore};
-use cim_nix_vfs::{DiskFiles, Recovered, SOURCE_LIMIT, journal_dir};
 
 use crate::output::number;
 use crate::scope::shown;
@@ -38,6 +33,7 @@ pub(crate) const OWN_FOLDER: &str = ".cim-nix";
 pub(crate) struct Recorder {
     files: Disk,
     store: SqliteStore,
+    machine: Machine,
 }
 
 impl Recorder {
@@ -72,7 +68,7 @@ impl Recorder {
             trust(&root)?;
         }
         let store = open_file(path, Some(own_path(&root)).filter(|own| own != path))?;
-        Ok(Self { files: Disk::new(root)?, store })
+        Ok(Self { files: Disk::new(root, &state_home()?)?, store, machine: machine() })
     }
 
     /// Opens the store of the project at `root`, if there is one.
@@ -87,7 +83,8 @@ impl Recorder {
 
     /// The application over the project, with programs that may be run.
     pub(crate) fn app_with<'a>(&'a self, programs: &'a dyn Programs) -> App<'a> {
-        App { store: &self.store, files: &self.files, world: &Machine, programs, expected: None }
+        let Self { store, files, machine } = self;
+        App { store, files, world: machine, programs, expected: None }
     }
 
     /// The application over the project, for commands that run no programs.
@@ -102,7 +99,7 @@ impl Recorder {
 
     /// The project's folder.
     pub(crate) fn root(&self) -> &Path {
-        &self.files.root
+        self.files.root()
     }
 }
 
@@ -143,7 +140,7 @@ pub(crate) fn text_of(folder: &Path) -> Result<String, Error> {
 
 /// A new command's identity.
 pub(crate) fn new_identity() -> MessageIdentity {
-    MessageIdentity::root(Machine.new_id())
+    MessageIdentity::root(new_id())
 }
 
 /// Tells what a recovery did, unless it was nothing.
@@ -343,124 +340,12 @@ fn make_private(folder: &Path) -> io::Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
 }
 
-/// The project's files on the disk.
-struct Disk {
-    root: PathBuf,
-    journal: PathBuf,
-}
-
-impl Disk {
-    fn new(root: PathBuf) -> Result<Self, Error> {
-        let journal = journal_dir(&state_home()?, &root)?;
-        Ok(Self { root, journal })
-    }
-}
-
-impl Workspace for Disk {
-    fn root(&self) -> &Path {
-        &self.root
-    }
-
-    fn read(&self, path: &Path) -> Result<Option<String>, Error> {
-        let full = self.root.join(path);
-        match DiskFiles.read(&full, SOURCE_LIMIT) {
-            Ok(text) => Ok(Some(text)),
-            Err(Problem::Missing) => Ok(None),
-            Err(problem) => {
-                Err(Error::outside(format!("cannot read `{}`: {problem}", shown(&full))))
-            }
-        }
-    }
-
-    fn mode(&self, path: &Path) -> Result<Option<FileMode>, Error> {
-        let full = self.root.join(path);
-        match fs::metadata(&full) {
-            Ok(meta) => Ok(Some(FileMode(meta.permissions().mode() & 0o7777))),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => {
-                Err(Error::outside(format!("cannot look at `{}`", shown(&full))).because(error))
-            }
-        }
-    }
-
-    fn apply(
-        &self,
-        set: &ChangeSet,
-        tag: &str,
-        ledger: &mut dyn Ledger,
-    ) -> Result<Vec<String>, Error> {
-        let applied = cim_nix_vfs::apply_recorded(&self.root, &self.journal, set, tag, ledger)?;
-        Ok(applied.warnings)
-    }
-
-    fn recover(&self, ledger: &dyn Ledger) -> Result<Option<Settled>, Error> {
-        let recovered = cim_nix_vfs::recover_recorded(&self.root, &self.journal, ledger)?;
-        let (interrupted, is_made) = match recovered {
-            Recovered::Nothing => return Ok(None),
-            Recovered::Reverted(interrupted) => (interrupted, false),
-            Recovered::Finished(interrupted) => (interrupted, true),
-        };
-        let cim_nix_vfs::Interrupted { title, files, warnings, .. } = interrupted;
-        Ok(Some(Settled { title, is_made, files, warnings }))
-    }
-}
-
-/// Clock and ids of this machine, and who uses it.
-pub(crate) struct Machine;
-
-impl World for Machine {
-    fn now(&self) -> Timestamp {
-        let micros = match SystemTime::now().duration_since(UNIX_EPOCH) {
-            Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
-            Err(before) => -i64::try_from(before.duration().as_micros()).unwrap_or(i64::MAX),
-        };
-        Timestamp::from_micros(micros)
-    }
-
-    fn new_id(&self) -> Uuid {
-        self.now().new_id()
-    }
-
-    fn origin(&self) -> BTreeMap<String, String> {
-        let given = |name| env::var(name).ok().filter(|value: &String| !value.is_empty());
-        let actor = ["CIM_NIX_ACTOR", "USER", "LOGNAME"].into_iter().find_map(given);
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        BTreeMap::from([
-            ("actor".to_owned(), actor.unwrap_or_else(user_id)),
-            ("host".to_owned(), host),
-            ("program".to_owned(), concat!("cim-nix ", env!("CARGO_PKG_VERSION")).to_owned()),
-        ])
-    }
-
-    fn process(&self) -> String {
-        static PROCESS: OnceLock<String> = OnceLock::new();
-        PROCESS.get_or_init(|| describe(std::process::id())).clone()
-    }
-
-    fn is_running(&self, process: &str) -> bool {
-        let id = process.split(' ').next().and_then(|id| id.parse().ok());
-        id.is_some_and(|id| describe(id) == process)
-    }
-}
-
-/// Who runs this, where the environment does not say.
-fn user_id() -> String {
-    format!("uid {}", rustix::process::getuid().as_raw())
-}
-
-/// A process by its number, when it began, and which run of the machine that was: numbers are used
-/// again.
-fn describe(id: u32) -> String {
-    let began = fs::read_to_string(format!("/proc/{id}/stat")).ok().and_then(|stat| {
-        // The name may hold anything, so what counts begins behind its last parenthesis.
-        let rest = stat.rsplit_once(')')?.1;
-        rest.split_whitespace().nth(19).map(str::to_owned)
-    });
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    match began {
-        Some(began) => format!("{id} {began} {}", boot.trim()),
-        None => format!("{id} gone"),
-    }
+/// This machine, for whoever uses it.
+fn machine() -> Machine {
+    let given = |name| env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let actor = ["CIM_NIX_ACTOR", "USER", "LOGNAME"].into_iter().find_map(given);
+    let program = concat!("cim-nix ", env!("CARGO_PKG_VERSION"));
+    Machine::new(actor.unwrap_or_else(Machine::user), program)
 }
 
 /// For commands that run no programs.

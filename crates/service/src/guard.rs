@@ -12,6 +12,7 @@ use cim_nix_base::{ChangeSet, Error, ErrorKind};
 use serde_json::Value;
 
 use crate::breaker::Breakers;
+use crate::metrics;
 
 /// Tools behind breakers.
 pub(crate) struct Guarded<'t> {
@@ -33,7 +34,7 @@ impl Guarded<'_> {
     /// Calls behind the breaker around `name`.
     fn call<T>(
         &self,
-        name: &str,
+        name: &'static str,
         again: Again,
         call: &dyn Fn() -> Result<T, Error>,
     ) -> Result<T, Error> {
@@ -51,13 +52,12 @@ impl Guarded<'_> {
             if !is_wanted || Instant::now() + delay >= self.run.deadline {
                 return ended;
             }
-            metrics::counter!("cim_nix_retries_total", "dependency" => name.to_owned())
-                .increment(1);
+            metrics::retried(name);
             std::thread::sleep(delay);
         }
     }
 
-    fn once<T>(&self, name: &str, call: &dyn Fn() -> Result<T, Error>) -> Result<T, Error> {
+    fn once<T>(&self, name: &'static str, call: &dyn Fn() -> Result<T, Error>) -> Result<T, Error> {
         let breaker = self.breakers.of(name);
         let trips = breaker.n_trips();
         let leave = breaker.ask(Instant::now()).map_err(|wait| {
@@ -67,10 +67,10 @@ impl Guarded<'_> {
         let ended = call();
         let is_failure = matches!(&ended, Err(error) if error.kind() == ErrorKind::Outside);
         leave.tell(is_failure, Instant::now(), 0.5 + fastrand::f64() / 2.0);
+        metrics::breaker_state(name, breaker.state(Instant::now()));
         if breaker.n_trips() > trips {
             tracing::warn!(dependency = name, "a circuit breaker opened");
-            metrics::counter!("cim_nix_breaker_trips_total", "dependency" => name.to_owned())
-                .increment(1);
+            metrics::breaker_tripped(name);
         }
         ended
     }
@@ -116,18 +116,19 @@ impl Code for Guarded<'_> {
 /// What runs a command outside.
 fn program(command: &Command) -> &'static str {
     match command {
-        Command::EvaluateExpression(_) => "worker",
+        Command::EvaluateExpression(_) => "evaluation",
         _ => "nix",
     }
 }
 
 impl Programs for Guarded<'_> {
     fn before(&self, command: &Command, state: &State) -> Result<Value, Error> {
-        self.call(program(command), Again::Yes, &|| self.tools.before(command, state))
+        // It only looks, so that it works says nothing of the program.
+        self.call("worker", Again::Yes, &|| self.tools.before(command, state))
     }
 
     fn plan(&self, command: &Command, state: &State, before: &Value) -> Result<Vec<String>, Error> {
-        self.call(program(command), Again::Yes, &|| self.tools.plan(command, state, before))
+        self.call("worker", Again::Yes, &|| self.tools.plan(command, state, before))
     }
 
     fn run(&self, command: &Command, state: &State, before: &Value) -> Result<Evidence, Error> {

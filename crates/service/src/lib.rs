@@ -24,10 +24,13 @@ mod guard;
 mod ids;
 mod limits;
 mod message;
+pub mod metrics;
 mod pool;
 mod reply;
 mod service;
 mod tenant;
+#[cfg(test)]
+mod tests;
 mod token;
 
 pub use audit::{Audit, Refused};
@@ -36,7 +39,7 @@ pub use caller::{Caller, Role};
 pub use limits::Limits;
 pub use message::{Message, Size, Wish};
 pub use reply::{Accepted, Answered, Cause, EventRef, Ids, Refusal, Reply};
-pub use service::{Health, Request, Service, ServiceSettings};
+pub use service::{Health, Progress, Request, Service, ServiceSettings};
 pub use tenant::{Keeps, Tenant, TenantHealth, TenantParts, check_name};
 pub use token::{
     Known, PREFIX as TOKEN_PREFIX, TokenEntry, Tokens, hash as hash_token,

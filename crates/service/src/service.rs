@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use cim_domain_nix::{Command, Timestamp, Uuid};
@@ -15,9 +15,13 @@ use crate::caller::Caller;
 use crate::guard::Guarded;
 use crate::ids::{DIGEST, Served, digest};
 use crate::message::{Message, Size, Wish};
+use crate::metrics::{self, InFlight, Outcome};
 use crate::pool::Pool;
 use crate::reply::{Accepted, Answered, Cause, EventRef, Ids, Refusal, Reply};
 use crate::tenant::{Keeps, Tenant, TenantHealth};
+
+/// Is told of progress, one JSON object at a time.
+pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// What somebody asks the service for.
 pub struct Request {
@@ -36,7 +40,7 @@ pub struct Request {
     /// The span that it belongs to, as the header `traceparent` has it.
     pub trace: Option<String>,
     /// Is told of progress, one JSON object at a time.
-    pub progress: Option<Arc<dyn Fn(&str) + Send + Sync>>,
+    pub progress: Option<Progress>,
     /// Set by a caller who does not want it any more.
     pub cancelled: Arc<AtomicBool>,
 }
@@ -108,6 +112,7 @@ pub struct Service {
     audit: Audit,
     is_draining: AtomicBool,
     began: Instant,
+    trace_of: OnceLock<fn() -> Option<String>>,
 }
 
 impl Service {
@@ -136,6 +141,7 @@ impl Service {
             audit: Audit::default(),
             is_draining: AtomicBool::new(false),
             began: Instant::now(),
+            trace_of: OnceLock::new(),
         }))
     }
 
@@ -148,6 +154,12 @@ impl Service {
     /// All tenants, by name.
     pub fn tenants(&self) -> impl Iterator<Item = &Arc<Tenant>> {
         self.tenants.values()
+    }
+
+    /// Says how the present span is named to those that are called in it, as the header `traceparent`
+    /// has it. Once it was said, it stays.
+    pub fn set_trace(&self, trace_of: fn() -> Option<String>) {
+        let _ = self.trace_of.set(trace_of);
     }
 
     /// How large messages may be.
@@ -378,12 +390,24 @@ impl Service {
         let Wish::Command(command) = &message.wish else {
             return Err(Refusal::new(Cause::Bug, "a query is no command"));
         };
-        let silent: Arc<dyn Fn(&str) + Send + Sync> = Arc::new(|_| {});
+        let span = tracing::info_span!(
+            "command",
+            traceparent = request.trace.as_deref(),
+            tenant = %tenant.name(),
+            correlation = %message.ids.correlation,
+            command = command.command_type(),
+            caller = %caller.name,
+        );
+        let _span = span.entered();
+        let _in_flight = InFlight::enter("command");
+        let trace = self.trace_of.get().and_then(|trace| trace()).or(request.trace.clone());
+        let command = &tenant.outside().admit(command)?;
+        let silent: Progress = Arc::new(|_| {});
         let run = Run {
             deadline,
             cancelled: request.cancelled.clone(),
             progress: request.progress.clone().unwrap_or(silent),
-            trace: request.trace.clone(),
+            trace: trace.clone(),
         };
         let outside = tenant.outside();
         let actor = match &message.issued_by {
@@ -394,12 +418,8 @@ impl Service {
             _ => caller.name.to_string(),
         };
         let digest = digest(command);
-        let world = Served {
-            world: outside.world(&actor),
-            digest: digest.clone(),
-            via: caller.via,
-            trace: request.trace.clone(),
-        };
+        let world =
+            Served { world: outside.world(&actor), digest: digest.clone(), via: caller.via, trace };
         let tools = Guarded {
             tools: outside.tools(run.clone()),
             breakers: &self.breakers,
@@ -468,6 +488,7 @@ impl Service {
         })
     }
 
+    #[expect(clippy::too_many_arguments, reason = "each is something to count by")]
     fn count(
         &self,
         tenant: &Tenant,
@@ -477,20 +498,30 @@ impl Service {
         began: Instant,
         reply: &Reply,
     ) {
-        let outcome = reply.outcome();
         let seconds = began.elapsed().as_secs_f64();
-        let name = tenant.name().to_string();
-        let (total, time) = match is_command {
-            true => ("cim_nix_commands_total", "cim_nix_command_seconds"),
-            false => ("cim_nix_queries_total", "cim_nix_query_seconds"),
-        };
-        let kind = if is_command { "command" } else { "query" };
-        metrics::counter!(total, "tenant" => name.clone(), kind => what, "outcome" => outcome)
-            .increment(1);
-        metrics::histogram!(time, "tenant" => name.clone()).record(seconds);
+        let outcome = Outcome::of(reply);
+        match is_command {
+            true => metrics::command(tenant.name(), what, outcome, seconds),
+            false => metrics::query(tenant.name(), what, outcome, seconds),
+        }
+        if let (Reply::Accepted(accepted), true) = (reply, is_command)
+            && !accepted.is_repeated
+            && accepted.position.is_some()
+        {
+            let n_events = accepted.events.len() as u64;
+            metrics::events_appended(tenant.name(), kind_of(what), n_events);
+        }
         let Some(refusal) = reply.refusal() else { return };
-        metrics::counter!("cim_nix_rejected_total", "tenant" => name, "reason" => outcome)
-            .increment(1);
+        match refusal.cause {
+            Cause::Limited => metrics::rate_limited(tenant.name(), "tenant_or_caller"),
+            Cause::Overloaded | Cause::TooLarge | Cause::TimedOut => {
+                metrics::rejected(refusal.cause.word());
+            }
+            Cause::Unauthenticated | Cause::Forbidden => {
+                metrics::auth_refused(refusal.cause.word());
+            }
+            _ => {}
+        }
         let is_audited = matches!(
             refusal.cause,
             Cause::Unauthenticated | Cause::Forbidden | Cause::Limited | Cause::TooLarge
@@ -524,6 +555,12 @@ fn finish(tenant: &Tenant, reply: Reply) {
     for done in waiting {
         done(reply.clone());
     }
+}
+
+/// The kind of aggregate that commands of a type are about.
+fn kind_of(command_type: &'static str) -> &'static str {
+    let kinds = ["Flake", "Package", "Module", "Overlay", "Configuration", "Project", "Expression"];
+    kinds.into_iter().find(|kind| command_type.contains(kind)).unwrap_or("other")
 }
 
 /// Whether a command runs programs.

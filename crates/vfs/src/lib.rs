@@ -73,6 +73,7 @@
 #![allow(clippy::disallowed_methods, reason = "this crate is the adapter for files")]
 
 mod apply;
+mod confined;
 mod disk;
 mod eval_io;
 mod files;
@@ -85,10 +86,13 @@ mod recover;
 mod revert;
 #[cfg(test)]
 mod testing;
+mod within;
 
 pub use apply::{Applied, apply, apply_recorded};
+pub use confined::{Admits, Confined};
 pub use eval_io::DiskIo;
 pub use files::DiskFiles;
 pub use journal::journal_dir;
 pub use read::{Content, DirItem, FileKind, SOURCE_LIMIT, kind, list_dir, read};
 pub use recover::{Interrupted, Recovered, recover, recover_recorded};
+pub use within::{is_within, settled};

@@ -5,8 +5,11 @@ use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cim_domain_nix::Evidence;
+use cim_domain_nix::command::CheckFlake;
 use cim_nix_analysis::FixMode;
-use cim_nix_base::Error;
+use cim_nix_app::{Mode, Proposal};
+use cim_nix_base::{ChangeSet, Error};
 use cim_nix_vfs::DiskFiles;
 use clap::Args;
 
@@ -21,6 +24,7 @@ use crate::fixing::{Purpose, Target};
 use crate::output::{Ending, Format, Report, Status, Style, Tally, number};
 use crate::progress::Progress;
 use crate::reading::{is_stdin, read_stdin};
+use crate::recording::{self, Recorder, new_identity};
 use crate::scope;
 use crate::settings::{FailOn, RuleChoice, Settings};
 use crate::terminal::{ColorWhen, Out, colored_diff, note, printable, report as report_error};
@@ -34,6 +38,7 @@ Examples:
   cim-nix check --select DEAD,COR001   run these rules only
   cim-nix check --format json          findings for another program
   cim-nix check --baseline main        what is new since a revision
+  cim-nix check --record               note the result in the log of the project
   cim-nix check --format html --output report.html
   cim-nix check - < default.nix        check standard input
 
@@ -60,6 +65,12 @@ pub(crate) struct CheckArgs {
     /// Write fixed files without an event that tells of it and lets `cim-nix undo` take it back
     #[arg(long, requires = "fix")]
     no_record: bool,
+    /// Note in the log of the project how many findings of which rules there are in it
+    #[arg(
+        long,
+        conflicts_with_all = ["diff", "watch", "baseline", "changed_since", "select", "ignore", "no_record"]
+    )]
+    record: bool,
     /// Show what --fix would change instead of changing it
     #[arg(long, conflicts_with_all = ["fix", "format", "statistics", "max_findings"])]
     diff: bool,
@@ -172,6 +183,9 @@ pub(crate) fn run(args: &CheckArgs, color: ColorWhen) -> Result<Exit, Error> {
     if args.walk.force_exclude {
         return Err(Error::user("`--force-exclude` is for files, not for standard input"));
     }
+    if args.record {
+        return Err(Error::user("`--record` is for a whole project, not for standard input"));
+    }
     if args.watch {
         return Err(Error::user("standard input cannot be watched"));
     }
@@ -194,6 +208,7 @@ fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
     let config = scope::config(&args.walk, &args.paths)?;
     let mut settings = Settings::new(&config, &args.rule_choice())?;
     let root = scope::project_root(&args.paths);
+    args.refuse_partial_record(&root)?;
     let evaluation = args.evaluate(&mut settings, &root)?;
     let target = match args.fix {
         true => Some(Target::new(root.clone(), !args.no_record)?),
@@ -235,8 +250,11 @@ fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
             args.purpose(&outcomes),
         )?;
     }
+    let mut tally = Tally::default();
+    outcomes.iter().for_each(|outcome| tally.add(&outcome.tally));
+    let event = if args.record { record(&root, &tally)? } else { None };
     let mut out = args.out()?;
-    report(args, run, &outcomes, &mut out);
+    report(args, run, &outcomes, (&tally, event.as_deref()), &mut out);
     out.flush();
     let has_reader = !out.is_closed();
     out.finish()?;
@@ -347,6 +365,17 @@ impl CheckArgs {
         })
     }
 
+    /// Errors: only a part of the project is checked, which says nothing of the whole.
+    fn refuse_partial_record(&self, root: &Path) -> Result<(), Error> {
+        let is_whole = |path: &PathBuf| scope::real(path) == root;
+        if !self.record || self.paths.iter().any(is_whole) {
+            return Ok(());
+        }
+        let shown = scope::shown(root);
+        Err(Error::user("`--record` is for a whole project, and this is a part of one")
+            .hint(format!("the project is `{shown}`")))
+    }
+
     /// Says which files that were asked for were not looked at.
     fn remark(&self, outcomes: &[Outcome]) {
         if !self.quiet {
@@ -397,11 +426,14 @@ impl CheckArgs {
     }
 }
 
-fn report(args: &CheckArgs, run: Run<'_>, outcomes: &[Outcome], out: &mut Out) {
-    let mut tally = Tally::default();
-    for outcome in outcomes {
-        tally.add(&outcome.tally);
-    }
+/// Writes the findings; with them comes the event that tells of the check, if there is one.
+fn report(
+    args: &CheckArgs,
+    run: Run<'_>,
+    outcomes: &[Outcome],
+    (tally, event): (&Tally, Option<&str>),
+    out: &mut Out,
+) {
     let ending = Ending {
         statistics: args.statistics,
         quiet: args.quiet,
@@ -409,7 +441,7 @@ fn report(args: &CheckArgs, run: Run<'_>, outcomes: &[Outcome], out: &mut Out) {
         max_findings: args.max_findings,
     };
     let new = outcomes.iter().map(|outcome| &outcome.rendered);
-    let mut report = Report::new(out, run.style, ending, &tally, new);
+    let mut report = Report::new(out, run.style, ending, tally, new);
     for outcome in outcomes {
         let Outcome { rendered, old, gone, silenced, .. } = outcome;
         report.file(&[
@@ -419,11 +451,34 @@ fn report(args: &CheckArgs, run: Run<'_>, outcomes: &[Outcome], out: &mut Out) {
             (Status::Silenced, silenced),
         ]);
     }
-    report.end(&tally);
+    report.end(tally, event);
+    if let Some(event) = event.filter(|_| !args.quiet) {
+        note(format_args!("recorded as event {event}"));
+    }
     if let Some(path) = args.output.as_ref().filter(|_| !args.quiet) {
         let findings = number(tally.findings(), "finding");
         note(format_args!("{findings} written to {}", scope::shown(&scope::here().join(path))));
     }
+}
+
+/// Notes the result of a check in the project's log, and returns the id of the event.
+///
+/// Errors: it cannot be stored.
+fn record(root: &Path, tally: &Tally) -> Result<Option<String>, Error> {
+    if tally.failures > 0 {
+        let files = number(tally.failures, "file");
+        note(format_args!("note: the check failed on {files}, so it is not recorded"));
+        return Ok(None);
+    }
+    let recorder = Recorder::open(root)?;
+    let path = recording::text_of(recorder.root())?;
+    let command = CheckFlake { path, identity: new_identity() }.into();
+    let (files, findings) = (tally.files as u64, tally.as_findings());
+    let evidence = move |_| Evidence::Checked { files, findings: findings.clone() };
+    let set = ChangeSet::default();
+    let proposal = Proposal { set, evidence: Box::new(evidence), notes: Vec::new() };
+    let outcome = recorder.app().change(&command, proposal, Mode::Apply)?;
+    Ok(outcome.events.first().map(|event| event.identity().message_id.to_string()))
 }
 
 fn check_standard_input(args: &CheckArgs, run: Run<'_>, path: &Path) -> Result<Exit, Error> {
@@ -451,7 +506,8 @@ fn check_standard_input(args: &CheckArgs, run: Run<'_>, path: &Path) -> Result<E
         return Ok(outcome.exit());
     }
     let exit = outcome.exit();
-    report(args, run, &[outcome], &mut out);
+    let tally = outcome.tally.clone();
+    report(args, run, &[outcome], (&tally, None), &mut out);
     out.finish()?;
     Ok(exit)
 }

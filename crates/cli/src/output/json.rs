@@ -69,7 +69,7 @@ struct JsonEdit<'a> {
 
 /// What stands behind the findings.
 #[derive(Serialize)]
-pub(super) struct JsonSummary {
+pub(super) struct JsonSummary<'a> {
     files: usize,
     files_with_findings: usize,
     findings: usize,
@@ -88,6 +88,9 @@ pub(super) struct JsonSummary {
     /// Where a baseline was given: how many of its findings are left and how many are gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     baseline: Option<JsonBaseline>,
+    /// The event that tells of the check, where it was recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -120,7 +123,12 @@ pub(super) fn write(source: &Source<'_>, finding: &Diagnostic, print: &str, out:
 }
 
 /// The summary as one object.
-pub(super) fn summary(tally: &Tally, shown: usize, has_baseline: bool) -> String {
+pub(super) fn summary(
+    tally: &Tally,
+    shown: usize,
+    has_baseline: bool,
+    event: Option<&str>,
+) -> String {
     let baseline = JsonBaseline { unchanged: tally.n_old(), gone: tally.n_gone() };
     text(&JsonSummary {
         files: tally.files,
@@ -137,6 +145,7 @@ pub(super) fn summary(tally: &Tally, shown: usize, has_baseline: bool) -> String
         rules: tally.by_code.iter().map(|(code, counts)| (code.0, counts.findings)).collect(),
         fixed: tally.fixed.iter().map(|(code, n)| (code.0, *n)).collect(),
         baseline: has_baseline.then_some(baseline),
+        event,
     })
 }
 

@@ -141,11 +141,11 @@ impl<'o> Report<'o> {
         }
     }
 
-    /// Ends the report.
-    pub(crate) fn end(self, tally: &Tally) {
+    /// Ends the report. `event` is the one that tells of the check, if it was recorded.
+    pub(crate) fn end(self, tally: &Tally, event: Option<&str>) {
         let Self { out, style, ending, shown, .. } = self;
         let version = json::VERSION;
-        let summary = || json::summary(tally, shown, ending.has_baseline);
+        let summary = || json::summary(tally, shown, ending.has_baseline, event);
         match style.format {
             Format::Json => out.text(&format!("\n],\"summary\":{}}}\n", summary())),
             Format::JsonLines => {

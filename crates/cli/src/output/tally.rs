@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cim_domain_nix::Findings;
 use cim_nix_base::{Applicability, Code, Diagnostic, Severity};
 
 use crate::exit::Exit;
@@ -127,6 +128,17 @@ impl Tally {
     /// Number of findings.
     pub(crate) fn findings(&self) -> usize {
         self.errors + self.warnings + self.infos
+    }
+
+    /// The findings as events tell of them.
+    pub(crate) fn as_findings(&self) -> Findings {
+        let by_code = self.by_code.iter();
+        Findings {
+            errors: self.errors as u64,
+            warnings: self.warnings as u64,
+            infos: self.infos as u64,
+            by_code: by_code.map(|(code, n)| (code.to_string(), n.findings as u64)).collect(),
+        }
     }
 
     /// Number of findings that were there at the baseline already.

@@ -587,3 +587,51 @@ fn a_report_replaces_no_code() {
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(sandbox.read("a.nix"), "let a = 1; in 2\n");
 }
+
+#[test]
+fn a_check_is_recorded_on_request() {
+    let sandbox = Sandbox::new(
+        "//- flake.nix\n{ outputs = _: { }; }\n//- a.nix\nlet x = 1; in y\n//- sub/b.nix\n1\n",
+    );
+    let plain = sandbox.run("check --format json");
+    assert!(!sandbox.state().join("cim-nix/store").exists(), "it is not recorded unasked");
+    let recorded = sandbox.run("check --record --format json");
+    assert_eq!(recorded.status.code(), plain.status.code());
+    let mut report: Value = serde_json::from_slice(&recorded.stdout).unwrap();
+    let id = report["summary"].as_object_mut().unwrap().remove("event").unwrap();
+    assert_eq!(report, serde_json::from_slice::<Value>(&plain.stdout).unwrap());
+    let said = String::from_utf8(recorded.stderr).unwrap();
+    assert_eq!(said, format!("recorded as event {}\n", id.as_str().unwrap()));
+    let event: Value = serde_json::from_slice(&sandbox.run("log --format json").stdout).unwrap();
+    assert_eq!(
+        (&event["event_type"], &event["event"]["identity"]["message_id"]),
+        (&"ProjectChecked".into(), &id)
+    );
+    let (summary, body) = (&report["summary"], &event["event"]);
+    assert_eq!((&body["files"], &summary["files"]), (&3.into(), &3.into()));
+    for count in ["errors", "warnings", "infos"] {
+        assert_eq!(body["findings"][count], summary[count], "{count}");
+    }
+    assert_eq!(body["findings"]["by_code"], summary["rules"]);
+    assert_eq!(summary["rules"]["COR001"], 1, "{summary}");
+    let log = String::from_utf8(sandbox.run("log").stdout).unwrap();
+    assert!(log.contains("checked 3 files: 1 error, 1 warning"), "{log}");
+}
+
+#[test]
+fn a_part_of_a_project_is_not_recorded_as_the_whole() {
+    let sandbox = Sandbox::new("//- flake.nix\n{ outputs = _: { }; }\n//- sub/b.nix\n1\n");
+    sandbox.check(
+        "check --record sub",
+        expect![[r#"
+            [stderr]
+            error: `--record` is for a whole project, and this is a part of one
+              hint: the project is `.`
+            [exit 2]
+        "#]],
+    );
+    for args in ["check --record -", "check --record --select DEAD", "check --record --diff"] {
+        assert_eq!(sandbox.run(args).status.code(), Some(2), "{args}");
+    }
+    assert!(!sandbox.state().exists());
+}
