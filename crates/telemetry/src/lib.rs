@@ -134,10 +134,10 @@ fn traced() -> Targets {
 /// Errors: something in it is no level.
 pub fn log_filter(filter: &str) -> Result<Targets, Error> {
     filter.parse().map_err(|error| {
-        Error::config(format!("`{filter}` is no filter for logs"))
-            .because(error)
-            .hint("write a level (`error`, `warn`, `info`, `debug`, `trace`), and behind a comma \
-                   levels for single targets: `info,cim_nix_nats=debug`")
+        Error::config(format!("`{filter}` is no filter for logs")).because(error).hint(
+            "write a level (`error`, `warn`, `info`, `debug`, `trace`), and behind a comma \
+                   levels for single targets: `info,cim_nix_nats=debug`",
+        )
     })
 }
 
@@ -245,10 +245,9 @@ impl Metrics {
             stopping: Condvar::new(),
         });
         let kept = Arc::clone(&registry);
-        std::thread::Builder::new()
-            .name("metrics".to_owned())
-            .spawn(move || kept.keep())
-            .map_err(|error| Error::outside("cannot start the thread for metrics").because(error))?;
+        std::thread::Builder::new().name("metrics".to_owned()).spawn(move || kept.keep()).map_err(
+            |error| Error::outside("cannot start the thread for metrics").because(error),
+        )?;
         Ok(Self(registry))
     }
 

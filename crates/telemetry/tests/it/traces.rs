@@ -151,7 +151,8 @@ fn flood(settings: &Settings, limit: Duration) -> (Duration, Duration, String) {
     let metrics = guard.metrics();
     let from = Instant::now();
     for n in 0..50_000 {
-        let _span = info_span!(target: "cim_nix_http", "request", n, text = "x".repeat(64)).entered();
+        let _span =
+            info_span!(target: "cim_nix_http", "request", n, text = "x".repeat(64)).entered();
     }
     let made = from.elapsed();
     let from = Instant::now();
