@@ -1,6 +1,6 @@
 //! Measures the store beside the disk that it is on.
 //!
-//! `cargo run --release -p cim-nix-store-sqlite --example bench -- FOLDER [MILLIONS [large]]`
+//! `cargo run --release -p cim-nix-store-sqlite --example bench -- FOLDER [MILLIONS [single|many|large]]`
 
 #![allow(clippy::disallowed_methods, reason = "it measures time and uses a real disk")]
 #![allow(clippy::unwrap_used, reason = "what cannot be measured ends it")]
@@ -30,12 +30,20 @@ fn main() {
     let folder = PathBuf::from(arguments.next().expect("a folder on the disk to measure"));
     let millions: u128 = arguments.next().map_or(1, |text| text.to_str().unwrap().parse().unwrap());
     std::fs::create_dir_all(&folder).unwrap();
-    if arguments.next().is_none_or(|part| part != "large") {
+    let part = arguments.next();
+    let wants = |name: &str| part.as_ref().is_none_or(|part| part == name);
+    if wants("single") || wants("many") {
         disk::install();
+    }
+    if wants("single") {
         single(&folder);
+    }
+    if wants("many") {
         many(&folder, 64);
     }
-    large(&folder, millions);
+    if wants("large") {
+        large(&folder, millions);
+    }
 }
 
 /// What one small durable write costs without any store: as many bytes as an append writes, over a
