@@ -37,11 +37,13 @@ mod intents;
 mod lines;
 mod models;
 mod open;
+mod packed;
 mod partial;
 mod reach;
 mod read;
 mod schema;
 mod store;
+mod upgrade;
 mod write;
 
 pub use integrity::Integrity;

@@ -208,7 +208,7 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), Fault> {
     let found = schema::version(&moment)?;
     let n_parts: i64 =
         moment.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    let missing = schema::missing(&moment)?;
+    let missing = schema::missing(&moment, found)?;
     moment.finish()?;
     if application == 0 && found == 0 && n_parts == 0 {
         return Err(Fault::Store(empty(path)));
