@@ -170,7 +170,20 @@ impl<'a> Summed<'a> {
     /// An XXH3 of 64 bits: enough to notice what a disk did, and a tenth of what a SHA-256 costs.
     /// It is no protection against whoever means to deceive; file permissions are.
     pub(crate) fn sum(&self) -> i64 {
+        let texts = [self.kind, self.event_type, self.body, self.meta];
+        let n_bytes: usize = texts.iter().map(|text| text.len()).sum();
+        // Gathered first, short ones take a third of the time.
+        if n_bytes < 4_096 {
+            let mut bytes = Gathered(Vec::with_capacity(n_bytes + 256));
+            self.feed(&mut bytes);
+            return bytes.finish().cast_signed();
+        }
         let mut hash = xxhash3_64::Hasher::new();
+        self.feed(&mut hash);
+        hash.finish().cast_signed()
+    }
+
+    fn feed(&self, hash: &mut impl std::hash::Hasher) {
         hash.write(self.aggregate.as_bytes());
         hash.write(self.id.as_bytes());
         hash.write(&self.version.to_le_bytes());
@@ -191,6 +204,18 @@ impl<'a> Summed<'a> {
             hash.write(&(text.len() as u64).to_le_bytes());
             hash.write(text.as_bytes());
         }
-        hash.finish().cast_signed()
+    }
+}
+
+/// What a sum is over, in one piece.
+struct Gathered(Vec<u8>);
+
+impl std::hash::Hasher for Gathered {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        xxhash3_64::Hasher::oneshot(&self.0)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use cim_domain_nix::StoreError;
+use cim_domain_nix::{MessageId, StoreError};
 use cim_nix_base::ContentHash;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -121,7 +121,8 @@ fn events(connection: &Connection, found: &mut Integrity) -> Result<(), Fault> {
 
 /// Each event that is sound stands in its stream and under its ids, and nothing else does.
 fn copies(connection: &Connection, found: &mut Integrity) -> Result<(), Fault> {
-    let mut rows = connection.prepare("SELECT id FROM streams WHERE kind = ?1 AND aggregate = ?2")?;
+    let mut rows =
+        connection.prepare("SELECT id FROM streams WHERE kind = ?1 AND aggregate = ?2")?;
     let mut packed = connection.prepare("SELECT event FROM stream_events WHERE place = ?1")?;
     let mut own = connection.prepare("SELECT what FROM ids WHERE id = ?1 AND named = 0")?;
     let mut names = connection.prepare("SELECT what FROM ids WHERE id = ?1 AND named = ?2")?;
@@ -132,7 +133,7 @@ fn copies(connection: &Connection, found: &mut Integrity) -> Result<(), Fault> {
         let summed = Summed::of(event);
         let position = sql(event.position);
         n_events += 1;
-        n_names += 1 + write::names(&summed).count() as i64;
+        n_names += 1 + named(&summed).count() as i64;
         let mut check = || -> Result<(), rusqlite::Error> {
             if sums.query_row([position], |row| row.get::<_, i64>(0))? != summed.sum() {
                 return Ok(());
@@ -140,19 +141,17 @@ fn copies(connection: &Connection, found: &mut Integrity) -> Result<(), Fault> {
             let stream: i64 =
                 rows.query_row(params![event.kind, event.aggregate.as_bytes()], |row| row.get(0))?;
             let place = place(stream, event.version);
-            let copy: Option<Vec<u8>> =
-                packed.query_row([place], |row| row.get(0)).optional()?;
+            let copy: Option<Vec<u8>> = packed.query_row([place], |row| row.get(0)).optional()?;
             let packer = Packer::of(event.kind, event.aggregate);
             let is_elsewhere = |copy: &[u8]| copy == packer.elsewhere(place, event.position);
             let wanted = packer.pack(place, event.position, &summed);
             if !copy.is_some_and(|copy| copy == wanted || is_elsewhere(&copy)) {
                 found.tell(format!("event {position} is not what its stream has of it"));
             }
-            let mut is_named = own
-                .query_row([event.id.as_bytes()], |row| row.get::<_, i64>(0))
-                .optional()?
-                == Some(position);
-            for (id, what) in write::names(&summed) {
+            let mut is_named =
+                own.query_row([event.id.as_bytes()], |row| row.get::<_, i64>(0)).optional()?
+                    == Some(position);
+            for (id, what) in named(&summed) {
                 let noted = names
                     .query_row(params![IdColumn(id), position], |row| row.get::<_, i64>(0))
                     .optional()?;
@@ -184,6 +183,13 @@ fn copies(connection: &Connection, found: &mut Integrity) -> Result<(), Fault> {
         found.tell(format!("ids name events {n_noted} times, where events have {n_names}"));
     }
     Ok(())
+}
+
+/// The messages that an event names, and as what: its cause 1, its correlation 2, both 3.
+fn named<'a>(event: &Summed<'a>) -> impl Iterator<Item = (&'a MessageId, i64)> {
+    let is_one = event.causation == event.correlation;
+    let cause = (!is_one).then_some((event.causation, 1));
+    cause.into_iter().chain([(event.correlation, if is_one { 3 } else { 2 })])
 }
 
 /// Versions of each stream have no gaps.

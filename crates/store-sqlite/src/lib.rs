@@ -35,6 +35,7 @@ mod import;
 mod integrity;
 mod intents;
 mod lines;
+mod log;
 mod models;
 mod open;
 mod packed;

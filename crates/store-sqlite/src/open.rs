@@ -28,7 +28,7 @@ pub struct Options {
     /// here, whoever has it open.
     pub successor: Option<PathBuf>,
     /// Pages of 4 KiB that the log may have before it is taken over into the file. A single append
-    /// writes about eight: with the default, hundreds of appends share the flushes of a take-over.
+    /// writes about four: with the default, a thousand appends share the flushes of a take-over.
     pub checkpoint: u32,
 }
 
@@ -50,6 +50,12 @@ const LOG_BYTES: u32 = 64 << 20;
 /// Memory for pages, in KiB.
 const WRITER_CACHE: u32 = 16 << 10;
 const READER_CACHE: u32 = 16 << 10;
+
+/// How long the log becomes before it is taken over.
+pub(crate) fn log_bytes(options: &Options) -> u64 {
+    // A page and its head.
+    (u64::from(options.checkpoint) * (4_096 + 24)).min(u64::from(LOG_BYTES))
+}
 
 /// Only one store is opened at a time: a file that this process closes while it is open as a
 /// database in another thread would lose that one's locks.

@@ -229,7 +229,9 @@ mod tests {
     #[test]
     fn unpacks_what_was_packed() {
         let uuid = MessageId::Uuid(Uuid::from_u128(8));
-        for ids in [[uuid.clone(), uuid.clone()], [uuid.clone(), cid()], [cid(), uuid], [cid(), cid()]] {
+        for ids in
+            [[uuid.clone(), uuid.clone()], [uuid.clone(), cid()], [cid(), uuid], [cid(), cid()]]
+        {
             for body in ["1", r#"{"name":"ö"}"#] {
                 let event = event(&ids, body);
                 let bytes = packer().pack(place(4, 3), 12, &event);
@@ -263,7 +265,10 @@ mod tests {
         assert!(packer().unpack(place(4, 3), &whole).is_some());
         assert!(packer().unpack(place(4, 4), &whole).is_none());
         assert!(packer().unpack(place(5, 3), &whole).is_none());
-        let others = [StreamId::new(Kind::Module, Uuid::from_u128(5)), StreamId::new(Kind::Flake, Uuid::from_u128(6))];
+        let others = [
+            StreamId::new(Kind::Module, Uuid::from_u128(5)),
+            StreamId::new(Kind::Flake, Uuid::from_u128(6)),
+        ];
         for other in others {
             assert!(Packer::new(&other).unpack(place(4, 3), &whole).is_none());
         }

@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use cim_domain_nix::{
-    Append, Appended, Expected, Intent, MessageId, NewEvent, Snapshot, StoreError, StreamId, Uuid,
+    Append, Appended, Expected, Intent, NewEvent, Snapshot, StoreError, StreamId, Uuid,
 };
 use cim_nix_base::ContentHash;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -84,8 +84,7 @@ pub(crate) fn append(
         let summed = Summed::new(&append.stream, version, event);
         insert(connection, *head, row, &summed)?;
         let place = place(row, version);
-        let mut packed =
-            connection.prepare_cached("INSERT INTO stream_events VALUES (?1, ?2)")?;
+        let mut packed = connection.prepare_cached("INSERT INTO stream_events VALUES (?1, ?2)")?;
         packed.execute(params![place, packer.pack(place, *head, &summed)])?;
         name(connection, *head, &summed)?;
     }
@@ -181,19 +180,16 @@ fn insert(
 
 /// Notes under its ids where an event stands.
 fn name(connection: &Connection, position: u64, event: &Summed<'_>) -> Result<(), Fault> {
-    let mut insert = connection.prepare_cached("INSERT INTO ids VALUES (?1, ?2, ?3)")?;
-    insert.execute(params![event.id.as_bytes(), 0, sql(position)])?;
-    for (id, what) in names(event) {
-        insert.execute(params![IdColumn(id), sql(position), what])?;
+    let (own, at) = (event.id.as_bytes(), sql(position));
+    let (correlation, causation) = (IdColumn(event.correlation), IdColumn(event.causation));
+    if event.correlation == event.causation {
+        let both = "INSERT INTO ids VALUES (?1, 0, ?2), (?3, ?2, 3)";
+        connection.prepare_cached(both)?.execute(params![own, at, correlation])?;
+    } else {
+        let each = "INSERT INTO ids VALUES (?1, 0, ?2), (?3, ?2, 1), (?4, ?2, 2)";
+        connection.prepare_cached(each)?.execute(params![own, at, causation, correlation])?;
     }
     Ok(())
-}
-
-/// The messages that an event names, and as what: its cause 1, its correlation 2, both 3.
-pub(crate) fn names<'a>(event: &Summed<'a>) -> impl Iterator<Item = (&'a MessageId, i64)> {
-    let is_one = event.causation == event.correlation;
-    let cause = (!is_one).then_some((event.causation, 1));
-    cause.into_iter().chain([(event.correlation, if is_one { 3 } else { 2 })])
 }
 
 /// Keeps an intent and the bytes that it needs.
