@@ -81,10 +81,6 @@ impl Packer {
 
     /// The value for an event.
     pub(crate) fn pack(&self, place: i64, position: u64, event: &Summed<'_>) -> Vec<u8> {
-        let text = |id| match id {
-            &MessageId::Cid(ref text) => &**text,
-            MessageId::Uuid(_) => "",
-        };
         let texts = [
             event.event_type,
             text(event.correlation),
@@ -180,6 +176,14 @@ impl Packer {
             body: text,
             meta,
         }))
+    }
+}
+
+/// A content id.
+fn text(id: &MessageId) -> &str {
+    match id {
+        MessageId::Cid(text) => text,
+        MessageId::Uuid(_) => "",
     }
 }
 

@@ -59,19 +59,20 @@ fn fill(connection: &Connection) -> Result<(), Fault> {
             packed = Some(packer.pack(place, position, &Summed::of(event)));
             Ok(ControlFlow::Continue(()))
         });
-        let packed = match (shown, packed) {
-            (Ok(_), Some(packed)) => packed,
+        if let Err(Fault::Sql(error)) = shown {
+            return Err(Fault::Sql(error));
+        }
+        let packed = match packed {
+            Some(packed) => packed,
             // One that is not what was written stays where it is: there it is known, told and not
             // served, and the others are as useful as before.
-            (Err(Fault::Store(_)), _) => {
+            None => {
                 let kind = row.get_ref(11)?.as_str().unwrap_or_default();
                 let aggregate = uuid(row.get_ref(12)?).ok_or_else(|| {
                     corrupt(format!("event {position}"), "its aggregate cannot be read")
                 })?;
                 Packer::of(kind, aggregate).elsewhere(place, position)
             }
-            (Err(fault), _) => return Err(fault),
-            (Ok(_), None) => continue,
         };
         insert.execute(params![place, packed])?;
     }
