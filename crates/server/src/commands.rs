@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use cim_domain_nix::Timestamp;
 use cim_nix_base::Error;
+use cim_nix_nats::{TenantUsers, server_config};
 use cim_nix_service::{Role, hash_token, token_of_random};
 use clap::{Args, Parser, Subcommand};
 
@@ -155,7 +156,12 @@ impl Arguments {
             }
             Some(Command::Nats(NatsCommand::Permissions)) => {
                 let config = source.config()?;
-                let _ = config; print("")
+                let names: Vec<String> =
+                    config.tenants.iter().map(|tenant| tenant.name.clone()).collect();
+                let settings = config.nats.unwrap_or_default();
+                let tenants: Vec<_> =
+                    names.iter().map(|name| TenantUsers::placeholders(name)).collect();
+                print(&server_config(&settings.space()?, &tenants, &settings.queue)?)
             }
             Some(Command::Store(StoreCommand::Copy { from, to, tenant })) => {
                 let (from, to) = (StorePlace::parse(&from)?, StorePlace::parse(&to)?);
