@@ -18,11 +18,14 @@
     reason = "it talks to servers: it waits, measures, and reads secrets from files"
 )]
 
+mod about;
 mod connection;
 mod desk;
 mod nats;
 mod outbox;
 mod pattern;
+mod permissions;
+mod server_config;
 mod settings;
 mod space;
 mod stats;
@@ -31,5 +34,7 @@ mod wire;
 
 pub use nats::{ConnectionHealth, Nats};
 pub use pattern::{NoPattern, Pattern};
+pub use permissions::{Hearing, Permissions};
+pub use server_config::{Credential, JetStreamLimits, TenantUsers, User, server_config};
 pub use settings::{ForeignSettings, Login, NatsSettings, Secret, StreamSettings, Tls};
 pub use space::{Place, SubjectSpace, TenantsBy};

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::about::{About, instance_id};
 use crate::connection::{Connection, connect};
 use crate::desk::{Desk, Post};
 use crate::outbox::Outbox;
@@ -51,6 +52,7 @@ struct Line {
     taking: Vec<JoinHandle<()>>,
     replying: JoinHandle<()>,
     publishing: JoinHandle<()>,
+    talking: JoinHandle<()>,
 }
 
 impl Nats {
@@ -131,14 +133,28 @@ impl Nats {
             })?;
             taking.push(tokio::spawn(desk.clone().serve(requests, self.stop.clone())));
         }
-        let outbox =
-            Outbox::new(service.clone(), tenant.clone(), space, connection, settings, stats);
+        let about = Arc::new(About {
+            service: service.clone(),
+            tenant: tenant.clone(),
+            place: space.place(tenant.name()),
+            connection: connection.clone(),
+            stats: stats.clone(),
+            queue: settings.queue.clone(),
+            reply_prefixes: settings.reply_prefixes.clone(),
+            id: instance_id(service.new_id()),
+            began: Instant::now(),
+            started: service.now(),
+        });
+        let asked = about.subscribe().await?;
+        let every = Duration::from_secs(settings.announce_seconds);
+        let outbox = Outbox::new(tenant.clone(), space, connection, settings, stats);
         Ok(Line {
             in_flight,
             n_in_flight,
             taking,
             replying: tokio::spawn(desk.post(to_post, self.over.clone())),
             publishing: tokio::spawn(outbox.run(self.end.clone())),
+            talking: tokio::spawn(about.run(asked, every, self.over.clone())),
         })
     }
 
@@ -172,13 +188,14 @@ impl Nats {
             if tokio::time::timeout_at(deadline.into(), all).await.is_err() {
                 tracing::warn!("commands are still under way, and nobody hears of their end");
             }
-            finishing.push((line.replying, line.publishing));
+            finishing.push((line.replying, line.talking, line.publishing));
         }
         self.over.cancel();
         self.end.cancel();
         // What is published last takes a moment of its own, however long commands took.
         let deadline = deadline.max(Instant::now() + Duration::from_secs(1));
-        for (replying, publishing) in finishing {
+        for (replying, talking, publishing) in finishing {
+            let _ = tokio::time::timeout_at(deadline.into(), talking).await;
             let _ = tokio::time::timeout_at(deadline.into(), replying).await;
             if tokio::time::timeout_at(deadline.into(), publishing).await.is_err() {
                 tracing::warn!("events are left to be published by the next start");

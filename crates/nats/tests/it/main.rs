@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests start servers and wait for them")]
 
+mod permissions;
 mod python;
 mod subjects;
 mod world;
