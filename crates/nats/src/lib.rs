@@ -19,6 +19,7 @@
 )]
 
 mod about;
+mod client;
 mod connection;
 mod desk;
 mod nats;
@@ -32,6 +33,7 @@ mod stats;
 mod stream;
 mod wire;
 
+pub use client::connect_client;
 pub use nats::{ConnectionHealth, Nats};
 pub use pattern::{NoPattern, Pattern};
 pub use permissions::{Hearing, Permissions};

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use cim_domain_nix::Timestamp;
 use cim_nix_base::Error;
+use cim_nix_nats::{TenantUsers, server_config};
 use cim_nix_service::{Role, hash_token, token_of_random};
 use clap::{Args, Parser, Subcommand};
 
@@ -148,9 +149,9 @@ impl Arguments {
             }
             Some(Command::Token(TokenCommand::Hash)) => {
                 let mut line = String::new();
-                std::io::stdin().read_line(&mut line).map_err(|error| {
-                    Error::outside("cannot read standard input").because(error)
-                })?;
+                std::io::stdin()
+                    .read_line(&mut line)
+                    .map_err(|error| Error::outside("cannot read standard input").because(error))?;
                 print(&format!("{}\n", hash_token(line.trim())))
             }
             Some(Command::Nats(NatsCommand::Permissions)) => {
@@ -158,7 +159,9 @@ impl Arguments {
                 let names: Vec<String> =
                     config.tenants.iter().map(|tenant| tenant.name.clone()).collect();
                 let settings = config.nats.unwrap_or_default();
-                print(&cim_nix_nats::permissions(&settings, &names)?)
+                let tenants: Vec<_> =
+                    names.iter().map(|name| TenantUsers::placeholders(name)).collect();
+                print(&server_config(&settings.space()?, &tenants, &settings.queue)?)
             }
             Some(Command::Store(StoreCommand::Copy { from, to, tenant })) => {
                 let (from, to) = (StorePlace::parse(&from)?, StorePlace::parse(&to)?);
@@ -191,7 +194,8 @@ fn new_token(
     getrandom::fill(&mut bytes)
         .map_err(|error| Error::outside("the machine has no random numbers").because(error))?;
     let token = token_of_random(bytes);
-    let text = |text: &str| toml::Value::from(text).to_string();
+    // Names are text that JSON writes as TOML does.
+    let text = |text: &str| serde_json::Value::from(text).to_string();
     let tenants: Vec<String> = tenants.iter().map(|tenant| text(tenant)).collect();
     let mut out = format!(
         "# The token, which is shown only now:\n# {token}\n\n[[token]]\nname = {}\nrole = \"{role}\"\n\
@@ -258,9 +262,8 @@ impl Source {
 fn usual_state() -> PathBuf {
     let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|it| it.is_absolute());
     let home = || folder("HOME").map(|home| home.join(".local/state"));
-    let state = folder("STATE_DIRECTORY").or_else(|| {
-        Some(folder("XDG_STATE_HOME").or_else(home)?.join("cim-nix").join("server"))
-    });
+    let state = folder("STATE_DIRECTORY")
+        .or_else(|| Some(folder("XDG_STATE_HOME").or_else(home)?.join("cim-nix").join("server")));
     state.unwrap_or_else(|| PathBuf::from("/var/lib/cim-nix"))
 }
 

@@ -2,7 +2,11 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests start servers and wait for them")]
 
+mod about;
+mod breaks;
+mod logins;
 mod permissions;
 mod python;
+mod serving;
 mod subjects;
 mod world;
