@@ -1,6 +1,7 @@
 //! Servers that are killed and connections that are cut: nothing is lost, and nothing comes twice.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cim_nix_nats::{NatsSettings, StreamSettings};
@@ -10,7 +11,6 @@ use serde_json::{Value, json};
 
 use crate::python::Python;
 use crate::world::{Running, service, settings, wait_for};
-use std::sync::Arc;
 
 /// Makes flakes number `from` to `to`, not over NATS.
 fn make(service: &Arc<Service>, from: usize, to: usize) {
@@ -60,6 +60,7 @@ fn a_server_that_is_killed_and_comes_back() {
         nats.kill();
         make(&service, round * 100 + 50, round * 100 + 100);
         nats.restart();
+        wait_for("the connection", || running.nats().health()[0].is_connected);
     }
     wait_for("publishing", || is_all_published(&running));
     assert_eq!(published(&mut python), (wanted(400), 400));
@@ -114,8 +115,7 @@ fn events_without_a_stream_come_at_least_once_and_in_order() {
     let proxy = Proxy::start(nats.port());
     let service = service(&["acme"]);
     let stream = StreamSettings { enabled: false, ..StreamSettings::default() };
-    let mut running =
-        Running::start(&service, &NatsSettings { stream, ..settings(&proxy.url()) });
+    let mut running = Running::start(&service, &NatsSettings { stream, ..settings(&proxy.url()) });
     let Some(mut python) = Python::connect(&nats.url()) else { return };
     python.subscribe("nix.event.>");
     for n in 0..10 {

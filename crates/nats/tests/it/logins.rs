@@ -128,7 +128,7 @@ fn credentials_of_an_operators_account() {
         "operator: {of_operator}\nresolver: MEMORY\nresolver_preload: {{ {}: {of_account} }}",
         account.public_key()
     );
-    let Some(nats) = Nats::start(Setup::jetstream().with(&config)) else { return };
+    let Some(nats) = Nats::start(Setup::default().with(&config)) else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("ann.creds");
     let write = |seed: &str| {
@@ -251,9 +251,8 @@ fn the_user_of_the_generated_configuration_serves() {
     let answer = python.request("nix.cmd.flake.create", &body, json!({}));
     assert_eq!(answer.body["status"], "success", "{}", answer.text);
     assert_eq!(python.next("nix.event.>").subject, "nix.event.flake.created");
-    let lists = [("acme", 1), ("umbrella", 0)].map(|(tenant, n)| {
-        (crate::world::events(&*running.store(tenant)).len(), n)
-    });
+    let lists = [("acme", 1), ("umbrella", 0)]
+        .map(|(tenant, n)| (crate::world::events(&*running.store(tenant)).len(), n));
     assert!(lists.iter().all(|(found, wanted)| found == wanted), "{lists:?}");
     assert!(running.nats().health().iter().all(|it| it.violations == 0), "{:?}", running.nats());
     running.stop();
