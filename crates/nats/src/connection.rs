@@ -214,7 +214,7 @@ fn with_login(mut options: ConnectOptions, login: &Login) -> Result<ConnectOptio
     let token = secret(&login.token, &login.token_file)?;
     let nkey = secret(&login.nkey, &login.nkey_file)?;
     let is_user = login.user.is_some() && password.is_some();
-    if (login.user.is_some() && !is_user) || (password.is_some() && !is_user) {
+    if !is_user && (login.user.is_some() || password.is_some()) {
         return Err(Error::config("`nats.login` has one of `user` and `password`, not both"));
     }
     let n_kinds = usize::from(is_user)
@@ -352,7 +352,7 @@ mod tests {
             r#"{"credentials-file": "/proc/self/limits"}"#,
         ] {
             let login: Login = serde_json::from_str(login).expect("a login");
-            let error = with_login(ConnectOptions::new(), &login).err().expect("a bad login");
+            let error = with_login(ConnectOptions::new(), &login).expect_err("a bad login");
             errors.push_str(&format!("{}\n", error.chain()));
         }
         expect_test::expect![[r#"

@@ -22,6 +22,7 @@ mod about;
 mod client;
 mod connection;
 mod desk;
+pub mod foreign;
 mod nats;
 mod outbox;
 mod pattern;

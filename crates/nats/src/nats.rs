@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::about::{About, instance_id};
 use crate::connection::{Connection, connect};
 use crate::desk::{Desk, Post};
+use crate::foreign::Keeper;
 use crate::outbox::Outbox;
 use crate::settings::{Login, NatsSettings};
 use crate::space::{SubjectSpace, TenantsBy};
@@ -147,6 +148,14 @@ impl Nats {
         });
         let asked = about.subscribe().await?;
         let every = Duration::from_secs(settings.announce_seconds);
+        let keeper = Arc::new(Keeper {
+            service: service.clone(),
+            tenant: tenant.clone(),
+            place: space.place(tenant.name()),
+            connection: connection.clone(),
+            stats: stats.clone(),
+        });
+        taking.extend(self.keep(&keeper, settings).await?);
         let outbox = Outbox::new(tenant.clone(), space, connection, settings, stats);
         Ok(Line {
             in_flight,
@@ -156,6 +165,41 @@ impl Nats {
             publishing: tokio::spawn(outbox.run(self.end.clone())),
             talking: tokio::spawn(about.run(asked, every, self.over.clone())),
         })
+    }
+
+    /// Begins to keep the events of other domains that are wanted.
+    async fn keep(
+        &self,
+        keeper: &Arc<Keeper>,
+        settings: &NatsSettings,
+    ) -> Result<Vec<JoinHandle<()>>, Error> {
+        let wanted = &settings.foreign;
+        let (network, git) = (&wanted.network_stream, &wanted.git_stream);
+        let mut tasks = Vec::new();
+        for (is_wanted, subject, stream, durable) in [
+            (wanted.network, "network.>", network, "cim-nix-network"),
+            (wanted.network, "cim.network.>", network, "cim-nix-cim-network"),
+            (wanted.git, "git.event.>", git, "cim-nix-git"),
+        ] {
+            if !is_wanted {
+                continue;
+            }
+            let subject = keeper.place.subject(subject);
+            let stop = self.stop.clone();
+            if let Some(stream) = stream {
+                let (stream, durable) = (stream.clone(), durable.to_owned());
+                tasks.push(tokio::spawn(keeper.clone().consume(stream, subject, durable, stop)));
+                continue;
+            }
+            let client = &keeper.connection.client;
+            let events = client.queue_subscribe(subject.clone(), settings.queue.clone()).await;
+            let events = events.map_err(|error| {
+                Error::outside(format!("cannot subscribe to `{subject}`"))
+                    .because(std::io::Error::other(error.to_string()))
+            })?;
+            tasks.push(tokio::spawn(keeper.clone().follow(events, stop)));
+        }
+        Ok(tasks)
     }
 
     /// How the connections are.

@@ -4,6 +4,7 @@
 
 mod about;
 mod breaks;
+mod foreign;
 mod logins;
 mod permissions;
 mod python;
