@@ -157,12 +157,18 @@ metrics! {
     OUTBOX_LAG = "outbox_lag", Gauge, Count, ["tenant"];
     /// Events that were published, and acknowledged by NATS.
     OUTBOX_PUBLISHED = "outbox_published_total", Counter, Count, ["tenant"];
+    /// Events that are not published: none of the subjects is for them, or they are too large.
+    OUTBOX_PASSED_OVER = "outbox_passed_over_total", Counter, Count, ["tenant", "reason"];
+    /// Events of other domains that were kept.
+    FOREIGN_EVENTS = "foreign_events_total", Counter, Count, ["tenant", "domain"];
     /// Events that a projection has not seen yet.
     PROJECTION_LAG = "projection_lag", Gauge, Count, ["tenant", "projection"];
     /// Whether the connection to NATS stands (1) or not (0).
     NATS_CONNECTED = "nats_connected", Gauge, Count, [];
     /// How often the connection to NATS was made again.
     NATS_RECONNECTS = "nats_reconnects_total", Counter, Count, [];
+    /// Messages from NATS that came faster than they were taken, and are lost.
+    NATS_SLOW = "nats_slow_total", Counter, Count, [];
     /// HTTP requests that were answered.
     HTTP_REQUESTS = "http_requests_total", Counter, Count, ["route", "method", "status"];
     /// Time from an HTTP request's head to its answer's head.
@@ -234,6 +240,17 @@ pub fn outbox_published(tenant: &str, events: u64) {
     counter!(OUTBOX_PUBLISHED.name, "tenant" => tenant.to_owned()).increment(events);
 }
 
+/// Counts an event that is not published (`no_subject`, `too_large`).
+pub fn outbox_passed_over(tenant: &str, reason: &'static str) {
+    counter!(OUTBOX_PASSED_OVER.name, "tenant" => tenant.to_owned(), "reason" => reason)
+        .increment(1);
+}
+
+/// Counts an event of another domain (`network`, `git`) that was kept.
+pub fn foreign_event(tenant: &str, domain: &'static str) {
+    counter!(FOREIGN_EVENTS.name, "tenant" => tenant.to_owned(), "domain" => domain).increment(1);
+}
+
 /// Tells how many events a projection has not seen yet.
 pub fn projection_lag(tenant: &str, projection: &'static str, events: u64) {
     gauge!(PROJECTION_LAG.name, "tenant" => tenant.to_owned(), "projection" => projection)
@@ -248,6 +265,11 @@ pub fn nats_connected(connected: bool) {
 /// Counts a connection to NATS that was made again.
 pub fn nats_reconnected() {
     counter!(NATS_RECONNECTS.name).increment(1);
+}
+
+/// Counts a message from NATS that nobody was fast enough for.
+pub fn nats_slow() {
+    counter!(NATS_SLOW.name).increment(1);
 }
 
 /// Counts an HTTP request. `route` is the pattern that matched, never the path.
