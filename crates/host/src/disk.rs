@@ -62,7 +62,9 @@ impl Workspace for Disk {
         match DiskFiles.read(&full, SOURCE_LIMIT) {
             Ok(text) => Ok(Some(text)),
             Err(Problem::Missing) => Ok(None),
-            Err(problem) => Err(Error::outside(format!("cannot read `{}`: {problem}", named(&full)))),
+            Err(problem) => {
+                Err(Error::outside(format!("cannot read `{}`: {problem}", named(&full))))
+            }
         }
     }
 

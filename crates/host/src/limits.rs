@@ -53,9 +53,7 @@ pub(crate) fn outside(path: &str) -> Error {
 /// Errors: the path leads to what is no code of the project.
 pub(crate) fn refuse_hidden(path: &Path) -> Result<(), Error> {
     let is_hidden = |part: Component<'_>| match part {
-        Component::Normal(name) => {
-            HIDDEN.iter().any(|hidden| name.eq_ignore_ascii_case(hidden))
-        }
+        Component::Normal(name) => HIDDEN.iter().any(|hidden| name.eq_ignore_ascii_case(hidden)),
         _ => false,
     };
     match path.components().any(is_hidden) {
@@ -119,8 +117,12 @@ impl Limits {
                 self.package(&it.flake_ref)?;
                 self.cache(&it.cache)?;
             }
-            Command::CreateModule(it) => self.written(&mut it.project, &it.name, &it.module.file)?,
-            Command::UpdateModule(it) => self.written(&mut it.project, &it.name, &it.module.file)?,
+            Command::CreateModule(it) => {
+                self.written(&mut it.project, &it.name, &it.module.file)?
+            }
+            Command::UpdateModule(it) => {
+                self.written(&mut it.project, &it.name, &it.module.file)?
+            }
             Command::DeleteModule(it) => self.written(&mut it.project, &it.name, "")?,
             Command::CreateOverlay(it) => {
                 self.written(&mut it.project, &it.name, &it.overlay.file)?;
@@ -239,9 +241,8 @@ impl Limits {
     fn file(&self, folder: &Path, file: &str) -> Result<(), Error> {
         check_word(file, "the file")?;
         let path = Path::new(file);
-        let is_plain = path.components().all(|part| {
-            matches!(part, Component::Normal(_) | Component::CurDir)
-        });
+        let is_plain =
+            path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if !is_plain || !is_within(&folder.join(path), [self.root.as_path()]) {
             return Err(outside(file));
         }
@@ -255,11 +256,8 @@ impl Limits {
         // What is replaced is the link itself: where a former one leads to is no matter.
         let folder = full.parent().unwrap_or(&full);
         if !is_within(folder, folders) || refuse_hidden(&full).is_err() {
-            return Err(Error::user(format!(
-                "{what} must not be at `{}`",
-                path.escape_debug()
-            ))
-            .hint("whoever runs the service says in which folders it may be"));
+            return Err(Error::user(format!("{what} must not be at `{}`", path.escape_debug()))
+                .hint("whoever runs the service says in which folders it may be"));
         }
         full.to_str().ok_or_else(|| outside(path))?.clone_into(path);
         Ok(())
@@ -284,9 +282,7 @@ impl Limits {
         });
         match is_below {
             true => Ok(()),
-            false => {
-                Err(Error::user(format!("`{}` is not in the store", path.escape_debug())))
-            }
+            false => Err(Error::user(format!("`{}` is not in the store", path.escape_debug()))),
         }
     }
 

@@ -226,9 +226,8 @@ impl CommandText {
     /// Errors: it holds a number that JSON cannot write.
     pub fn new(command: &Command) -> Result<Self, Error> {
         let body = command.to_json().and_then(|text| serde_json::from_str(&text));
-        let body = body.map_err(|error| {
-            Error::user("the command cannot be written as JSON").because(error)
-        })?;
+        let body = body
+            .map_err(|error| Error::user("the command cannot be written as JSON").because(error))?;
         Ok(Self { command_type: command.command_type().to_owned(), body })
     }
 

@@ -84,9 +84,7 @@ impl Sources {
     }
 
     fn check_path(&self, source: &FlakeRef, path: &Path, folders: &[PathBuf]) -> Result<(), Error> {
-        let refused = || {
-            Error::user(format!("`{source}` is outside of what may be read here"))
-        };
+        let refused = || Error::user(format!("`{source}` is outside of what may be read here"));
         let folders = || folders.iter().map(PathBuf::as_path);
         if !is_within(path, folders()) {
             return Err(refused());
@@ -95,9 +93,8 @@ impl Sources {
             // A repository may lie elsewhere, and its files only here.
             let repository = path.join(".git");
             let leads_to = std::fs::read_to_string(&repository).ok();
-            let leads_to = leads_to.and_then(|text| {
-                Some(path.join(text.strip_prefix("gitdir:")?.trim()))
-            });
+            let leads_to =
+                leads_to.and_then(|text| Some(path.join(text.strip_prefix("gitdir:")?.trim())));
             let is_fine = |place: &Path| is_within(place, folders());
             if !is_fine(&repository) || leads_to.is_some_and(|place| !is_fine(&place)) {
                 return Err(refused());
@@ -199,10 +196,8 @@ mod tests {
     fn sources_come_from_where_they_may() {
         let off = Sources::default();
         let on = Sources { network: true, ..off.clone() };
-        let some = Sources {
-            hosts: vec!["github.com".into(), "*.example.org".into()],
-            ..on.clone()
-        };
+        let some =
+            Sources { hosts: vec!["github.com".into(), "*.example.org".into()], ..on.clone() };
         let table = |sources: &Sources| {
             let urls = [
                 "path:/srv/a/root/x",
@@ -297,6 +292,9 @@ mod tests {
             nixpkgs: ok"#]].assert_eq(&table(&some));
         let only = Sources { kinds: vec!["path".into()], ..off };
         assert_eq!(check(&only, "path:/srv/a/root"), "ok");
-        assert_eq!(check(&only, "git+file:///srv/a/root"), "sources of type `git` are not allowed here");
+        assert_eq!(
+            check(&only, "git+file:///srv/a/root"),
+            "sources of type `git` are not allowed here"
+        );
     }
 }

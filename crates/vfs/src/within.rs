@@ -105,6 +105,9 @@ mod tests {
         check("/etc/passwd", false);
         check("../root-2", false);
         assert!(!is_within(Path::new("a"), [root.as_path()]));
-        assert_eq!(settled(&root.join("up")), Some(top.parent().unwrap().join(top.file_name().unwrap())));
+        assert_eq!(
+            settled(&root.join("up")),
+            Some(top.parent().unwrap().join(top.file_name().unwrap()))
+        );
     }
 }

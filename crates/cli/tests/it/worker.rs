@@ -183,8 +183,9 @@ fn text(failure: &Failure) -> String {
 fn a_flake_of_the_tenants_own_is_locked() {
     let tenant = Tenant::new();
     tenant.write("root/dep/flake.nix", "{ outputs = _: { y = 1; }; }");
-    let locked: Locked = tenant
-        .ask(tenant.lock("{ inputs.dep.url = \"path:./dep\"; outputs = { dep, ... }: { x = dep.y; }; }"));
+    let locked: Locked = tenant.ask(
+        tenant.lock("{ inputs.dep.url = \"path:./dep\"; outputs = { dep, ... }: { x = dep.y; }; }"),
+    );
     assert!(locked.text.unwrap().contains("\"path\": \"./dep\""));
     assert_eq!(locked.changes.len(), 1);
 }
@@ -229,11 +230,8 @@ fn inputs_from_elsewhere_are_refused() {
 fn a_server_that_does_not_answer_is_named() {
     let mut tenant = Tenant::new();
     // Nobody listens there.
-    tenant.setup.sources = Sources {
-        network: true,
-        hosts: vec!["127.0.0.1".to_owned()],
-        kinds: Vec::new(),
-    };
+    tenant.setup.sources =
+        Sources { network: true, hosts: vec!["127.0.0.1".to_owned()], kinds: Vec::new() };
     tenant.setup.bounds.millis = 20_000;
     let flake = "{ inputs.d.url = \"http://127.0.0.1:9/x.tar.gz\"; inputs.d.flake = false; outputs = _: { }; }";
     let failure = tenant.fails(tenant.lock(flake));
@@ -264,7 +262,8 @@ fn a_new_flake_has_its_description() {
     tenant.write("root/x/flake.nix", "{ outputs = _: { }; }");
     tenant.write("root/x/lib/a.nix", "1");
     let set: cim_nix_base::ChangeSet = tenant.ask(template(Some(".#x"), "sub"));
-    let paths: Vec<_> = set.changes.iter().map(|change| change.path.display().to_string()).collect();
+    let paths: Vec<_> =
+        set.changes.iter().map(|change| change.path.display().to_string()).collect();
     assert_eq!(paths, ["sub/flake.nix", "sub/lib/a.nix"]);
     for (name, folder) in [("path:/etc#x", "sub"), ("github:a/b#x", "sub"), (".#x", "../other")] {
         assert_eq!(tenant.fails(template(Some(name), folder)).kind, FailureKind::User);
@@ -283,8 +282,7 @@ fn code_is_checked_fixed_and_formatted() {
     let path = tenant.setup.root.display().to_string();
     tenant.write("root/a.nix", "let unused = 1; in { a=2; }\n");
     tenant.write("root/broken.nix", "{ a = ; }\n");
-    let worked =
-        work(&tenant, CheckFlake { path: path.clone(), identity: identity() }).unwrap();
+    let worked = work(&tenant, CheckFlake { path: path.clone(), identity: identity() }).unwrap();
     let Evidence::Checked { files, findings } = worked.evidence else { panic!("{worked:?}") };
     assert_eq!((files, findings.errors > 0), (2, true), "{findings:?}");
     assert!(findings.by_code.contains_key("DEAD001"), "{findings:?}");
@@ -358,7 +356,10 @@ fn code_elsewhere_is_not_looked_at() {
     let there = work(&tenant, fix(&path)).unwrap_err();
     tenant.write("root/cim-nix.toml", "extend = \"../other/nothing.toml\"\n");
     let none = work(&tenant, fix(&path)).unwrap_err();
-    assert_eq!(there.message.replace("cim-nix.toml`", ""), none.message.replace("nothing.toml`", ""));
+    assert_eq!(
+        there.message.replace("cim-nix.toml`", ""),
+        none.message.replace("nothing.toml`", "")
+    );
 }
 
 #[test]
@@ -422,7 +423,8 @@ fn bombs_take_nobody_with_them() {
     let deeper = format!("{}1{}", "[".repeat(200_000), "]".repeat(200_000));
     assert!(tenant.eval(&deeper).1);
     // What is kept of a result is bounded.
-    let (result, _) = tenant.eval("builtins.concatStringsSep \"\" (builtins.genList (_: \"0123456789\") 900000)");
+    let (result, _) =
+        tenant.eval("builtins.concatStringsSep \"\" (builtins.genList (_: \"0123456789\") 900000)");
     assert!(result.ends_with("«cut»"), "{}", result.len());
     tenant.setup.bounds.millis = 1500;
     let start = Instant::now();
@@ -552,7 +554,8 @@ fn build(tenant: &Tenant, flake_ref: &str, attribute: &str, link: Option<PathBuf
 fn nix_builds_within_the_project() {
     let Some(bench) = Bench::new() else { return };
     let mut tenant = tenant_of(&bench);
-    tenant.setup.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
+    tenant.setup.traceparent =
+        Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
     let link = tenant.setup.root.join("result");
     let (built, told) = tenant.told(build(&tenant, "default.nix", "ok", Some(link.clone())));
     let built: Evidence = serde_json::from_value(built.unwrap()).unwrap();
@@ -641,7 +644,8 @@ fn nix_reads_nothing_outside_of_the_project() {
     }
     .into();
     let state = State::empty(&command.kind());
-    let failure = tenant.fails(Task::Before { command: CommandText::new(&command).unwrap(), state });
+    let failure =
+        tenant.fails(Task::Before { command: CommandText::new(&command).unwrap(), state });
     assert!(text(&failure).contains("is refused"), "{failure:?}");
 }
 
@@ -781,6 +785,23 @@ fn a_service_that_cancels_waits_for_nothing() {
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     assert!(error.to_string().contains("cancelled"), "{error}");
     assert_eq!(dependency_of(&error), None);
+}
+
+#[test]
+fn the_page_shows_what_is_asked_and_answered() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/worker.md");
+    let page = fs::read_to_string(page).unwrap();
+    let blocks: Vec<&str> = page.split("```json\n").skip(1).collect();
+    let block = |at: usize| blocks[at].split("```").next().unwrap();
+    let tenant = Tenant::new();
+    tenant.write("project/a.nix", "1");
+    let top = tenant.at("").display().to_string();
+    let request: Value = serde_json::from_str(block(0)).unwrap();
+    let request = request.to_string().replace("/srv/tenants/acme", top.trim_end_matches('/'));
+    let answered = answer(start(format!("{request}\n").as_bytes())).0.unwrap();
+    assert_eq!(answered, serde_json::json!(["a.nix"]));
+    let line: Line = serde_json::from_str(block(1)).unwrap();
+    assert!(matches!(line, Line::Error { error: Failure { dependency: Some(_), .. } }), "{line:?}");
 }
 
 #[test]

@@ -153,7 +153,10 @@ fn who_is_not_wanted_any_more_may_still_say_how_far_it_came() {
     assert_eq!(worker.ask::<Value>(&request(1 << 20), &run).unwrap(), json!("so far"));
     cancel.join().unwrap();
     // Before anything is begun, nothing is.
-    assert_eq!(worker.ask::<Value>(&request(99), &run).unwrap_err().to_string(), "it was cancelled");
+    assert_eq!(
+        worker.ask::<Value>(&request(99), &run).unwrap_err().to_string(),
+        "it was cancelled"
+    );
 }
 
 #[test]
