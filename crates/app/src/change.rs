@@ -64,6 +64,17 @@ impl Outcome {
     }
 }
 
+/// What came of a command that was run before.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Done {
+    /// The events that it caused, but for those that a newer version wrote.
+    pub events: Vec<Event>,
+    /// Where the last of them was stored.
+    pub position: u64,
+    /// What was written down of their origin.
+    pub origin: BTreeMap<String, serde_json::Value>,
+}
+
 /// What is written down before the first file is touched.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -229,7 +240,11 @@ impl App<'_> {
         for _ in 0..ATTEMPTS {
             let (state, version) = self.load(&stream)?;
             self.check_expected(&stream, version)?;
-            let mut new_id = || self.world.new_id();
+            let mut nth = 0;
+            let mut new_id = || {
+                nth += 1;
+                self.world.event_id(&cause.message_id, nth)
+            };
             let mut draft = Draft { cause: &cause, at: self.world.now(), new_id: &mut new_id };
             let events = decide(&state, &changes, &mut draft)?;
             outcome.events = events;
@@ -327,28 +342,25 @@ impl App<'_> {
     /// that of the other run then.
     fn is_done(&self, cause: &MessageIdentity, outcome: &mut Outcome) -> Result<bool, Error> {
         let Some(done) = self.done_before(cause)? else { return Ok(false) };
-        (outcome.events, outcome.position) = (done.events, done.position);
+        (outcome.events, outcome.position) = (done.events, Some(done.position));
         Ok(true)
     }
 
     /// What came of a command that was run before: the events that it caused, if there are any.
     ///
     /// Errors: the store cannot be read.
-    pub fn done_before(&self, cause: &MessageIdentity) -> Result<Option<Outcome>, Error> {
-        let (mut events, mut position) = (Vec::new(), None);
+    pub fn done_before(&self, cause: &MessageIdentity) -> Result<Option<Done>, Error> {
+        let (mut events, mut position, mut origin) = (Vec::new(), None, BTreeMap::new());
         self.store.caused_by(&cause.message_id, &mut |record| {
             // One that a newer version wrote was stored all the same.
             events.extend(Event::read(record.event_type, record.schema, record.body).ok());
+            if position.is_none() {
+                origin = serde_json::from_str(record.meta).unwrap_or_default();
+            }
             position = Some(record.position);
             Ok(std::ops::ControlFlow::Continue(()))
         })?;
-        Ok(position.map(|position| Outcome {
-            events,
-            set: ChangeSet::default(),
-            former: BTreeMap::new(),
-            position: Some(position),
-            notes: vec!["this command was run before; that is what came of it".to_owned()],
-        }))
+        Ok(position.map(|position| Done { events, position, origin }))
     }
 
     /// The changes of a set as events write them, with the texts before by path.

@@ -80,7 +80,7 @@ impl App<'_> {
             outcome.notes = self.programs.plan(command, &state, &before)?;
             return Ok(outcome);
         }
-        let id = self.world.new_id();
+        let id = self.world.event_id(&command.identity().message_id, 0);
         let plan = Plan::Effect {
             title: title(command),
             process: self.world.process(),
@@ -120,7 +120,11 @@ impl App<'_> {
         let Task { command, stream, .. } = task;
         for _ in 0..ATTEMPTS {
             let (state, version) = self.load(stream)?;
-            let mut new_id = || self.world.new_id();
+            let mut nth = 0;
+            let mut new_id = || {
+                nth += 1;
+                self.world.event_id(&command.identity().message_id, nth)
+            };
             let mut draft =
                 Draft { cause: command.identity(), at: self.world.now(), new_id: &mut new_id };
             let events = match self.decided(task, &state, evidence, &mut draft) {

@@ -48,7 +48,7 @@ mod undo;
 
 pub use authoring::Listing;
 pub use catalogue::NoFiles;
-pub use change::{Mode, Outcome, Proposal};
+pub use change::{Done, Mode, Outcome, Proposal};
 pub use conflict::Conflict;
 pub use effect::Programs;
 pub use flakes::flake_facts;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use cim_domain_nix::{Command, EventStore, Evidence, IntentStore, LockChange, Timestamp, Uuid};
+use cim_domain_nix::{
+    Command, EventStore, Evidence, IntentStore, LockChange, MessageId, Timestamp, Uuid,
+};
 use cim_nix_base::{ChangeSet, Error, FileMode, Ledger};
 
 use crate::Programs;
@@ -65,6 +67,13 @@ pub trait World {
 
     /// An id that nobody has used, of version 7.
     fn new_id(&self) -> Uuid;
+
+    /// The id of the `nth` message that `cause` brings about. Who runs commands that may arrive twice
+    /// answers the same id each time, so that no store takes both.
+    fn event_id(&self, cause: &MessageId, nth: u32) -> Uuid {
+        let _ = (cause, nth);
+        self.new_id()
+    }
 
     /// What is written down with each event of its origin: actor, host, program.
     fn origin(&self) -> BTreeMap<String, String>;
@@ -170,6 +179,14 @@ pub struct Run {
 
 /// Everything outside, for whoever runs the commands of many callers.
 pub trait Outside: Send + Sync {
+    /// A command as it may be run: what it names is in reach of whoever sends it. Who takes commands
+    /// from others runs what this gives, not what came.
+    ///
+    /// Errors: it names what it must not.
+    fn admit(&self, command: &Command) -> Result<Command, Error> {
+        Ok(command.clone())
+    }
+
     /// The files of the project.
     ///
     /// Errors: its folder is not there.

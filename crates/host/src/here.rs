@@ -134,14 +134,6 @@ impl Here {
         &self.limits
     }
 
-    /// A command as it may be run. Whoever takes commands from others runs what this gives, not what
-    /// came.
-    ///
-    /// Errors: it names what it must not.
-    pub fn admit(&self, command: &Command) -> Result<Command, Error> {
-        self.limits.admit(command)
-    }
-
     fn setup(&self, run: &Run) -> Setup {
         let Settings { sources, nix, readable, .. } = &self.settings;
         let left = run.deadline.saturating_duration_since(Instant::now());
@@ -165,6 +157,10 @@ impl Here {
 }
 
 impl Outside for Here {
+    fn admit(&self, command: &Command) -> Result<Command, Error> {
+        self.limits.admit(command)
+    }
+
     fn files(&self) -> Result<Box<dyn Workspace + '_>, Error> {
         let disk = Disk::new(self.settings.root.clone(), &self.settings.state_home)?;
         Ok(Box::new(disk.bounded()))

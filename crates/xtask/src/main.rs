@@ -9,6 +9,7 @@
     reason = "a build tool reads files, starts programs and talks to a terminal"
 )]
 
+mod broker;
 mod codegen;
 mod coverage;
 mod domain;

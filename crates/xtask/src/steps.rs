@@ -10,7 +10,7 @@ use crate::oracle::{self, Oracle};
 use crate::process::{self, Transcript};
 use crate::repo::{self, Repo};
 use crate::tools::{CARGO_DENY, NEXTEST, TYPOS};
-use crate::{codegen, readers, tidy};
+use crate::{broker, codegen, readers, tidy};
 
 /// Something that must hold before a change goes in.
 pub(crate) struct Step {
@@ -27,6 +27,8 @@ pub(crate) struct Run {
     oracle: std::cell::OnceCell<Result<Oracle>>,
     /// Where the programs are that read reports.
     readers: std::cell::OnceCell<Result<std::path::PathBuf>>,
+    /// A NATS server and its clients.
+    broker: std::cell::OnceCell<Result<broker::Broker>>,
 }
 
 /// How a step went.
@@ -64,6 +66,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "codegen", proves: "generated files are up to date", run: generated },
     Step { name: "oracle", proves: "a current Nix is here and reads our flake.nix", run: judge },
     Step { name: "readers", proves: "programs that read reports are here", run: reading },
+    Step { name: "broker", proves: "a NATS server and clients by others are here", run: brokers },
     Step { name: "tests", proves: "unit, integration and differential tests pass", run: all_tests },
     Step {
         name: "library",
@@ -81,8 +84,8 @@ pub(crate) fn list() -> String {
 
 impl Run {
     pub(crate) fn new(repo: Repo) -> Self {
-        let (oracle, readers) = Default::default();
-        Self { repo, oracle, readers }
+        let (oracle, readers, broker) = Default::default();
+        Self { repo, oracle, readers, broker }
     }
 
     fn oracle(&self) -> &Result<Oracle> {
@@ -91,6 +94,10 @@ impl Run {
 
     fn readers(&self) -> &Result<std::path::PathBuf> {
         self.readers.get_or_init(|| readers::obtain(&self.repo))
+    }
+
+    fn broker(&self) -> &Result<broker::Broker> {
+        self.broker.get_or_init(|| broker::obtain(&self.repo))
     }
 
     /// Returns a Cargo command that refuses to touch the lock file where that would be overlooked.
@@ -174,10 +181,17 @@ fn reading(run: &Run) -> Verdict {
     }
 }
 
+fn brokers(run: &Run) -> Verdict {
+    match run.broker() {
+        Ok(_) => Verdict::Passed(Counts::default()),
+        Err(reason) => Verdict::Skipped(reason.clone()),
+    }
+}
+
 /// Runs the tests with nextest, or with Cargo's own runner where nextest cannot be had.
 ///
 /// Without a judge the differential tests pass without a comparison; that they did is the business
-/// of the steps `oracle` and `readers`, which are then skipped.
+/// of the steps `oracle`, `readers` and `broker`, which are then skipped.
 fn all_tests(run: &Run) -> Verdict {
     let mut command = match NEXTEST.obtain(&run.repo) {
         Ok(nextest) => {
@@ -206,6 +220,14 @@ fn all_tests(run: &Run) -> Verdict {
             command.env(readers::VARIABLE, folder);
         }
         Err(reason) => println!("no reader is shown our reports: {reason}"),
+    }
+    match run.broker() {
+        Ok(broker) => {
+            command.env(broker::SERVER, &broker.server);
+            command.env(broker::PYTHON, &broker.python);
+            command.env(broker::SCHEMATHESIS, &broker.schemathesis);
+        }
+        Err(reason) => println!("no NATS server is asked: {reason}"),
     }
     counted(command.current_dir(run.repo.root()))
 }
