@@ -42,6 +42,7 @@ mod stores;
 mod streams;
 mod usage;
 mod watch;
+mod worker;
 
 #[test]
 fn every_file_here_is_a_module() {
