@@ -191,7 +191,11 @@ struct Counted {
 }
 
 impl SpanProcessor for Counted {
-    fn on_start(&self, span: &mut opentelemetry_sdk::trace::Span, context: &opentelemetry::Context) {
+    fn on_start(
+        &self,
+        span: &mut opentelemetry_sdk::trace::Span,
+        context: &opentelemetry::Context,
+    ) {
         self.batches.on_start(span, context);
     }
 

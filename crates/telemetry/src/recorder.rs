@@ -107,7 +107,7 @@ impl Bounded {
             return true;
         }
         let mut values = values.write().unwrap_or_else(PoisonError::into_inner);
-        values.len() < MOST_VALUES && (values.insert(value.to_owned()) || true)
+        values.contains(value) || (values.len() < MOST_VALUES && values.insert(value.to_owned()))
     }
 }
 

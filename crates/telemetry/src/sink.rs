@@ -40,7 +40,9 @@ impl Sink {
             n_dropped: AtomicU64::new(0),
         });
         let reader = Arc::clone(&shared);
-        std::thread::Builder::new().name("log".to_owned()).spawn(move || reader.write_all(writer))?;
+        std::thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || reader.write_all(writer))?;
         Ok(Self(shared))
     }
 

@@ -38,13 +38,8 @@ const WORDS: [&str; 22] = [
 ];
 
 /// Pairs of words that do.
-const PAIRS: [[&str; 2]; 5] = [
-    ["api", "key"],
-    ["access", "key"],
-    ["private", "key"],
-    ["secret", "key"],
-    ["signing", "key"],
-];
+const PAIRS: [[&str; 2]; 5] =
+    [["api", "key"], ["access", "key"], ["private", "key"], ["secret", "key"], ["signing", "key"]];
 
 /// Names of which all that follows is secret.
 const LINES: [&str; 7] = [
@@ -105,9 +100,24 @@ mod tests {
     #[test]
     fn names_of_secrets() {
         let values = [
-            "password", "PASSWORD", "db_password", "dbPassword", "DB.Password", "token", "api_key",
-            "apiKey", "X-Auth-Token", "access_token", "private-key", "nkey", "user_seed", "jwt",
-            "creds", "client_secret", "X-Amz-Signature", "AWS_SECRET_ACCESS_KEY",
+            "password",
+            "PASSWORD",
+            "db_password",
+            "dbPassword",
+            "DB.Password",
+            "token",
+            "api_key",
+            "apiKey",
+            "X-Auth-Token",
+            "access_token",
+            "private-key",
+            "nkey",
+            "user_seed",
+            "jwt",
+            "creds",
+            "client_secret",
+            "X-Amz-Signature",
+            "AWS_SECRET_ACCESS_KEY",
         ];
         for name in values {
             assert_eq!(secrecy(name), Secrecy::Value, "{name}");
@@ -120,8 +130,21 @@ mod tests {
     #[test]
     fn names_of_other_things() {
         let others = [
-            "", "message", "tenant", "token_file", "tokenFile", "password-length", "public-key",
-            "key", "compass", "passage", "tokenizer", "author", "seedling", "trace_id", "token_id",
+            "",
+            "message",
+            "tenant",
+            "token_file",
+            "tokenFile",
+            "password-length",
+            "public-key",
+            "key",
+            "compass",
+            "passage",
+            "tokenizer",
+            "author",
+            "seedling",
+            "trace_id",
+            "token_id",
             "credentials.path",
         ];
         for name in others {

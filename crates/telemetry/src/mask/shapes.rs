@@ -35,7 +35,8 @@ pub(super) fn is_secret(word: &str) -> bool {
 fn is_seed(word: &str) -> bool {
     let is_base32 = |byte: u8| byte.is_ascii_uppercase() || (b'2'..=b'7').contains(&byte);
     let mut bytes = word.bytes();
-    let begins = bytes.next() == Some(b'S') && bytes.next().is_some_and(|k| b"ACNOPUX".contains(&k));
+    let begins =
+        bytes.next() == Some(b'S') && bytes.next().is_some_and(|k| b"ACNOPUX".contains(&k));
     begins && (50..=64).contains(&word.len()) && bytes.all(is_base32)
 }
 
@@ -61,8 +62,8 @@ pub(super) fn pem(text: &str, at: usize) -> Option<usize> {
     const BEGIN: &str = "-----BEGIN ";
     let rest = text[at..].strip_prefix(BEGIN)?;
     let label = &rest[..rest.find("-----")?];
-    let is_secret = label.len() <= 64
-        && ["PRIVATE KEY", "SEED", "JWT"].iter().any(|word| label.contains(word));
+    let is_secret =
+        label.len() <= 64 && ["PRIVATE KEY", "SEED", "JWT"].iter().any(|word| label.contains(word));
     if !is_secret {
         return None;
     }

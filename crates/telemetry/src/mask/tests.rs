@@ -38,8 +38,14 @@ fn named_values() {
     check("Password: hunter2, next", "Password: ***, next");
     check("{\"token\":\"a b\",\"x\":1}", "{\"token\":\"***\",\"x\":1}");
     check("{\"token\": \"a\\\"b\", \"x\": 1}", "{\"token\": \"***\", \"x\": 1}");
-    check("text: {\\\"token\\\":\\\"abc\\\",\\\"x\\\":1}", "text: {\\\"token\\\":\\\"***\\\",\\\"x\\\":1}");
-    check("Login { user: \"a\", password: Some(\"b\") }", "Login { user: \"a\", password: Some(\"***\") }");
+    check(
+        "text: {\\\"token\\\":\\\"abc\\\",\\\"x\\\":1}",
+        "text: {\\\"token\\\":\\\"***\\\",\\\"x\\\":1}",
+    );
+    check(
+        "Login { user: \"a\", password: Some(\"b\") }",
+        "Login { user: \"a\", password: Some(\"***\") }",
+    );
     check("api_key => 'abc' }", "api_key => '***' }");
     check("run --token abc --x", "run --token *** --x");
     check("run --password=abc --x", "run --password=*** --x");
@@ -111,10 +117,42 @@ fn fields() {
 
 /// Pieces that texts are put together from: what is around secrets, and what looks like them.
 const PIECES: [&str; 36] = [
-    " ", "\n", "\"", "'", "\\", "=", ":", "://", "@", "/", "?", "&", ",", "{", "}", "(", ")", "[",
-    "password", "token", "Authorization", "Bearer", "--token", "https", "ssh", "host", "user",
-    "access-tokens", "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "é", "日", "-", ".",
-    "login", "Some(",
+    " ",
+    "\n",
+    "\"",
+    "'",
+    "\\",
+    "=",
+    ":",
+    "://",
+    "@",
+    "/",
+    "?",
+    "&",
+    ",",
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "password",
+    "token",
+    "Authorization",
+    "Bearer",
+    "--token",
+    "https",
+    "ssh",
+    "host",
+    "user",
+    "access-tokens",
+    "-----BEGIN PRIVATE KEY-----",
+    "-----END PRIVATE KEY-----",
+    "é",
+    "日",
+    "-",
+    ".",
+    "login",
+    "Some(",
 ];
 
 fn random_text(random: &mut fastrand::Rng, n_pieces: usize) -> String {
@@ -178,7 +216,21 @@ fn long_texts_are_cut_without_showing_more() {
 
 #[test]
 fn long_texts_take_linear_time() {
-    for piece in ["token=", "://", "://h:1/", "https://u:p", "-----BEGIN PRIVATE KEY", "-----BEGIN X-----", "login a password ", "password", "\\\"", "Bearer ", "eyJ.", "token:\"\\", "--token "] {
+    for piece in [
+        "token=",
+        "://",
+        "://h:1/",
+        "https://u:p",
+        "-----BEGIN PRIVATE KEY",
+        "-----BEGIN X-----",
+        "login a password ",
+        "password",
+        "\\\"",
+        "Bearer ",
+        "eyJ.",
+        "token:\"\\",
+        "--token ",
+    ] {
         let text = piece.repeat(100_000 / piece.len());
         let start = std::time::Instant::now();
         drop(mask(&text));

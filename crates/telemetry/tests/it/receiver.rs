@@ -55,8 +55,7 @@ impl Receiver {
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let (got, headers) = (Arc::default(), Arc::default());
-        let service =
-            Collector { got: Arc::clone(&got), headers: Arc::clone(&headers), manner };
+        let service = Collector { got: Arc::clone(&got), headers: Arc::clone(&headers), manner };
         let incoming = futures_util::stream::unfold(listener, async |listener| {
             let accepted = listener.accept().await.map(|(stream, _)| stream);
             Some((accepted, listener))
