@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// The variables that programs of Nix, and what they start, read.
-const INHERITED: [&str; 33] = [
+const INHERITED: [&str; 36] = [
     "PATH",
     "HOME",
     "USER",
@@ -27,6 +27,11 @@ const INHERITED: [&str; 33] = [
     "CURL_CA_BUNDLE",
     "GIT_SSL_CAINFO",
     "GIT_SSH_COMMAND",
+    // What Git may do for whoever is not trusted.
+    "GIT_ALLOW_PROTOCOL",
+    "GIT_TERMINAL_PROMPT",
+    // The span that all of it belongs to.
+    "TRACEPARENT",
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -46,8 +51,9 @@ const INHERITED: [&str; 33] = [
     "LOCALE_ARCHIVE",
 ];
 
-/// Beginnings of names that belong to Nix and its package collection.
-const INHERITED_PREFIXES: [&str; 4] = ["NIX_", "NIXPKGS_", "NIXOS_", "HOME_MANAGER_"];
+/// Beginnings of names that belong to Nix and its package collection, and settings of Git.
+const INHERITED_PREFIXES: [&str; 5] =
+    ["NIX_", "NIXPKGS_", "NIXOS_", "HOME_MANAGER_", "GIT_CONFIG_"];
 
 /// The environment of the programs: what is named here, and nothing else.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -20,21 +20,28 @@ struct Process {
 
 /// A process and what it has started so far.
 #[derive(Debug)]
-pub(crate) struct Family {
+pub struct Family {
     root: u32,
     /// When each member was started.
     members: BTreeMap<u32, u64>,
 }
 
 impl Family {
-    pub(crate) fn new(root: u32) -> Self {
+    /// The process `root`, which has started nothing yet.
+    #[must_use]
+    pub fn new(root: u32) -> Self {
         Self { root, members: BTreeMap::new() }
+    }
+
+    /// Who is known to belong to it, but for the root.
+    pub fn members(&self) -> impl Iterator<Item = u32> {
+        self.members.keys().copied()
     }
 
     /// Looks who belongs to it now. Who once belonged to it stays.
     ///
     /// Where there is no `/proc`, nobody is found.
-    pub(crate) fn look(&mut self) {
+    pub fn look(&mut self) {
         let all = processes();
         loop {
             let is_member = |id: &u32| *id == self.root || self.members.contains_key(id);
@@ -52,7 +59,7 @@ impl Family {
     }
 
     /// Ends all members that are still there, but for the root.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         // Who is started while the others are ended is found by the next look.
         for _ in 0..16 {
             self.look();

@@ -57,6 +57,7 @@ pub use activation::{
 pub use build::{Build, BuildEnd, BuildFailure, BuildRecord, BuiltOutput, Outputs, Source, Stage};
 pub use cache::{Copy, CopyRecord, Verification};
 pub use command::{Environment, Invocation};
+pub use descendants::Family;
 pub use garbage::{Collect, DeadGeneration, DeadPath, GarbageRecord, Old};
 pub use info::PathInfo;
 pub use nix::{Control, Nix, Settings};

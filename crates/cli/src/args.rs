@@ -33,6 +33,7 @@ use crate::commands::repl::ReplArgs;
 use crate::commands::store::{ExportArgs, ImportArgs, StoreArgs};
 use crate::commands::symbols::SymbolsArgs;
 use crate::terminal::ColorWhen;
+use crate::worker::WorkerArgs;
 
 /// The version, with the commit where whoever built the program named it: a build that asks Git
 /// itself would fail in a release archive, and would run again after every commit.
@@ -134,6 +135,9 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Print the completions for a shell
     Completions(CompletionsArgs),
+    /// Do one thing for a service, within bounds
+    #[command(hide = true)]
+    Worker(WorkerArgs),
 }
 
 /// Which files are meant, for every command that looks for files.

@@ -511,7 +511,7 @@ mod tests {
     use std::sync::Mutex;
 
     use cim_nix_project::{EntryKind, Files, MemoryFiles, Request, discover};
-    use cim_nix_vfs::DiskFiles;
+    use crate::reading::OurFiles;
     use expect_test::{Expect, expect};
 
     use super::*;
@@ -526,7 +526,7 @@ mod tests {
     fn run(settings: &Settings) -> Run<'_> {
         let style = Style { format: Format::Concise, color: false, unsafe_fixes: false };
         let workers = Workers { threads: NonZeroUsize::MIN, stack_size: 8 << 20 };
-        let (files, only, is_compared) = (&DiskFiles, None, false);
+        let (files, only, is_compared) = (&OurFiles, None, false);
         Run {
             root: Path::new("/x"),
             settings,

@@ -30,6 +30,7 @@ use cim_nix_base::Error;
 use crate::args::Command;
 use crate::exit::Exit;
 use crate::terminal::ColorWhen;
+use crate::worker;
 
 /// Runs a command. `color` is for what it prints.
 pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
@@ -66,5 +67,6 @@ pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
         Command::MigrateConfig(args) => migrate_config::run(args),
         Command::Explain(args) => explain::run(args, color),
         Command::Completions(args) => completions::run(args),
+        Command::Worker(args) => worker::run(args),
     }
 }

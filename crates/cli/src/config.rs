@@ -11,7 +11,8 @@ use cim_nix_analysis::Lints;
 use cim_nix_base::{Error, LineIndex, Severity};
 use cim_nix_format::Formatter;
 use cim_nix_project::Files as _;
-use cim_nix_vfs::DiskFiles;
+use crate::confinement::may_read;
+use crate::reading::OurFiles;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -110,7 +111,12 @@ pub(crate) struct DependencyConfig {
 
 /// The nearest configuration file in `start` or a folder above it.
 pub(crate) fn find(start: &Path) -> Option<PathBuf> {
-    start.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file())
+    start.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| is_there(path))
+}
+
+/// Whether there is a configuration file that may be read.
+pub(crate) fn is_there(path: &Path) -> bool {
+    may_read(path) && path.is_file()
 }
 
 /// A chain of files that extend each other is read by people, too; a longer one is a circle.
@@ -125,7 +131,7 @@ pub(crate) fn read(path: &Path) -> Result<Config, Error> {
 
 fn read_layer(path: &Path, left: usize) -> Result<Config, Error> {
     let name = shown(path);
-    let text = DiskFiles.read(path, MAX_SIZE).map_err(|problem| {
+    let text = OurFiles.read(path, MAX_SIZE).map_err(|problem| {
         Error::config(format!("cannot read the settings in `{name}`: {problem}"))
     })?;
     let mut config = parse(&text).map_err(|fault| fault.error(&name, &text))?;
@@ -136,7 +142,7 @@ fn read_layer(path: &Path, left: usize) -> Result<Config, Error> {
             let fault = Fault::new(*at, "these files extend each other without end");
             return Err(fault.hint("`extend` names a file above this one").error(&name, &text));
         }
-        if !base.is_file() {
+        if !is_there(&base) {
             let fault = Fault::new(*at, format!("there is no file `{}` to extend", shown(&base)));
             return Err(fault
                 .hint("the path counts from the folder of this file")

@@ -13,12 +13,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use cim_nix_base::Error;
 use cim_nix_eval::{EvalError, Evaluation, Handle, Io, Lint, Lints, Settings, Stop, with_stack};
 use cim_nix_fetch::{Building, Fetching, RegistryPlace};
-use cim_nix_vfs::DiskIo;
+use cim_nix_vfs::{Confined, DiskIo};
 use clap::Args;
 
 pub(crate) use configurations::{configuration, configuration_groups, configurations};
 pub(crate) use target::{Target, target};
 
+use crate::confinement::{self, Confinement};
 use crate::exit::Exit;
 use crate::nix_conf::{self, NixConf};
 use crate::terminal::{self, Out};
@@ -132,7 +133,15 @@ impl EvalArgs {
     pub(crate) fn surroundings(&self) -> Result<Surroundings, Error> {
         let folder = env::current_dir()
             .map_err(|error| Error::outside("cannot find the working folder").because(error))?;
-        let mut conf = NixConf::load();
+        // The machine's settings have keys that are not for whoever else asks.
+        let bounds = confinement::get();
+        let mut conf = match bounds {
+            None => NixConf::load(),
+            Some(_) => NixConf::default(),
+        };
+        for (name, value) in bounds.into_iter().flat_map(|bounds| &bounds.setup.nix.options) {
+            conf.add(name, value);
+        }
         pairs(&self.option).for_each(|(name, value)| conf.add(name, value));
         if let Some(place) = &self.flake_registry {
             conf.add("flake-registry", place);
@@ -150,7 +159,9 @@ impl EvalArgs {
         let option = |name: &str| conf.get(name);
         let mut search_path: Vec<(String, String)> =
             self.include.iter().map(|entry| search_entry(entry)).collect();
-        if let Ok(path) = env::var("NIX_PATH") {
+        if bounds.is_some() {
+            search_path.clear();
+        } else if let Ok(path) = env::var("NIX_PATH") {
             search_path.extend(split_search_path(&path).map(search_entry));
         } else if let Some(path) = option("nix-path") {
             search_path.extend(path.split_ascii_whitespace().map(search_entry));
@@ -181,7 +192,7 @@ impl EvalArgs {
             search_path,
             home: env::var("HOME").unwrap_or(defaults.home),
             folder: folder.to_string_lossy().into_owned(),
-            max_memory: self.max_memory.unwrap_or_else(free_memory),
+            max_memory: self.max_memory.unwrap_or_else(free_memory).min(values_bound(bounds)),
             max_calls: defaults.max_calls,
             interrupt: defaults.interrupt,
             max_call_depth: self
@@ -206,7 +217,11 @@ impl EvalArgs {
                 pairs(list).map(|(name, value)| (name.to_owned(), value.to_owned(), is_expression)),
             );
         }
-        if let Some(timeout) = self.timeout {
+        let timeout = match (self.timeout, bounds.map(Confinement::time_left)) {
+            (Some(own), Some(left)) => Some(own.min(left)),
+            (own, left) => own.or(left),
+        };
+        if let Some(timeout) = timeout {
             let interrupt = settings.interrupt.clone();
             // It ends with the program.
             std::thread::spawn(move || {
@@ -242,6 +257,7 @@ impl EvalArgs {
         let mut add = |place: String, is_common: bool| {
             registries.push(RegistryPlace { place, is_common });
         };
+        let bounds = confinement::get();
         if let Some(home) = nix_conf::config_home() {
             add(home.join("nix/registry.json").to_string_lossy().into_owned(), false);
         }
@@ -261,9 +277,12 @@ impl EvalArgs {
         };
         cim_nix_fetch::Settings {
             cache: nix_conf::cache_home().map_or(defaults.cache, |home| home.join("cim-nix")),
-            is_offline: self.offline,
+            is_offline: self.offline || bounds.is_some_and(|bounds| !bounds.setup.sources.network),
             access_tokens: conf.words("access-tokens").iter().filter_map(token).collect(),
-            netrc: Some(conf.get("netrc-file").unwrap_or("/etc/nix/netrc").into()),
+            netrc: match (conf.get("netrc-file"), bounds) {
+                (None, Some(_)) => None,
+                (named, _) => Some(named.unwrap_or("/etc/nix/netrc").into()),
+            },
             registries,
             base_urls: ["github", "gitlab", "sourcehut"].iter().filter_map(|k| base(k)).collect(),
             tarball_ttl: conf
@@ -274,6 +293,7 @@ impl EvalArgs {
             certificates: Self::certificates(conf),
             allows_dirty: conf.get("allow-dirty") != Some("false"),
             tells_dirty: conf.get("warn-dirty") != Some("false"),
+            checks_host: confinement::check_host,
         }
     }
 }
@@ -330,7 +350,7 @@ impl Surroundings {
     pub(crate) fn start_over<I: Io + 'static>(
         &self,
         say: Rc<impl Fn(&str) + 'static>,
-        wrap: impl FnOnce(Fetching<Building<DiskIo>>) -> I,
+        wrap: impl FnOnce(Confined<Fetching<Building<DiskIo>>>) -> I,
     ) -> Evaluation {
         let teller = || -> Box<dyn Fn(&str)> {
             let say = say.clone();
@@ -338,7 +358,8 @@ impl Surroundings {
         };
         let disk = self.store_root.clone().map_or_else(DiskIo::default, DiskIo::writing_to);
         let building = Building::new(disk, self.build_with.clone(), teller());
-        let io = wrap(Fetching::new(building, self.fetch.clone(), teller()));
+        let fetching = Fetching::new(building, self.fetch.clone(), teller());
+        let io = wrap(confinement::confined(fetching));
         Evaluation::new(self.settings.clone(), Box::new(io), teller())
     }
 
@@ -410,6 +431,13 @@ pub(crate) fn local_path(evaluation: &Evaluation, file: &str) -> String {
         Some(format!("{}{rest}", folder.split('?').next().unwrap_or(folder)))
     });
     local.unwrap_or(text)
+}
+
+/// Bytes of values for whoever has bounds: the rest of the memory is for what is not counted.
+fn values_bound(bounds: Option<&Confinement>) -> usize {
+    bounds.map_or(usize::MAX, |bounds| {
+        usize::try_from(bounds.setup.bounds.memory / 4 * 3).unwrap_or(usize::MAX)
+    })
 }
 
 /// Bytes that may be taken without harm to others: nine tenths of what is free.

@@ -16,7 +16,8 @@ use cim_nix_eval::{ErrorKind, EvalError, FlakeOptions, GivenLockFile, Weight, wi
 use cim_nix_fetch::git_command;
 use cim_nix_model::{FlakeRef, LockChange, LockFile};
 use cim_nix_project::{Files as _, Problem};
-use cim_nix_vfs::{DiskFiles, SOURCE_LIMIT};
+use cim_nix_vfs::SOURCE_LIMIT;
+use crate::reading::OurFiles;
 
 use self::overlay::Overlay;
 use crate::evaluation::Surroundings;
@@ -72,7 +73,7 @@ impl FlakeTexts {
             Error::user(format!("cannot read `{}`: {problem}", shown(path)))
         };
         let path = folder.join("flake.nix");
-        let flake_nix = DiskFiles.read(&path, SOURCE_LIMIT);
+        let flake_nix = OurFiles.read(&path, SOURCE_LIMIT);
         let flake_nix = flake_nix.map_err(|problem| cannot(&path, problem))?;
         if !is_known(folder, "flake.nix") {
             let message = format!("`{}` is not tracked by Git", shown(&path));
@@ -80,7 +81,7 @@ impl FlakeTexts {
             return Err(Error::user(message).hint(hint));
         }
         let path = folder.join("flake.lock");
-        let lock = match DiskFiles.read(&path, SOURCE_LIMIT) {
+        let lock = match OurFiles.read(&path, SOURCE_LIMIT) {
             Ok(text) => Some(text),
             Err(Problem::Missing) => None,
             Err(problem) => return Err(cannot(&path, problem)),

@@ -11,6 +11,7 @@ mod baseline;
 mod checking;
 mod commands;
 mod config;
+mod confinement;
 mod dates;
 mod effects;
 mod escapes;
@@ -41,6 +42,7 @@ mod scope;
 mod settings;
 mod terminal;
 mod watch;
+mod worker;
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;

@@ -23,12 +23,14 @@ use std::time::Duration;
 use cim_domain_nix::{Command, ConfigurationKind, Evidence, State};
 use cim_nix_base::Error;
 use cim_nix_builder::{
-    Control, Environment, Invocation, Nix, Outcome, Outputs, Profile, Programs as Found, Settings,
+    Control, Environment, Invocation, Nix, Outcome, Outputs, Profile, Programs as Found, Progress,
+    Settings,
 };
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(crate) use self::building::source;
 use self::activating::Activating;
 use self::building::Building;
 use self::collecting::Collecting;
@@ -55,6 +57,16 @@ pub(crate) struct NixArgs {
 }
 
 impl NixArgs {
+    /// What whoever runs a service says.
+    pub(crate) fn of_service(
+        store: Option<String>,
+        options: &[(String, String)],
+        timeout: Duration,
+    ) -> Self {
+        let option = options.iter().flat_map(|(name, value)| [name.clone(), value.clone()]);
+        Self { store, option: option.collect(), timeout: Some(timeout), print_build_logs: true }
+    }
+
     /// Nothing but a time limit.
     pub(crate) fn within(timeout: Option<Duration>) -> Self {
         Self { timeout, ..Self::default() }
@@ -155,6 +167,11 @@ fn cancel() -> &'static AtomicBool {
     &CANCEL
 }
 
+/// Ends what runs outside, as Ctrl-C does.
+pub(crate) fn stop() {
+    CANCEL.store(true, Ordering::Relaxed);
+}
+
 impl NixPrograms {
     /// Programs for the project in `folder`, which relative names start from.
     pub(crate) fn new(folder: &Path, args: &NixArgs, wishes: Wishes) -> Self {
@@ -167,6 +184,17 @@ impl NixPrograms {
             trouble: RefCell::default(),
             trails: RefCell::default(),
         }
+    }
+
+    /// The same; `listener` is told what happens instead of whoever sits before a terminal.
+    pub(crate) fn listened_to(self, listener: Box<dyn Fn(&Progress)>) -> Self {
+        self.teller.replace(Teller::to(listener));
+        self
+    }
+
+    /// What went wrong beside what the events say, so far.
+    pub(crate) fn troubles(&self) -> Vec<String> {
+        self.trouble.borrow_mut().drain(..).collect()
     }
 
     /// The events of all effects are stored: what was noted on the way is of no more use. Answers

@@ -1,13 +1,47 @@
 //! Nix code from the disk or from standard input, whatever its bytes.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cim_nix_base::Error;
-use cim_nix_project::{Files, Problem};
+use cim_nix_project::{EntryKind, Files, Problem};
 use cim_nix_vfs::{DiskFiles, SOURCE_LIMIT};
 
+use crate::confinement::may_read;
 use crate::scope::shown;
+
+/// The files of the machine, as far as this process may look at them; others are not there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OurFiles;
+
+impl OurFiles {
+    fn check(path: &Path) -> Result<(), Problem> {
+        if may_read(path) { Ok(()) } else { Err(Problem::Missing) }
+    }
+}
+
+impl Files for OurFiles {
+    fn read(&self, path: &Path, max_bytes: u64) -> Result<String, Problem> {
+        Self::check(path)?;
+        DiskFiles.read(path, max_bytes)
+    }
+
+    fn kind(&self, path: &Path) -> Result<EntryKind, Problem> {
+        Self::check(path)?;
+        DiskFiles.kind(path)
+    }
+
+    fn real_path(&self, path: &Path) -> Result<PathBuf, Problem> {
+        Self::check(path)?;
+        DiskFiles.real_path(path)
+    }
+
+    fn list(&self, folder: &Path, visit: &mut dyn FnMut(&OsStr, EntryKind)) -> Result<(), Problem> {
+        Self::check(folder)?;
+        DiskFiles.list(folder, visit)
+    }
+}
 
 /// The text of a file.
 #[derive(Clone, PartialEq, Debug)]
@@ -38,7 +72,7 @@ pub(crate) trait Sources: Files {
     fn source(&self, path: &Path) -> Result<SourceText, Problem>;
 }
 
-impl Sources for DiskFiles {
+impl Sources for OurFiles {
     fn source(&self, path: &Path) -> Result<SourceText, Problem> {
         read(path)
     }
@@ -46,7 +80,7 @@ impl Sources for DiskFiles {
 
 /// Reads the file at `path`.
 pub(crate) fn read(path: &Path) -> Result<SourceText, Problem> {
-    match DiskFiles.read(path, SOURCE_LIMIT) {
+    match OurFiles.read(path, SOURCE_LIMIT) {
         Ok(text) => Ok(SourceText { text, first_bad: None }),
         // Rare enough to be read twice.
         Err(Problem::NotUtf8 { .. }) => match fs::read(path) {

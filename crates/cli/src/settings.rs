@@ -177,7 +177,7 @@ impl Settings {
             }
             passed.push(at);
             let path = at.join(config::FILE_NAME);
-            if path.is_file() {
+            if config::is_there(&path) {
                 found = match known.get(&path) {
                     Some(place) => *place,
                     None => {

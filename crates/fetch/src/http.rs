@@ -43,7 +43,7 @@ pub(crate) fn get(
     let agent = agent(settings)?;
     let mut immutable = None;
     loop {
-        match fetch_rest(&agent, url, &headers, &mut file, &mut immutable) {
+        match fetch_rest((&agent, settings), url, &headers, &mut file, &mut immutable) {
             Ok(()) => return Ok(Download { file, immutable }),
             Err(Failure::Final(why)) => return Err(format!("unable to download '{url}': {why}")),
             Err(Failure::Passing(why)) if attempt >= settings.retries => {
@@ -97,7 +97,7 @@ fn agent(settings: &Settings) -> Res<ureq::Agent> {
 /// Asks for a URL, and goes where the server sends us. What it says of a place where the same will
 /// be found for ever goes to `immutable`.
 fn call(
-    agent: &ureq::Agent,
+    (agent, settings): (&ureq::Agent, &Settings),
     url: &str,
     headers: &[(String, String)],
     range: Option<String>,
@@ -105,6 +105,8 @@ fn call(
 ) -> Result<ureq::http::Response<ureq::Body>, Failure> {
     let mut at = url.to_owned();
     for _ in 0..=MAX_REDIRECTS {
+        let host = Url::parse(&at).ok().and_then(|url| url.authority).map(|it| it.host);
+        (settings.checks_host)(&host.unwrap_or_default()).map_err(Failure::Final)?;
         // The bytes are wanted as they are: a packed tar must not be unpacked on the way.
         let mut request = agent.get(&at).header("accept-encoding", "identity");
         // Only whom they are for may see tokens and passwords.
@@ -170,7 +172,7 @@ fn immutable_link(header: &str) -> Option<&str> {
 
 /// Gets what the file does not have yet.
 fn fetch_rest(
-    agent: &ureq::Agent,
+    agent: (&ureq::Agent, &Settings),
     url: &str,
     headers: &[(String, String)],
     file: &mut NamedTempFile,

@@ -53,6 +53,8 @@ pub struct Settings {
     pub allows_dirty: bool,
     /// Whether it is told that they do.
     pub tells_dirty: bool,
+    /// Says whether a host may be asked for a download, also where another one sends us there.
+    pub checks_host: fn(&str) -> Result<(), String>,
 }
 
 impl Default for Settings {
@@ -69,6 +71,7 @@ impl Default for Settings {
             certificates: None,
             allows_dirty: true,
             tells_dirty: true,
+            checks_host: |_| Ok(()),
         }
     }
 }

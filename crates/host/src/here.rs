@@ -306,5 +306,3 @@ impl Programs for Asking<'_> {
     }
 }
 
-#[cfg(test)]
-mod tests;

@@ -97,12 +97,12 @@ impl Limits {
                 self.place(&mut it.path)?;
                 it.inputs.iter().try_for_each(|input| check_word(input, "the input"))?;
                 if let Some(FlakeEdit::RetargetInput { url, .. }) = &it.edit {
-                    self.reference(url)?;
+                    self.reference(&it.path, url)?;
                 }
             }
             Command::AddFlakeInput(it) => {
                 self.place(&mut it.path)?;
-                self.reference(&it.url)?;
+                self.reference(&it.path, &it.url)?;
             }
             Command::RemoveFlakeInput(it) => self.place(&mut it.path)?,
             Command::BuildPackage(it) => {
@@ -300,12 +300,6 @@ impl Limits {
     /// A package's flake, file or derivation.
     fn package(&self, flake_ref: &str) -> Result<(), Error> {
         check_word(flake_ref, "the package")?;
-        if flake_ref.starts_with('<') {
-            return Err(Error::user(format!(
-                "there is no search path here for `{}`",
-                flake_ref.escape_debug()
-            )));
-        }
         if Path::new(flake_ref).starts_with(&self.store_dir) {
             return self.in_store(flake_ref);
         }
@@ -315,6 +309,10 @@ impl Limits {
     /// A flake as people type it.
     fn typed(&self, typed: &str, what: &str) -> Result<(), Error> {
         check_word(typed, what)?;
+        if typed.starts_with('<') {
+            let typed = typed.escape_debug();
+            return Err(Error::user(format!("there is no search path here for `{typed}`")));
+        }
         let (place, _) =
             FlakePlace::parse(typed).map_err(|error| Error::user(error.to_string()))?;
         match place {
@@ -329,18 +327,33 @@ impl Limits {
         }
     }
 
-    /// Where an input comes from.
-    fn reference(&self, url: &str) -> Result<(), Error> {
+    /// Where an input of the flake in `folder` comes from.
+    fn reference(&self, folder: &str, url: &str) -> Result<(), Error> {
         check_word(url, "the reference")?;
-        // What is no reference is refused by whoever writes it down.
         let place = FlakePlace::parse(url).map_err(|error| Error::user(error.to_string()))?.0;
         match place {
-            FlakePlace::Reference(reference) => self.source(&reference),
-            FlakePlace::Folder(folder) if folder.path().starts_with('/') => {
-                self.place(&mut folder.path().to_owned())
+            FlakePlace::Reference(reference) => match reference.text("path") {
+                Some(path) if reference.is_relative() => self.beside(folder, path),
+                _ => self.source(&reference),
+            },
+            FlakePlace::Folder(place) => self.beside(folder, place.path()),
+        }
+    }
+
+    /// A path that a flake names, which may lead upwards in the project.
+    fn beside(&self, folder: &str, path: &str) -> Result<(), Error> {
+        let mut full = PathBuf::from(folder);
+        for part in Path::new(path).components() {
+            match part {
+                Component::RootDir | Component::Prefix(_) => full = PathBuf::from("/"),
+                Component::CurDir => {}
+                Component::ParentDir => drop(full.pop()),
+                Component::Normal(name) => full.push(name),
             }
-            // It stands in a flake, and cannot lead out of that.
-            FlakePlace::Folder(_) => Ok(()),
+        }
+        match path.starts_with('~') || !is_within(&full, [self.root.as_path()]) {
+            true => Err(outside(path)),
+            false => Ok(()),
         }
     }
 

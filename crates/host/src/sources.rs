@@ -224,9 +224,72 @@ mod tests {
             ];
             urls.map(|url| format!("{url}: {}", check(sources, url))).join("\n")
         };
-        expect_test::expect![[""]].assert_eq(&table(&off));
-        expect_test::expect![[""]].assert_eq(&table(&on));
-        expect_test::expect![[""]].assert_eq(&table(&some));
+        expect_test::expect![[r#"
+            path:/srv/a/root/x: ok
+            path:./x: ok
+            path:/etc: `path:/etc` is outside of what may be read here
+            path:/srv/a/root/../../b: `path:/srv/a/root/../../b` is outside of what may be read here
+            git+file:///srv/a/root: ok
+            git+file:///srv/b: `git+file:///srv/b` is outside of what may be read here
+            git+file://host/srv/a/root: ok
+            file:///etc/passwd: `file:///etc/passwd` is outside of what may be read here
+            tarball+file:///etc/passwd: `file:///etc/passwd` is outside of what may be read here
+            path:/nix/store/abc-x: ok
+            github:a/b: cannot ask `github.com`: the network is not allowed
+            github:a/b?host=evil.org: cannot ask `evil.org`: the network is not allowed
+            gitlab:a/b: cannot ask `gitlab.com`: the network is not allowed
+            git+https://x.example.org/r: cannot ask `x.example.org`: the network is not allowed
+            git+https://notexample.org/r: cannot ask `notexample.org`: the network is not allowed
+            git+ssh://git@github.com/a/b: cannot ask `github.com`: the network is not allowed
+            https://169.254.169.254/latest.tar.gz: cannot ask `169.254.169.254`: the network is not allowed
+            https://127.1/x.tar.gz: cannot ask `127.1`: the network is not allowed
+            https://[::1]/x.tar.gz: cannot ask `::1`: the network is not allowed
+            https://localhost:80/x.tar.gz: cannot ask `localhost`: the network is not allowed
+            nixpkgs: cannot look up `flake:nixpkgs`: the network is not allowed"#]].assert_eq(&table(&off));
+        expect_test::expect![[r#"
+            path:/srv/a/root/x: ok
+            path:./x: ok
+            path:/etc: `path:/etc` is outside of what may be read here
+            path:/srv/a/root/../../b: `path:/srv/a/root/../../b` is outside of what may be read here
+            git+file:///srv/a/root: ok
+            git+file:///srv/b: `git+file:///srv/b` is outside of what may be read here
+            git+file://host/srv/a/root: ok
+            file:///etc/passwd: `file:///etc/passwd` is outside of what may be read here
+            tarball+file:///etc/passwd: `file:///etc/passwd` is outside of what may be read here
+            path:/nix/store/abc-x: ok
+            github:a/b: ok
+            github:a/b?host=evil.org: ok
+            gitlab:a/b: ok
+            git+https://x.example.org/r: ok
+            git+https://notexample.org/r: ok
+            git+ssh://git@github.com/a/b: ok
+            https://169.254.169.254/latest.tar.gz: the host `169.254.169.254` is not among those that may be asked
+            https://127.1/x.tar.gz: the host `127.1` is not among those that may be asked
+            https://[::1]/x.tar.gz: the host `::1` is not among those that may be asked
+            https://localhost:80/x.tar.gz: the host `localhost` is not among those that may be asked
+            nixpkgs: ok"#]].assert_eq(&table(&on));
+        expect_test::expect![[r#"
+            path:/srv/a/root/x: ok
+            path:./x: ok
+            path:/etc: `path:/etc` is outside of what may be read here
+            path:/srv/a/root/../../b: `path:/srv/a/root/../../b` is outside of what may be read here
+            git+file:///srv/a/root: ok
+            git+file:///srv/b: `git+file:///srv/b` is outside of what may be read here
+            git+file://host/srv/a/root: ok
+            file:///etc/passwd: `file:///etc/passwd` is outside of what may be read here
+            tarball+file:///etc/passwd: `file:///etc/passwd` is outside of what may be read here
+            path:/nix/store/abc-x: ok
+            github:a/b: ok
+            github:a/b?host=evil.org: the host `evil.org` is not among those that may be asked
+            gitlab:a/b: the host `gitlab.com` is not among those that may be asked
+            git+https://x.example.org/r: ok
+            git+https://notexample.org/r: the host `notexample.org` is not among those that may be asked
+            git+ssh://git@github.com/a/b: ok
+            https://169.254.169.254/latest.tar.gz: the host `169.254.169.254` is not among those that may be asked
+            https://127.1/x.tar.gz: the host `127.1` is not among those that may be asked
+            https://[::1]/x.tar.gz: the host `::1` is not among those that may be asked
+            https://localhost:80/x.tar.gz: the host `localhost` is not among those that may be asked
+            nixpkgs: ok"#]].assert_eq(&table(&some));
         let only = Sources { kinds: vec!["path".into()], ..off };
         assert_eq!(check(&only, "path:/srv/a/root"), "ok");
         assert_eq!(

@@ -104,7 +104,8 @@ impl Worker {
         line.push(b'\n');
         let mut running = self.start(line, request.setup.bounds.answer)?;
         let ended = running.attend(run, self.grace);
-        running.end();
+        // Who has answered ends by itself; whoever has not gets no more time.
+        running.end(if matches!(ended, Ended::Answered(_)) { LINGER } else { Duration::ZERO });
         let result = match ended {
             Ended::Answered(Line::Result { result }) => result,
             Ended::Answered(Line::Error { error }) => return Err(error.into_error()),
@@ -279,12 +280,12 @@ impl Running {
     }
 
     /// Waits a little for the end of the process, and ends it otherwise.
-    fn end(&mut self) {
+    fn end(&mut self, linger: Duration) {
         if self.is_over {
             return;
         }
         self.close();
-        let until = Instant::now() + LINGER;
+        let until = Instant::now() + linger;
         while matches!(self.child.try_wait(), Ok(None)) {
             // What it still says is read, since a full pipe would keep it.
             let disconnected = self.lines.recv_timeout(Duration::from_millis(1));
@@ -311,7 +312,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.end();
+        self.end(Duration::ZERO);
     }
 }
 

@@ -1,3 +1,42 @@
-//! `cim-nix-server`: the service on NATS and HTTP.
+//! `cim-nix-server`: the Nix domain on NATS and HTTP.
+//!
+//! Nothing here decides anything: it reads the configuration, opens stores, and joins the service
+//! with what carries it.
+#![allow(clippy::disallowed_methods, reason = "the edge: files, clock, environment, processes")]
+#![forbid(unsafe_code)]
 
-fn main() {}
+mod commands;
+mod config;
+mod copying;
+mod measured;
+mod reload;
+mod serve;
+mod stores;
+
+use std::process::ExitCode;
+
+use cim_nix_base::{Error, ErrorKind};
+use clap::Parser;
+
+use crate::commands::Arguments;
+
+fn main() -> ExitCode {
+    match Arguments::parse().run() {
+        Ok(code) => code,
+        Err(error) => {
+            say(&error);
+            ExitCode::from(match error.kind() {
+                ErrorKind::User | ErrorKind::Config => 2,
+                _ => 3,
+            })
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "this is where errors end")]
+fn say(error: &Error) {
+    eprintln!("error: {}", error.chain());
+    for hint in error.hints() {
+        eprintln!("hint: {hint}");
+    }
+}

@@ -51,6 +51,36 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// These limits with others in the place of some, by their names in settings.
+    ///
+    /// Errors: a name is unknown, or a value does not fit.
+    pub fn with<'de, D: serde::Deserializer<'de>>(&self, some: D) -> Result<Self, D::Error> {
+        macro_rules! some {
+            ($($field:ident: $type:ty),*) => {{
+                #[derive(Deserialize)]
+                #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+                struct Given {
+                    $(#[serde(default)] $field: Option<$type>,)*
+                }
+                let some = Given::deserialize(some)?;
+                Ok(Self { $($field: some.$field.unwrap_or(self.$field),)* })
+            }};
+        }
+        some!(
+            requests_per_second: u32,
+            burst: u32,
+            requests_per_second_per_caller: u32,
+            commands_at_once: usize,
+            effects_at_once: usize,
+            command_seconds: u64,
+            effect_seconds: u64,
+            storage_bytes: u64,
+            worker_seconds_per_hour: u64
+        )
+    }
+}
+
 /// How often requests may come, for a tenant and for each of its callers.
 pub(crate) struct Rates {
     tenant: DefaultDirectRateLimiter,

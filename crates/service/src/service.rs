@@ -289,6 +289,51 @@ impl Service {
         }
     }
 
+    /// Answers a query whose answer is known already, without waiting for anything.
+    ///
+    /// Errors: the request as it came. It is not, and nothing was counted.
+    pub fn answer_known(self: &Arc<Self>, request: Request) -> Result<Reply, Box<Request>> {
+        let began = Instant::now();
+        let Wish::Query(query) = &request.message.wish else { return Err(Box::new(request)) };
+        let Some((result, version)) = request.tenant.known_answer(query) else {
+            return Err(Box::new(request));
+        };
+        let what = query.query_type();
+        let reply = match self.admit(&request) {
+            Ok(()) => Reply::Answered(Answered { ids: request.message.ids, result, version }),
+            Err(refusal) => Reply::Refused(refusal, Some(request.message.ids)),
+        };
+        self.count(&request.tenant, &request.caller, what, false, began, &reply);
+        Ok(reply)
+    }
+
+    /// Counts a request that is no message, such as one for events.
+    ///
+    /// Errors: it is one too many, or the service is being shut down.
+    pub fn admit_reader(
+        &self,
+        tenant: &Tenant,
+        caller: &Caller,
+        what: &str,
+    ) -> Result<(), Refusal> {
+        let admitted = match self.is_draining.load(Ordering::Acquire) {
+            true => Err(Refusal::new(Cause::Overloaded, "the service is being shut down")
+                .after(Duration::from_secs(1))),
+            false => tenant.in_use().rates.take(&caller.name),
+        };
+        admitted.inspect_err(|refusal| {
+            self.audit.note(Refused {
+                at: self.now(),
+                tenant: tenant.name().to_string(),
+                caller: caller.name.to_string(),
+                via: caller.via,
+                what: what.to_owned(),
+                cause: refusal.cause.word(),
+                message: refusal.message.clone(),
+            });
+        })
+    }
+
     /// Errors: the request may not even be looked at.
     fn admit(&self, request: &Request) -> Result<(), Refusal> {
         if self.is_draining.load(Ordering::Acquire) {

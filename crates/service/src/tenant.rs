@@ -206,8 +206,7 @@ impl Tenant {
             }
         }
         let head = self.store.head().map_err(refused)?;
-        let key = query.to_json().map(|text| format!("{}{text}", query.query_type()));
-        let key = key.map_err(|error| Refusal::new(Cause::Malformed, error.to_string()))?;
+        let key = key(query).map_err(|error| Refusal::new(Cause::Malformed, error.to_string()))?;
         {
             let answers = self.answers();
             if let Some(known) = answers.by_query.get(&key).filter(|_| answers.head == head) {
@@ -235,6 +234,14 @@ impl Tenant {
             answers.by_query.insert(key, (text.clone(), version));
         }
         Ok((text, version))
+    }
+
+    /// The answer to a query, if it is known and nothing has happened since.
+    pub(crate) fn known_answer(&self, query: &Query) -> Option<(Arc<str>, Option<u64>)> {
+        let key = key(query).ok()?;
+        let head = self.store.head().ok()?;
+        let answers = self.answers();
+        answers.by_query.get(&key).filter(|_| answers.head == head).cloned()
     }
 
     fn answers(&self) -> MutexGuard<'_, Answers> {
@@ -344,6 +351,11 @@ pub fn check_name(name: &str) -> Result<(), Error> {
         false => Err(Error::config(format!("`{}` cannot be a tenant's name", name.escape_debug()))
             .hint("lower-case letters, digits and `-`, at most 63 of them")),
     }
+}
+
+/// What the answer to a query is kept under.
+fn key(query: &Query) -> Result<String, serde_json::Error> {
+    query.to_json().map(|text| format!("{}{text}", query.query_type()))
 }
 
 pub(crate) fn refused(error: StoreError) -> Refusal {

@@ -1,1 +1,46 @@
-//! Keeps events in a stream of NATS JetStream.
+//! Keeps the domain's events in a stream of NATS JetStream.
+//!
+//! [`JetStreamStore`] implements `EventStore` of the domain for any number of programs at once: the
+//! stream is the truth, and each program folds it to the same index (see `index`). Intents are files
+//! of one machine and stay there: pair it with a store that keeps them (`Paired` of the domain).
+//!
+//! # How it writes
+//!
+//! One message per append, with all its events; so it is stored whole or not at all, and costs what
+//! a message costs. The server compares the last message on the stream's subject; where an answer is
+//! lost, the stream is read until it is clear what became of the message.
+//!
+//! # How it reads
+//!
+//! Each call first asks the stream's leader how far the stream is, and brings the index there. What
+//! the index finds is taken from a cache of recent messages, or fetched in runs.
+//!
+//! # Threads
+//!
+//! The store has a runtime of its own, on which its connection lives; blocking calls hand their work
+//! over and wait. They may be made from any thread, also from those of another runtime.
+
+// This crate talks to a server: it waits, and it keeps its index in a file.
+#![allow(clippy::disallowed_methods, reason = "an adapter: waiting and files are its work")]
+#![forbid(unsafe_code)]
+
+mod append;
+mod cache;
+mod fault;
+mod follow;
+mod index;
+mod kept;
+mod models;
+mod options;
+mod outbox;
+mod remote;
+mod saved;
+mod shared;
+mod store;
+mod wire;
+
+/// The client of NATS whose connections the store takes.
+pub use async_nats;
+pub use models::Models;
+pub use options::Options;
+pub use store::{JetStreamStore, Status};

@@ -13,32 +13,43 @@ use crate::within::{is_within, settled};
 /// Says whether a source may be fetched, or why not.
 pub type Admits = Box<dyn Fn(&FlakeRef) -> Result<(), String>>;
 
+/// Is told which source could not be fetched, and why.
+pub type Failed = Box<dyn Fn(&FlakeRef, &str)>;
+
 /// What another [`Io`] has, within bounds: files below some folders, sources that are admitted, no
 /// variables of the environment.
 ///
 /// A path outside is refused in the same words whether or not something is there.
 pub struct Confined<I> {
     below: I,
+    bounds: Option<Bounds>,
+}
+
+struct Bounds {
     folders: Vec<PathBuf>,
     admits: Admits,
+    failed: Failed,
     /// Where folders lead to.
     settled: RefCell<HashMap<PathBuf, Option<PathBuf>>>,
 }
 
 impl<I: Io> Confined<I> {
     /// Only files in `folders`, which are absolute and without links, and sources that are admitted.
-    pub fn new(below: I, folders: Vec<PathBuf>, admits: Admits) -> Self {
-        Self { below, folders, admits, settled: RefCell::default() }
+    pub fn new(below: I, folders: Vec<PathBuf>, admits: Admits, failed: Failed) -> Self {
+        let bounds = Bounds { folders, admits, failed, settled: RefCell::default() };
+        Self { below, bounds: Some(bounds) }
     }
 
-    fn is_in(&self, path: &Path) -> bool {
-        self.folders.iter().any(|folder| path.starts_with(folder))
+    /// Everything, for code that somebody runs for himself.
+    pub fn open(below: I) -> Self {
+        Self { below, bounds: None }
     }
 
     /// Errors: the path is outside, or its last name is a link that leads there.
     fn check(&self, path: &Path) -> io::Result<()> {
-        self.check_folder(path)?;
-        let folders = self.folders.iter().map(PathBuf::as_path);
+        let Some(bounds) = &self.bounds else { return Ok(()) };
+        bounds.check_folder(path)?;
+        let folders = bounds.folders.iter().map(PathBuf::as_path);
         // Links are rare, and what is none was looked at with its folder.
         match self.below.link_kind(path) {
             Ok(FileKind::Symlink) if !is_within(path, folders) => Err(forbidden(path)),
@@ -48,8 +59,24 @@ impl<I: Io> Confined<I> {
 
     /// Errors: the path is outside, as it is written or because of a link to a folder of it.
     fn check_folder(&self, path: &Path) -> io::Result<()> {
-        if !self.is_in(path)
-            || path.components().any(|part| part == std::path::Component::ParentDir)
+        self.bounds.as_ref().map_or(Ok(()), |bounds| bounds.check_folder(path))
+    }
+
+    /// Whether one of the folders lies below a path, so that who walks down to it passes there.
+    fn is_above(&self, path: &Path) -> bool {
+        let is_below = |bounds: &Bounds| bounds.folders.iter().any(|it| it.starts_with(path));
+        self.bounds.as_ref().is_some_and(is_below)
+    }
+}
+
+impl Bounds {
+    fn is_in(&self, path: &Path) -> bool {
+        self.folders.iter().any(|folder| path.starts_with(folder))
+    }
+
+    /// Errors: the path is outside, as it is written or because of a link to a folder of it.
+    fn check_folder(&self, path: &Path) -> io::Result<()> {
+        if !self.is_in(path) || path.components().any(|part| part == std::path::Component::ParentDir)
         {
             return Err(forbidden(path));
         }
@@ -66,11 +93,6 @@ impl<I: Io> Confined<I> {
             Some(folder) if self.is_in(folder) => Ok(()),
             _ => Err(forbidden(path)),
         }
-    }
-
-    /// Whether one of the folders lies below a path, so that who walks down to it passes there.
-    fn is_above(&self, path: &Path) -> bool {
-        self.folders.iter().any(|folder| folder.starts_with(path))
     }
 }
 
@@ -144,16 +166,21 @@ impl<I: Io> Io for Confined<I> {
     }
 
     fn fetch(&self, source: &FlakeRef) -> Result<Fetched, String> {
-        (self.admits)(source)?;
-        self.below.fetch(source)
+        let Some(bounds) = &self.bounds else { return self.below.fetch(source) };
+        (bounds.admits)(source)?;
+        self.below.fetch(source).inspect_err(|why| (bounds.failed)(source, why))
     }
 
-    fn registry(&self, number: usize, registries: Registries) -> Option<Result<Registry, String>> {
+    fn registry(
+        &self,
+        number: usize,
+        registries: Registries,
+    ) -> Option<Result<Registry, String>> {
         self.below.registry(number, registries)
     }
 
-    fn variable(&self, _: &str) -> Option<String> {
-        None
+    fn variable(&self, name: &str) -> Option<String> {
+        if self.bounds.is_some() { None } else { self.below.variable(name) }
     }
 }
 
@@ -183,7 +210,7 @@ mod tests {
             symlink(target, root.join(name)).unwrap();
         }
         let admits = Box::new(|source: &FlakeRef| Err(format!("no {}", source.kind())));
-        let io = Confined::new(DiskIo::default(), vec![root.clone()], admits);
+        let io = Confined::new(DiskIo::default(), vec![root.clone()], admits, Box::new(|_, _| {}));
         let read = |path: &Path| match io.read(path) {
             Ok(bytes) => String::from_utf8(bytes).unwrap(),
             Err(error) => format!("{:?}", error.kind()),
@@ -224,7 +251,7 @@ mod tests {
     #[test]
     fn a_refusal_says_the_same_of_what_is_there_and_what_is_not() {
         let admits = Box::new(|_: &FlakeRef| Ok(()));
-        let io = Confined::new(DiskIo::default(), vec!["/nowhere/root".into()], admits);
+        let io = Confined::new(DiskIo::default(), vec!["/nowhere/root".into()], admits, Box::new(|_, _| {}));
         let said = |path: &str| io.read(Path::new(path)).unwrap_err().to_string();
         assert_eq!(
             said("/etc/passwd").replace("/etc/passwd", "P"),

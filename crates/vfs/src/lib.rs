@@ -89,7 +89,7 @@ mod testing;
 mod within;
 
 pub use apply::{Applied, apply, apply_recorded};
-pub use confined::{Admits, Confined};
+pub use confined::{Admits, Confined, Failed};
 pub use eval_io::DiskIo;
 pub use files::DiskFiles;
 pub use journal::journal_dir;

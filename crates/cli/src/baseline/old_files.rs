@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 
 use cim_nix_base::Error;
 use cim_nix_project::{EntryKind, Files, Problem};
-use cim_nix_vfs::DiskFiles;
+use crate::reading::OurFiles;
 
 use crate::git::{Change, Repository, TreeEntry};
 use crate::reading::{SourceText, Sources};
@@ -57,7 +57,7 @@ impl OldFiles {
         for TreeEntry { path, kind, .. } in &tree {
             files.add(path, *kind);
         }
-        if let Ok(kind) = DiskFiles.kind(&files.top.join(".git")) {
+        if let Ok(kind) = OurFiles.kind(&files.top.join(".git")) {
             files.folders.entry(files.top.clone()).or_default().push((".git".into(), kind));
         }
         Ok(files)
@@ -98,7 +98,7 @@ fn is_read(path: &Path) -> bool {
 impl Files for OldFiles {
     fn read(&self, path: &Path, max_bytes: u64) -> Result<String, Problem> {
         if !self.is_inside(path) {
-            return DiskFiles.read(path, max_bytes);
+            return OurFiles.read(path, max_bytes);
         }
         if let Some(bytes) = self.contents.get(path) {
             if bytes.len() as u64 > max_bytes {
@@ -109,7 +109,7 @@ impl Files for OldFiles {
                 .map_err(|error| Problem::NotUtf8 { offset: error.utf8_error().valid_up_to() });
         }
         match self.kinds.get(path) {
-            Some(EntryKind::File | EntryKind::Link) => DiskFiles.read(path, max_bytes),
+            Some(EntryKind::File | EntryKind::Link) => OurFiles.read(path, max_bytes),
             Some(_) => Err(Problem::NotAFile),
             None => Err(Problem::Missing),
         }
@@ -118,13 +118,13 @@ impl Files for OldFiles {
     fn kind(&self, path: &Path) -> Result<EntryKind, Problem> {
         match self.is_inside(path) {
             true => self.kinds.get(path).copied().ok_or(Problem::Missing),
-            false => DiskFiles.kind(path),
+            false => OurFiles.kind(path),
         }
     }
 
     fn real_path(&self, path: &Path) -> Result<PathBuf, Problem> {
         // What is still there may be reached through links; what is gone is taken as it is written.
-        let real = DiskFiles.real_path(path).unwrap_or_else(|_| plain(path));
+        let real = OurFiles.real_path(path).unwrap_or_else(|_| plain(path));
         if !self.is_inside(&real) || self.kinds.contains_key(&real) {
             return Ok(real);
         }
@@ -134,7 +134,7 @@ impl Files for OldFiles {
 
     fn list(&self, folder: &Path, visit: &mut dyn FnMut(&OsStr, EntryKind)) -> Result<(), Problem> {
         if !self.is_inside(folder) {
-            return DiskFiles.list(folder, visit);
+            return OurFiles.list(folder, visit);
         }
         let Some(entries) = self.folders.get(folder) else {
             return match self.kinds.get(folder) {
@@ -157,7 +157,7 @@ impl Sources for OldFiles {
         }
         match self.is_inside(path) && !self.has_file(path) {
             true => Err(Problem::Missing),
-            false => DiskFiles.source(path),
+            false => OurFiles.source(path),
         }
     }
 }

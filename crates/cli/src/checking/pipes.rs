@@ -11,7 +11,8 @@ use std::sync::{Mutex, PoisonError};
 use cim_nix_base::{Code, Diagnostic, Severity};
 use cim_nix_project::{Files as _, Request, discover};
 use cim_nix_syntax::{Node, NodeKind, TokenKind, Tree, ast, parse};
-use cim_nix_vfs::{DiskFiles, SOURCE_LIMIT};
+use cim_nix_vfs::SOURCE_LIMIT;
+use crate::reading::OurFiles;
 
 use super::is_nix;
 use crate::scope;
@@ -57,13 +58,13 @@ fn project_enables_pipes(root: &Path) -> bool {
     if !scope::is_marked(root) {
         return false;
     }
-    let found = discover(&DiskFiles, &Request::new([root]));
+    let found = discover(&OurFiles, &Request::new([root]));
     found.files.iter().filter(|file| is_nix(file)).any(|file| file_enables_pipes(&file.path))
 }
 
 /// Whether the file at `path`, if there is one, enables pipe operators.
 fn file_enables_pipes(path: &Path) -> bool {
-    let text = DiskFiles.read(path, SOURCE_LIMIT);
+    let text = OurFiles.read(path, SOURCE_LIMIT);
     // The longer name holds the shorter one.
     text.is_ok_and(|text| {
         mentions(text.as_bytes(), PIPE_OPERATOR) && enables_pipes(&parse(text).tree)

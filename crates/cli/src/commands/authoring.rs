@@ -68,8 +68,8 @@ impl WritingArgs {
 }
 
 /// The Nix files of a project, those that Git leaves out included: they may be imported as well.
-struct SourcesHere<'a> {
-    root: &'a Path,
+pub(crate) struct SourcesHere<'a> {
+    pub(crate) root: &'a Path,
 }
 
 impl Sources for SourcesHere<'_> {

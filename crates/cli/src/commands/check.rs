@@ -10,13 +10,13 @@ use cim_domain_nix::command::CheckFlake;
 use cim_nix_analysis::FixMode;
 use cim_nix_app::{Mode, Proposal};
 use cim_nix_base::{ChangeSet, Error};
-use cim_nix_vfs::DiskFiles;
+use crate::reading::OurFiles;
 use clap::Args;
 
 use crate::args::WalkArgs;
 use crate::baseline::{self, Baseline, Project};
 use crate::checking::evaluated::{EvalRequest, evaluate};
-use crate::checking::{Outcome, Run, Wanted, check_all, check_stdin};
+use crate::checking::{FixedFile, Outcome, Run, Wanted, check_all, check_stdin};
 use crate::config;
 use crate::evaluation::{duration, size};
 use crate::exit::Exit;
@@ -196,6 +196,69 @@ pub(crate) fn run(args: &CheckArgs, color: ColorWhen) -> Result<Exit, Error> {
     check_standard_input(args, run, &path)
 }
 
+/// What of a project is to be mended.
+pub(crate) struct Wish {
+    /// The rules; those of its settings for none.
+    pub(crate) select: Vec<String>,
+    /// Whether fixes are wanted that may change what code means.
+    pub(crate) unsafe_fixes: bool,
+}
+
+/// What was found in a project.
+pub(crate) struct Found {
+    pub(crate) tally: Tally,
+    /// The files as they would be.
+    pub(crate) files: Vec<FixedFile>,
+    /// What a reader should know.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Found {
+    /// How often each rule mends something.
+    pub(crate) fn fixes(&self) -> BTreeMap<String, u64> {
+        self.tally.fixed.iter().map(|(code, n)| (code.to_string(), *n as u64)).collect()
+    }
+}
+
+/// Checks all of the project at `root` by its settings; nothing is written.
+///
+/// Errors: the settings are wrong, or this program failed on a file.
+pub(crate) fn look_through(root: &Path, wish: Option<&Wish>) -> Result<Found, Error> {
+    let walk = WalkArgs::default();
+    let paths = [root.to_owned()];
+    let choice = RuleChoice {
+        select: wish.map(|wish| wish.select.clone()).unwrap_or_default(),
+        ..RuleChoice::default()
+    };
+    let config = scope::config(&walk, &paths)?;
+    let mut settings = Settings::new(&config, &choice)?;
+    let mut found = scope::find_files(&OurFiles, &walk, &paths, &config)?;
+    let own = scope::config_path(&walk, &paths);
+    settings.read_nested(own.as_deref(), &choice, &mut found.files)?;
+    let unsafe_fixes = wish.is_some_and(|wish| wish.unsafe_fixes);
+    let run = Run {
+        root,
+        settings: &settings,
+        wanted: Wanted::of(&settings),
+        files: &OurFiles,
+        only: None,
+        is_compared: false,
+        style: Style { format: Format::Concise, color: false, unsafe_fixes },
+        fix: wish.map(|_| if unsafe_fixes { FixMode::Unsafe } else { FixMode::Safe }),
+        workers: scope::workers(&walk),
+    };
+    let outcomes = check_all(run, root, &found, &Progress::new(false))?;
+    let mut tally = Tally::default();
+    outcomes.iter().for_each(|outcome| tally.add(&outcome.tally));
+    if tally.failures > 0 {
+        let files = number(tally.failures, "file");
+        return Err(Error::bug(format!("the check failed on {files}")));
+    }
+    let notes = outcomes.iter().filter_map(|outcome| outcome.left_out.clone()).collect();
+    let files = outcomes.into_iter().filter_map(|outcome| outcome.fixed).collect();
+    Ok(Found { tally, files, notes })
+}
+
 /// How one run over files ended.
 struct Checked {
     exit: Exit,
@@ -218,7 +281,7 @@ fn check(args: &CheckArgs, color: ColorWhen) -> Result<Checked, Error> {
         target.recover()?;
     }
     let progress = Progress::new(!args.quiet);
-    let mut found = scope::find_files(&DiskFiles, &args.walk, &args.paths, &config)?;
+    let mut found = scope::find_files(&OurFiles, &args.walk, &args.paths, &config)?;
     if args.walk.config.is_none() && !args.walk.isolated {
         let own = scope::config_path(&args.walk, &args.paths);
         settings.read_nested(own.as_deref(), &args.rule_choice(), &mut found.files)?;
@@ -300,7 +363,7 @@ const CLEAR: &str = "\x1b[H\x1b[2J\x1b[3J";
 fn look(args: &CheckArgs) -> Versions {
     let settings = scope::config_path(&args.walk, &args.paths);
     let config = scope::config(&args.walk, &args.paths).unwrap_or_default();
-    let found = scope::find_files(&DiskFiles, &args.walk, &args.paths, &config);
+    let found = scope::find_files(&OurFiles, &args.walk, &args.paths, &config);
     let files = found.unwrap_or_default().files;
     let folders: BTreeSet<PathBuf> =
         files.iter().filter_map(|file| file.path.parent()).map(Path::to_path_buf).collect();
@@ -416,7 +479,7 @@ impl CheckArgs {
             root: Path::new("/"),
             settings,
             wanted: Wanted::of(settings),
-            files: &DiskFiles,
+            files: &OurFiles,
             only: None,
             is_compared: false,
             style: Style { format: self.format, color, unsafe_fixes: self.unsafe_fixes },

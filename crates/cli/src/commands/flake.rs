@@ -1,7 +1,7 @@
 //! `cim-nix flake`: what a flake has, where it and its inputs come from, and its lock file.
 
 mod check;
-mod edit;
+pub(crate) mod edit;
 mod lock;
 mod new;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use cim_nix_base::Error;
 use cim_nix_format::{Failure, Options, child, nixfmt, nixpkgs_fmt, settled};
 use cim_nix_project::{Discovery, SourceFile};
-use cim_nix_vfs::DiskFiles;
+use crate::reading::OurFiles;
 use clap::{Args, ValueEnum};
 
 use crate::args::WalkArgs;
@@ -137,6 +137,73 @@ pub(crate) fn run(args: &FmtArgs, color: ColorWhen) -> Result<Exit, Error> {
         return format_standard_input(args, color);
     }
     format_files(args, &paths, color)
+}
+
+/// Formats all of the project at `root`; nothing is written. Answers by what, the files as they would
+/// be, and what a reader should know.
+///
+/// Errors: there is no such formatter, or this program failed on a file.
+pub(crate) fn look_through(
+    root: &Path,
+    formatter: Option<&str>,
+) -> Result<(String, Vec<FixedFile>, Vec<String>), Error> {
+    let paths = vec![root.to_owned()];
+    let args = FmtArgs {
+        paths: paths.clone(),
+        stdin_filename: None,
+        check: false,
+        diff: false,
+        no_record: true,
+        explain: false,
+        formatter: formatter.map(str::to_owned),
+        width: None,
+        indent: None,
+        range: Vec::new(),
+        changed_since: None,
+        timeout_per_file: Duration::from_secs(10),
+        format: ResultFormat::Text,
+        quiet: true,
+        walk: WalkArgs::default(),
+        serve: None,
+        run_bounded: false,
+    };
+    let mut styles = styles(&args, &paths)?;
+    let mut roots = paths.clone();
+    let found = find(&args, &paths, &mut styles, &mut roots)?;
+    let projects = projects(&args, roots, &mut styles)?;
+    let outcomes =
+        format_all(args.job(&projects, &Lines::All), &found.files, &Progress::new(false))?;
+    let mut notes = Vec::new();
+    for (file, outcome) in found.files.iter().zip(&outcomes) {
+        let path = file.path.strip_prefix(root).unwrap_or(&file.path);
+        match outcome {
+            Outcome::Refused { is_broken, .. } => notes.push(format!(
+                "`{}` {}",
+                shown(path),
+                if *is_broken { "has broken syntax" } else { "would mean something else" }
+            )),
+            Outcome::Unreadable(why) => notes.push(format!("`{}`: {why}", shown(path))),
+            Outcome::Failed(why) => {
+                return Err(Error::bug(format!("cannot format `{}`: {why}", shown(path))));
+            }
+            _ => {}
+        }
+    }
+    let files = outcomes.into_iter().filter_map(|outcome| match outcome {
+        Outcome::Formatted(file) => Some(file),
+        _ => None,
+    });
+    let files = files.collect();
+    Ok((names(&projects), files, notes))
+}
+
+/// The formatters of projects.
+fn names(projects: &[Project]) -> String {
+    let mut names: Vec<_> =
+        projects.iter().map(|project| project.decision.formatter.name()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join(", ")
 }
 
 impl FmtArgs {
@@ -342,11 +409,7 @@ fn format_files(args: &FmtArgs, paths: &[PathBuf], color: ColorWhen) -> Result<E
     drop(progress);
     if let Some(target) = &target {
         let changed = outcomes.iter().filter_map(Outcome::changed);
-        let mut names: Vec<_> =
-            projects.iter().map(|project| project.decision.formatter.name()).collect();
-        names.sort_unstable();
-        names.dedup();
-        let purpose = Purpose::Format { formatter: names.join(", ") };
+        let purpose = Purpose::Format { formatter: names(&projects) };
         target.write("format with `cim-nix fmt`", changed, purpose)?;
     }
     let mut tally = Tally { unreadable: found.troubles.len(), ..Tally::default() };
@@ -377,7 +440,7 @@ fn find(
     let exclude = own.format.exclude.clone();
     let check = CheckConfig { exclude, ..CheckConfig::default() };
     let config = Config { check, folder: own.folder.clone(), ..Config::default() };
-    let mut found = scope::find_files(&DiskFiles, &args.walk, paths, &config)?;
+    let mut found = scope::find_files(&OurFiles, &args.walk, paths, &config)?;
     found.files.retain(is_nix);
     found.files.iter_mut().for_each(|file| file.is_named &= !args.walk.force_exclude);
     styles.apply(&mut found.files, roots)?;

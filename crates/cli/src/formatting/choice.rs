@@ -9,11 +9,12 @@ use cim_nix_format::detect::{self, Ballot, Decision, Rule, sample, vote};
 use cim_nix_format::{Formatter, Options};
 use cim_nix_project::{Request, Workers, discover, for_each, generated_reason};
 use cim_nix_syntax::Parser;
-use cim_nix_vfs::DiskFiles;
+use crate::reading::OurFiles;
 
 use super::Project;
 use super::runner::{Runner, Way};
 use crate::checking::is_nix;
+use crate::confinement;
 use crate::config::Config;
 use crate::reading::read;
 use crate::scope::shown;
@@ -45,6 +46,10 @@ pub(crate) fn choose(choice: &Choice<'_>, root: PathBuf) -> Result<Project, Erro
         indent: choice.options.indent.or(settings.indent).or(known.indent),
     };
     decision.formatter.check(decision.options)?;
+    if confinement::get().is_some() && matches!(decision.formatter, Formatter::Command(_)) {
+        return Err(Error::user("the project's own formatter is not run here")
+            .hint("name one of nixfmt, nixpkgs-fmt and alejandra"));
+    }
     let way = Way::of(&decision.formatter, decision.options).map_err(|error| {
         let because = &decision.because;
         error.hint(format!("it was chosen because {because}"))
@@ -62,12 +67,12 @@ fn decide(choice: &Choice<'_>, root: &Path) -> Result<Decision, Error> {
         let because = format!("`{place}` says `formatter = \"{text}\"`");
         return Ok(Decision::new(Formatter::from_words(text)?, Rule::Settings, because, root));
     }
-    if let Some(found) = detect::declared(&DiskFiles, root) {
+    if let Some(found) = detect::declared(&OurFiles, root) {
         return Ok(found);
     }
     match look(choice, root)? {
         Some(found) => Ok(found),
-        None => Ok(detect::fallback(&DiskFiles, root)),
+        None => Ok(detect::fallback(&OurFiles, root)),
     }
 }
 
@@ -75,7 +80,7 @@ fn decide(choice: &Choice<'_>, root: &Path) -> Result<Decision, Error> {
 fn look(choice: &Choice<'_>, root: &Path) -> Result<Option<Decision>, Error> {
     let texts = texts(root);
     let ballot = |formatter: Formatter| -> Result<Ballot, Error> {
-        let options = detect::options_for(&DiskFiles, root, &formatter);
+        let options = detect::options_for(&OurFiles, root, &formatter);
         // One that is not installed did not write the files either, as far as one can tell.
         let Ok(way) = Way::of(&formatter, options) else {
             return Ok(Ballot { formatter, unchanged: 0, asked: 0 });
@@ -89,21 +94,21 @@ fn look(choice: &Choice<'_>, root: &Path) -> Result<Option<Decision>, Error> {
         Ok(Ballot { formatter, unchanged, asked: texts.len() })
     };
     let ballots = Formatter::NAMED.into_iter().map(ballot).collect::<Result<Vec<_>, _>>()?;
-    let hint = detect::hint(&DiskFiles, root);
+    let hint = detect::hint(&OurFiles, root);
     Ok(vote(&ballots, hint.as_ref()).map(|winner| {
         let Ballot { formatter, unchanged, asked } = winner;
         let because = format!(
             "{formatter} would leave {unchanged} of {asked} files of the project as they are"
         );
         let mut decision = Decision::new(formatter.clone(), Rule::Evidence, because, root);
-        decision.options = detect::options_for(&DiskFiles, root, formatter);
+        decision.options = detect::options_for(&OurFiles, root, formatter);
         decision
     }))
 }
 
 /// Texts that people wrote and that parse, from all over the project.
 fn texts(root: &Path) -> Vec<String> {
-    let found = discover(&DiskFiles, &Request::new([root]));
+    let found = discover(&OurFiles, &Request::new([root]));
     let files: Vec<_> = found.files.iter().filter(|file| is_nix(file)).collect();
     let mut parser = Parser::default();
     let texts = sample(files.len()).into_iter().filter_map(|at| {

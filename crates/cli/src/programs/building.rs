@@ -34,7 +34,7 @@ enum Wanted {
 /// Where a package is, by what a command calls it: a derivation, a file, or a flake.
 ///
 /// Errors: nobody can type such an attribute.
-pub(super) fn source(flake_ref: &str, attribute: &AttributePath) -> Result<Source, Error> {
+pub(crate) fn source(flake_ref: &str, attribute: &AttributePath) -> Result<Source, Error> {
     let path = Path::new(flake_ref);
     if flake_ref.starts_with('/') && path.extension().is_some_and(|end| end == "drv") {
         return Ok(Source::Derivation(flake_ref.to_owned()));

@@ -20,6 +20,8 @@ pub(super) struct Teller {
     /// Whether what builders print is shown.
     has_logs: bool,
     is_terminal: bool,
+    /// Who is told instead.
+    listener: Option<Box<dyn Fn(&Progress)>>,
     drawn: Option<Instant>,
     /// What is being copied or fetched, so that each is told once.
     current: String,
@@ -28,10 +30,19 @@ pub(super) struct Teller {
 impl Teller {
     pub(super) fn new(is_quiet: bool, has_logs: bool) -> Self {
         let is_terminal = io::stderr().is_terminal();
-        Self { is_quiet, has_logs, is_terminal, drawn: None, current: String::new() }
+        let current = String::new();
+        Self { is_quiet, has_logs, is_terminal, listener: None, drawn: None, current }
+    }
+
+    /// Tells somebody else.
+    pub(super) fn to(listener: Box<dyn Fn(&Progress)>) -> Self {
+        Self { listener: Some(listener), is_terminal: false, ..Self::new(true, false) }
     }
 
     pub(super) fn say(&mut self, progress: &Progress) {
+        if let Some(listener) = &self.listener {
+            return listener(progress);
+        }
         match progress {
             Progress::Message { level: Level::Error, text } => self.line(text),
             _ if self.is_quiet => {}

@@ -1,0 +1,241 @@
+//! What stands before the routes: who asks, what no request may look like, and what all answers have.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::MatchedPath;
+use axum::response::{IntoResponse as _, Response};
+use cim_nix_service::{Caller, Cause, Refusal, Refused, Service, Tokens};
+use futures_util::FutureExt as _;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+use tracing::Instrument as _;
+
+use crate::auth::{Guesses, Peer, Scheme, VIA, who};
+use crate::feed::Feeds;
+use crate::problem::Problem;
+use crate::request::trace;
+use crate::serve::Version;
+use crate::settings::Settings;
+
+/// What all requests share.
+pub(crate) struct Shared {
+    pub(crate) service: Arc<Service>,
+    pub(crate) settings: Settings,
+    pub(crate) tokens: Arc<RwLock<Arc<Tokens>>>,
+    pub(crate) metrics: Box<dyn Fn() -> String + Send + Sync>,
+    pub(crate) problems: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+    pub(crate) version: Version,
+    pub(crate) guesses: Guesses,
+    pub(crate) feeds: Feeds,
+    /// Places for streams.
+    pub(crate) streams: Arc<Semaphore>,
+    /// Cancelled when the server stops: streams end.
+    pub(crate) closing: CancellationToken,
+    pub(crate) openapi: bytes::Bytes,
+    pub(crate) status: RwLock<Option<(Instant, Arc<cim_nix_service::Health>)>>,
+}
+
+impl Shared {
+    /// Notes a refusal for the operations page and the log.
+    pub(crate) fn note(&self, caller: &Caller, tenant: &str, path: &str, refusal: &Refusal) {
+        let short = |text: &str| text.chars().take(200).collect::<String>();
+        self.service.audit().note(Refused {
+            at: self.service.now(),
+            tenant: short(tenant),
+            caller: caller.name.to_string(),
+            via: VIA,
+            what: short(path),
+            cause: refusal.cause.word(),
+            message: refusal.message.clone(),
+        });
+        metrics::counter!("cim_nix_auth_refused_total", "reason" => refusal.cause.word())
+            .increment(1);
+    }
+
+    /// How the service is; looked at once a second at most, as looking asks the stores.
+    pub(crate) async fn health(self: &Arc<Self>) -> Arc<cim_nix_service::Health> {
+        let age = std::time::Duration::from_secs(1);
+        let known = self.status.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((at, health)) = known
+            && at.elapsed() < age
+        {
+            return health;
+        }
+        let shared = self.clone();
+        let looked = tokio::task::spawn_blocking(move || {
+            let health = Arc::new(shared.service.health());
+            let new = Some((Instant::now(), health.clone()));
+            *shared.status.write().unwrap_or_else(PoisonError::into_inner) = new;
+            health
+        });
+        match looked.await {
+            Ok(health) => health,
+            // A store that panics is not ready.
+            Err(_) => Arc::new(cim_nix_service::Health {
+                is_ready: false,
+                is_draining: false,
+                tenants: Vec::new(),
+                breakers: Vec::new(),
+                uptime: std::time::Duration::ZERO,
+            }),
+        }
+    }
+}
+
+/// Bytes of names and values that the head of a request may have.
+const HEAD_BYTES: usize = 16 << 10;
+/// Bytes of a path with its parameters.
+const URI_BYTES: usize = 8 << 10;
+
+/// Answers a request, whatever it is.
+pub(crate) async fn answer<B>(
+    shared: Arc<Shared>,
+    router: Router,
+    peer: Arc<Peer>,
+    request: Request<B>,
+) -> Response
+where
+    B: hyper::body::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    let began = Instant::now();
+    let method = request.method().clone();
+    let is_secure = shared.settings.tls.is_some();
+    let span = match trace(request.headers()) {
+        Some(traceparent) => tracing::info_span!(
+            "http", traceparent, method = %method, path = request.uri().path(), status = tracing::field::Empty
+        ),
+        None => tracing::info_span!(
+            "http", method = %method, path = request.uri().path(), status = tracing::field::Empty
+        ),
+    };
+    let routed = routed(&shared, router, &peer, request).instrument(span.clone());
+    let routed = AssertUnwindSafe(routed).catch_unwind().await;
+    let mut response = match routed {
+        Ok(Ok(response)) => response,
+        Ok(Err(problem)) => problem.into_response(),
+        Err(_) => {
+            let detail = "the handler of this request failed";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, Cause::Bug.word(), detail)
+                .hint("please report what the log says of it")
+                .into_response()
+        }
+    };
+    span.record("status", response.status().as_u16());
+    finish(response.headers_mut(), is_secure);
+    count(&method, &response, began);
+    response
+}
+
+fn count(method: &Method, response: &Response, began: Instant) {
+    let route = response.extensions().get::<MatchedPath>();
+    let route = route.map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned());
+    let method = match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        _ => "other",
+    };
+    let seconds = began.elapsed().as_secs_f64();
+    metrics::histogram!(
+        "cim_nix_http_request_seconds", "route" => route.clone(), "method" => method
+    )
+    .record(seconds);
+    let status = response.status().as_str().to_owned();
+    metrics::counter!(
+        "cim_nix_http_requests_total", "route" => route, "method" => method, "status" => status
+    )
+    .increment(1);
+}
+
+async fn routed<B>(
+    shared: &Arc<Shared>,
+    router: Router,
+    peer: &Arc<Peer>,
+    mut request: Request<B>,
+) -> Result<Response, Problem>
+where
+    B: hyper::body::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    check_head(&request)?;
+    let path = request.uri().path();
+    let openness = openness(path, &shared.settings);
+    if let Openness::For(scheme) = openness {
+        let known = who(shared, peer, request.headers(), path, scheme)?;
+        request.extensions_mut().insert(known);
+    }
+    let answered = router.oneshot(request.map(Body::new)).await;
+    Ok(answered.unwrap_or_else(|never| match never {}))
+}
+
+/// Who may see what is under a path.
+enum Openness {
+    /// Everybody.
+    All,
+    /// Who says who they are.
+    For(Scheme),
+}
+
+fn openness(path: &str, settings: &Settings) -> Openness {
+    match path {
+        "/health/live" | "/health/ready" | "/version" if settings.open_health => Openness::All,
+        "/metrics" if settings.open_metrics => Openness::All,
+        "/" => Openness::For(Scheme::Basic),
+        path if path.starts_with("/operations/") => Openness::For(Scheme::Basic),
+        _ => Openness::For(Scheme::Bearer),
+    }
+}
+
+/// Errors: a head that no honest client writes.
+fn check_head<B>(request: &Request<B>) -> Result<(), Problem> {
+    let headers = request.headers();
+    if request.uri().path_and_query().is_some_and(|path| path.as_str().len() > URI_BYTES) {
+        let detail = format!("paths and parameters have {URI_BYTES} bytes at most");
+        return Err(Problem::new(StatusCode::URI_TOO_LONG, Cause::TooLarge.word(), detail));
+    }
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if bytes > HEAD_BYTES {
+        let detail = format!("headers have {HEAD_BYTES} bytes at most");
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Err(Problem::new(status, Cause::TooLarge.word(), detail));
+    }
+    // Two servers in a row could take such a request for two different ones.
+    let has_both = headers.contains_key(header::TRANSFER_ENCODING)
+        && headers.contains_key(header::CONTENT_LENGTH);
+    let n_lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
+    let n_hosts = headers.get_all(header::HOST).iter().count();
+    if has_both || n_lengths > 1 || n_hosts > 1 {
+        let detail = "the length or the host of the request is not clear";
+        return Err(Problem::malformed(detail)
+            .header(header::CONNECTION, HeaderValue::from_static("close")));
+    }
+    if headers.contains_key(header::EXPECT) && headers[header::EXPECT] != "100-continue" {
+        let status = StatusCode::EXPECTATION_FAILED;
+        return Err(Problem::new(status, "unsupported", "only 100-continue can be expected"));
+    }
+    Ok(())
+}
+
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// Adds what all answers have.
+fn finish(headers: &mut HeaderMap, is_secure: bool) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        headers.insert(header::VARY, HeaderValue::from_static("authorization"));
+    }
+    if is_secure {
+        let value = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
+    }
+}

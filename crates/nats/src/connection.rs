@@ -1,0 +1,378 @@
+//! Connections: how they are made, and what is told of them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_nats::connection::State;
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr, ServerError};
+use cim_nix_base::Error;
+
+use crate::pattern::is_token;
+use crate::settings::{Login, NatsSettings, Secret};
+
+/// What has happened to a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// How often the server refused something that was sent.
+    violations: AtomicU64,
+    /// Messages that nobody was fast enough for.
+    slow: AtomicU64,
+}
+
+/// A connection that is made again whenever it breaks.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    watch: Arc<Watch>,
+}
+
+impl Connection {
+    /// How often it was made.
+    pub(crate) fn n_connects(&self) -> u64 {
+        self.client.statistics().connects.load(Ordering::Relaxed)
+    }
+
+    /// How often the server refused something for want of permission.
+    pub(crate) fn n_violations(&self) -> u64 {
+        self.watch.violations.load(Ordering::Relaxed)
+    }
+
+    /// How many messages came faster than they were taken, and are lost.
+    pub(crate) fn n_slow(&self) -> u64 {
+        self.watch.slow.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+}
+
+/// Connects as `login` says. `label` names the connection in metrics and logs.
+///
+/// Errors: the settings make no sense, a file cannot be read, the server refuses the login, or no
+/// server answers and the settings want one.
+pub(crate) async fn connect(
+    settings: &NatsSettings,
+    login: &Login,
+    label: &str,
+) -> Result<Connection, Error> {
+    let (servers, from_addresses) = addresses(&settings.servers)?;
+    let login = match from_addresses {
+        Some(found) if *login == Login::default() => found,
+        Some(_) => {
+            return Err(Error::config("an address of NATS has a user, and so has `login`")
+                .hint("say it once, in `login`"));
+        }
+        None => login.clone(),
+    };
+    let watch = Arc::new(Watch::default());
+    let options = |watch: &Arc<Watch>| options(settings, &login, label, watch.clone());
+    let first = options(&watch)?.connect(servers.as_slice()).await;
+    let client = match first {
+        Ok(client) => client,
+        Err(error) if settings.start_without && is_passing(error.kind()) => {
+            tracing::warn!(connection = label, "no NATS server answers yet: {error}");
+            let later = options(&watch)?.retry_on_initial_connect();
+            later.connect(servers.as_slice()).await.map_err(|error| refused(&error))?
+        }
+        Err(error) => return Err(refused(&error)),
+    };
+    Ok(Connection { client, watch })
+}
+
+/// Whether it may be otherwise in a while.
+fn is_passing(kind: ConnectErrorKind) -> bool {
+    use ConnectErrorKind::{Dns, Io, MaxReconnects, TimedOut};
+    matches!(kind, Dns | Io | MaxReconnects | TimedOut)
+}
+
+fn refused(error: &async_nats::ConnectError) -> Error {
+    use ConnectErrorKind::{Authentication, AuthorizationViolation, ServerParse, Tls};
+    let hint = match error.kind() {
+        Authentication | AuthorizationViolation => "look at `nats.login` and the server's users",
+        Tls => "look at `nats.tls`, and whether the certificate names the server's address",
+        ServerParse => "an address is `nats://HOST:PORT` or `tls://HOST:PORT`",
+        _ => "look at `nats.servers`, and whether the server runs",
+    };
+    // The cause is the library's text; what it was given in secret is not in it.
+    Error::outside("cannot connect to NATS")
+        .because(std::io::Error::other(error.to_string()))
+        .hint(hint)
+}
+
+/// The addresses without their users, as the library writes addresses to its log, and the login that
+/// stood in them.
+fn addresses(texts: &[String]) -> Result<(Vec<ServerAddr>, Option<Login>), Error> {
+    let mut login = None;
+    let mut servers = Vec::new();
+    for text in texts {
+        let broken = || {
+            Error::config("`nats.servers` has an address that is none")
+                .hint("an address is `nats://HOST:PORT` or `tls://HOST:PORT`")
+        };
+        let (scheme, rest) = text.split_once("://").unwrap_or(("nats", text));
+        let (user, host) = match rest.rsplit_once('@') {
+            Some((user, host)) => (Some(user), host),
+            None => (None, rest),
+        };
+        let server: ServerAddr = format!("{scheme}://{host}").parse().map_err(|_| broken())?;
+        if server.is_websocket() {
+            return Err(Error::config("NATS over WebSocket is not known here")
+                .hint("an address is `nats://HOST:PORT` or `tls://HOST:PORT`"));
+        }
+        servers.push(server);
+        let Some(user) = user else { continue };
+        let found = match user.split_once(':') {
+            Some((user, password)) => Login {
+                user: Some(user.to_owned()),
+                password: Some(Secret::from(password)),
+                ..Login::default()
+            },
+            None => Login { token: Some(Secret::from(user)), ..Login::default() },
+        };
+        if login.as_ref().is_some_and(|login| *login != found) {
+            return Err(Error::config("addresses of NATS have different users"));
+        }
+        login = Some(found);
+    }
+    match servers.is_empty() {
+        true => Err(Error::config("`nats.servers` is empty")),
+        false => Ok((servers, login)),
+    }
+}
+
+fn options(
+    settings: &NatsSettings,
+    login: &Login,
+    label: &str,
+    watch: Arc<Watch>,
+) -> Result<ConnectOptions, Error> {
+    let (least, most) = (settings.reconnect_ms.max(1), settings.longest_reconnect_ms.max(1));
+    let label: Arc<str> = label.into();
+    let mut options = ConnectOptions::new()
+        .name(format!("{} {label}", settings.name))
+        .ping_interval(settings.ping())
+        .connection_timeout(Duration::from_secs(5))
+        // What a burst may leave waiting before messages are lost, in each subscription.
+        .subscription_capacity(16 << 10)
+        .client_capacity(4 << 10)
+        .reconnect_delay_callback(move |attempt| delay(attempt, least, most))
+        .event_callback(move |event| {
+            note(&event, &label, &watch);
+            std::future::ready(())
+        });
+    options = with_login(options, login)?;
+    let inbox = match (&login.inbox_prefix, &login.user) {
+        (Some(prefix), _) if prefix.split('.').all(is_token) => prefix.clone(),
+        (Some(_), _) => return Err(Error::config("`inbox-prefix` is no subject")),
+        (None, Some(user)) if is_token(user) => format!("_INBOX.{user}"),
+        _ => "_INBOX".to_owned(),
+    };
+    options = options.custom_inbox_prefix(inbox);
+    let tls = &settings.tls;
+    if let Some(ca) = &tls.ca {
+        options = options.add_root_certificates(readable(ca)?);
+    }
+    match (&tls.certificate, &tls.key) {
+        (Some(certificate), Some(key)) => {
+            options = options.add_client_certificate(readable(certificate)?, readable(key)?);
+        }
+        (None, None) => {}
+        _ => return Err(Error::config("`nats.tls` has one of `certificate` and `key`, not both")),
+    }
+    if tls.first {
+        options = options.tls_first();
+    }
+    Ok(options.require_tls(tls.required || tls.first))
+}
+
+/// A file that can be read: the library would only say so when it connects, again and again.
+fn readable(path: &Path) -> Result<std::path::PathBuf, Error> {
+    read(path).map(|_| path.to_owned())
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Error::config(format!("cannot read `{}`, which `nats` names", path.display()))
+            .because(error)
+    })
+}
+
+/// Errors: it says several things at once, a file cannot be read, or a seed is none.
+fn with_login(mut options: ConnectOptions, login: &Login) -> Result<ConnectOptions, Error> {
+    let secret = |text: &Option<Secret>, file: &Option<std::path::PathBuf>| match (text, file) {
+        (Some(_), Some(_)) => Err(Error::config("`nats.login` has a secret and a file for it")),
+        (Some(text), None) => Ok(Some(text.reveal().to_owned())),
+        (None, Some(file)) => Ok(Some(read(file)?.trim_end().to_owned())),
+        (None, None) => Ok(None),
+    };
+    let password = secret(&login.password, &login.password_file)?;
+    let token = secret(&login.token, &login.token_file)?;
+    let nkey = secret(&login.nkey, &login.nkey_file)?;
+    let is_user = login.user.is_some() && password.is_some();
+    if (login.user.is_some() && !is_user) || (password.is_some() && !is_user) {
+        return Err(Error::config("`nats.login` has one of `user` and `password`, not both"));
+    }
+    let n_kinds = usize::from(is_user)
+        + usize::from(token.is_some())
+        + usize::from(nkey.is_some())
+        + usize::from(login.credentials_file.is_some());
+    if n_kinds > 1 {
+        return Err(Error::config("`nats.login` says in several ways who the service is")
+            .hint("one of `user` with `password`, `token`, `nkey` and `credentials-file`"));
+    }
+    if let (Some(user), Some(password)) = (&login.user, password) {
+        options = options.user_and_password(user.clone(), password);
+    }
+    if let Some(token) = token {
+        options = options.token(token);
+    }
+    if let Some(seed) = nkey {
+        options = options.nkey(seed_in(&seed)?);
+    }
+    if let Some(file) = &login.credentials_file {
+        // The library's error may show lines of the file.
+        options = options.credentials(&read(file)?).map_err(|_| {
+            Error::config(format!("`{}` has no JWT with the seed of its NKey", file.display()))
+        })?;
+    }
+    Ok(options)
+}
+
+/// The seed in a text, which may have comments around it as files of `nk` have.
+fn seed_in(text: &str) -> Result<String, Error> {
+    let is_seed = |line: &&str| {
+        line.len() == 58
+            && line.starts_with("SU")
+            && line.bytes().all(|byte| byte.is_ascii_uppercase() || (b'2'..=b'7').contains(&byte))
+    };
+    let seed = text.lines().map(str::trim).find(is_seed);
+    seed.map(str::to_owned).ok_or_else(|| {
+        Error::config("the NKey in `nats.login` is not the seed of a user")
+            .hint("a seed has 58 letters and digits and starts with `SU`")
+    })
+}
+
+/// How long attempt number `attempt` waits: nothing at first, then twice as long each time, with
+/// jitter, so that many clients do not come back in step.
+fn delay(attempt: usize, least: u64, most: u64) -> Duration {
+    if attempt <= 1 {
+        return Duration::ZERO;
+    }
+    let doublings = u32::try_from(attempt - 2).unwrap_or(u32::MAX).min(32);
+    let millis = least.saturating_mul(1 << doublings).min(most);
+    Duration::from_millis(millis).mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+fn note(event: &Event, label: &str, watch: &Watch) {
+    let word = match event {
+        Event::Connected => "connected",
+        Event::Disconnected => "disconnected",
+        Event::LameDuckMode => "lame_duck",
+        Event::Draining => "draining",
+        Event::Closed => "closed",
+        Event::SlowConsumer(_) => "slow_consumer",
+        Event::ServerError(_) => "server_error",
+        Event::ClientError(_) => "client_error",
+    };
+    metrics::counter!(
+        "cim_nix_nats_events_total", "connection" => label.to_owned(), "event" => word
+    )
+    .increment(1);
+    let connected = metrics::gauge!("cim_nix_nats_connected", "connection" => label.to_owned());
+    match event {
+        Event::Connected => {
+            connected.set(1.0);
+            tracing::info!(connection = label, "connected to NATS");
+        }
+        Event::Disconnected | Event::Closed => {
+            connected.set(0.0);
+            tracing::warn!(connection = label, "not connected to NATS: {event}");
+        }
+        Event::SlowConsumer(_) => {
+            // One event for each message that was lost; the first says it, the counter has the rest.
+            if watch.slow.fetch_add(1, Ordering::Relaxed) == 0 {
+                tracing::warn!(connection = label, "messages come faster than they are taken");
+            }
+        }
+        Event::ServerError(ServerError::Other(text)) => {
+            if text.to_ascii_lowercase().contains("permissions violation") {
+                watch.violations.fetch_add(1, Ordering::Relaxed);
+            }
+            tracing::warn!(connection = label, "the NATS server says: {text}");
+        }
+        Event::LameDuckMode => {
+            tracing::info!(connection = label, "the NATS server is about to stop");
+        }
+        event => tracing::debug!(connection = label, "{event}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_and_are_never_the_same() {
+        assert_eq!(delay(1, 50, 4_000), Duration::ZERO);
+        for attempt in 2..60 {
+            let full = (50_u64 << (attempt - 2).min(20)).min(4_000);
+            let got = delay(attempt, 50, 4_000);
+            let (least, most) = (Duration::from_millis(full / 2), Duration::from_millis(full));
+            assert!(least <= got && got <= most, "{attempt}: {got:?}");
+        }
+        let distinct: std::collections::BTreeSet<Duration> =
+            (0..20).map(|_| delay(9, 50, 4_000)).collect();
+        assert!(distinct.len() > 10);
+    }
+
+    #[test]
+    fn users_in_addresses_become_logins() {
+        let texts =
+            |texts: &[&str]| -> Vec<String> { texts.iter().map(|it| (*it).into()).collect() };
+        let (servers, login) =
+            addresses(&texts(&["nats://ann:pw@h:1", "ann:pw@[::1]:2"])).expect("good");
+        assert_eq!(
+            servers.iter().map(ServerAddr::as_url_str).collect::<Vec<_>>(),
+            ["nats://h:1", "nats://[::1]:2"]
+        );
+        assert_eq!(login.expect("a user").password, Some(Secret::from("pw")));
+        let (_, login) = addresses(&texts(&["tls://s3cret@h:1", "h:2"])).expect("good");
+        assert_eq!(login.expect("a token").token, Some(Secret::from("s3cret")));
+        for bad in [&["a:b@h", "c:d@h"][..], &["http://s3cret@h"], &["wss://h"], &["h:99999"], &[]]
+        {
+            let error = addresses(&texts(bad)).expect_err("bad addresses").chain();
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_login_is_one_thing_and_says_nothing_secret() {
+        let mut errors = String::new();
+        for login in [
+            r#"{"user": "ann"}"#,
+            r#"{"password": "hunter2"}"#,
+            r#"{"user": "ann", "password": "hunter2", "token": "hunter3"}"#,
+            r#"{"token": "hunter2", "token-file": "/hunter"}"#,
+            r#"{"nkey": "SUhunter2"}"#,
+            r#"{"credentials-file": "/nowhere/at/all"}"#,
+            r#"{"credentials-file": "/proc/self/limits"}"#,
+        ] {
+            let login: Login = serde_json::from_str(login).expect("a login");
+            let error = with_login(ConnectOptions::new(), &login).err().expect("a bad login");
+            errors.push_str(&format!("{}\n", error.chain()));
+        }
+        expect_test::expect![[r#"
+            `nats.login` has one of `user` and `password`, not both
+            `nats.login` has one of `user` and `password`, not both
+            `nats.login` says in several ways who the service is
+            `nats.login` has a secret and a file for it
+            the NKey in `nats.login` is not the seed of a user
+            cannot read `/nowhere/at/all`, which `nats` names: No such file or directory (os error 2)
+            `/proc/self/limits` has no JWT with the seed of its NKey
+        "#]]
+        .assert_eq(&errors);
+    }
+}

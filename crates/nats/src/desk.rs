@@ -1,0 +1,342 @@
+//! Where requests of a tenant are taken and answered.
+//!
+//! Queries are answered in the task that takes them: each hand-over would cost as much as the answer
+//! itself. Commands go to threads of the service, and their replies come back through one queue.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use async_nats::{HeaderMap, Message, Subscriber};
+use bytes::Bytes;
+use cim_domain_nix::headers::{self, Headers};
+use cim_domain_nix::{Role as For, Subject};
+use cim_nix_service::{
+    Caller, Cause, Message as Read, Refusal, Refused, Reply, Request, Service, Tenant, Wish,
+};
+use futures_util::StreamExt as _;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::connection::Connection;
+use crate::space::Place;
+use crate::stats::Stats;
+use crate::wire::{self, Answer, Wishes};
+
+/// Lines of progress that may wait; further ones are dropped, as newer ones say more.
+const MOST_PROGRESS: usize = 4_096;
+
+/// Something to publish when its turn comes.
+pub(crate) enum Post {
+    /// The reply to a command.
+    Reply {
+        asked: Box<Asked>,
+        reply: Reply,
+        /// The command's place among those that are under way.
+        place: Option<OwnedSemaphorePermit>,
+    },
+    /// A line about a command that goes on.
+    Progress { subject: String, headers: HeaderMap, line: String, waiting: Arc<AtomicUsize> },
+}
+
+/// What has to be known of a request when its reply comes.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) to: Option<async_nats::Subject>,
+    subject: async_nats::Subject,
+    endpoint: Option<usize>,
+    headers: Headers,
+    trace: Option<String>,
+    began: Instant,
+}
+
+/// Takes and answers the requests of one tenant.
+pub(crate) struct Desk {
+    pub(crate) service: Arc<Service>,
+    pub(crate) tenant: Arc<Tenant>,
+    pub(crate) place: Place,
+    pub(crate) caller: Caller,
+    pub(crate) connection: Connection,
+    pub(crate) posts: UnboundedSender<Post>,
+    pub(crate) in_flight: Arc<Semaphore>,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) reply_prefixes: Vec<String>,
+    pub(crate) waiting_progress: Arc<AtomicUsize>,
+}
+
+impl Desk {
+    /// Takes what comes until `stop`, and then what had come before.
+    pub(crate) async fn serve(self: Arc<Self>, mut requests: Subscriber, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                biased;
+                next = requests.next() => match next {
+                    Some(message) => self.take(message).await,
+                    None => return,
+                },
+                () = stop.cancelled() => break,
+            }
+        }
+        if requests.drain().await.is_err() {
+            return;
+        }
+        // The server sends what it had for us; without one nothing comes any more.
+        let rest = async {
+            while let Some(message) = requests.next().await {
+                self.take(message).await;
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(2), rest).await;
+    }
+
+    /// Takes one request. That of a query is answered when this returns.
+    async fn take(&self, message: Message) {
+        let began = Instant::now();
+        let Message { subject, reply: to, payload, headers, .. } = message;
+        let known = self.place.relative(&subject).and_then(|text| self.stats.find(text));
+        let endpoint = known.map(|(place, _)| place);
+        let mut asked = Box::new(Asked {
+            to,
+            subject,
+            endpoint,
+            headers: Headers::default(),
+            trace: None,
+            began,
+        });
+        if let Some(to) = &asked.to
+            && !self.may_answer(to)
+        {
+            let to = asked.to.take();
+            self.refuse_to_speak(&asked, to.as_deref().unwrap_or_default());
+            return;
+        }
+        let request = wire::wishes(headers.as_ref()).and_then(|wishes| {
+            asked.headers = wishes.headers.clone();
+            asked.trace.clone_from(&wishes.trace);
+            self.request(&asked.subject, known.map(|(_, subject)| subject), &payload, wishes)
+        });
+        match request {
+            Err(refusal) => {
+                self.note(&asked, &refusal);
+                self.answer(&asked, &Reply::Refused(refusal, None)).await;
+            }
+            Ok(request) if matches!(request.message.wish, Wish::Query(_)) => {
+                let reply = self.query(request);
+                self.answer(&asked, &reply).await;
+            }
+            Ok(request) => match self.in_flight.clone().try_acquire_owned() {
+                Ok(place) => self.command(request, asked, place),
+                Err(_) => {
+                    let refusal = Refusal::new(
+                        Cause::Overloaded,
+                        "too many commands of this tenant are under way over NATS",
+                    )
+                    .after(Duration::from_millis(200));
+                    let ids = Some(request.message.ids);
+                    metrics::counter!(
+                        "cim_nix_rejected_total",
+                        "tenant" => self.tenant.name().to_string(), "reason" => "overloaded"
+                    )
+                    .increment(1);
+                    self.answer(&asked, &Reply::Refused(refusal, ids)).await;
+                }
+            },
+        }
+    }
+
+    fn request(
+        &self,
+        text: &str,
+        subject: Option<Subject>,
+        body: &[u8],
+        wishes: Wishes,
+    ) -> Result<Request, Refusal> {
+        let subject = subject.ok_or_else(|| unknown(text, &self.place))?;
+        let message = Read::read(
+            subject.message_type(),
+            body,
+            &wishes.headers,
+            self.service.size(),
+            &mut || self.service.new_id(),
+        )?;
+        let mut request = Request::new(self.tenant.clone(), self.caller.clone(), message);
+        request.expected = wishes.expected;
+        request.is_dry_run = wishes.is_dry_run;
+        request.patience = wishes.patience;
+        request.trace = wishes.trace;
+        Ok(request)
+    }
+
+    /// Answers a query here and now.
+    fn query(&self, request: Request) -> Reply {
+        let ids = request.message.ids.clone();
+        let (tell, mut told) = tokio::sync::oneshot::channel();
+        let submit = std::panic::AssertUnwindSafe(|| {
+            self.service.submit(request, move |reply| {
+                // Whoever waits is a few lines below.
+                let _ = tell.send(reply);
+            });
+        });
+        let failed = || {
+            Refusal::new(Cause::Bug, "the handler of this query failed")
+                .hint("please report what the log says of it")
+        };
+        if std::panic::catch_unwind(submit).is_err() {
+            return Reply::Refused(failed(), Some(ids));
+        }
+        told.try_recv().unwrap_or_else(|_| Reply::Refused(failed(), Some(ids)))
+    }
+
+    /// Hands a command to the service.
+    fn command(&self, mut request: Request, asked: Box<Asked>, place: OwnedSemaphorePermit) {
+        request.progress = Some(self.progress(&request));
+        let posts = self.posts.clone();
+        self.service.submit(request, move |reply| {
+            // The queue is gone only when nobody is left who could publish.
+            let _ = posts.send(Post::Reply { asked, reply, place: Some(place) });
+        });
+    }
+
+    /// What publishes the progress of a command, on `nix.progress.ID`.
+    fn progress(&self, request: &Request) -> Arc<dyn Fn(&str) + Send + Sync> {
+        let ids = &request.message.ids;
+        let subject = self.place.subject(&format!("nix.progress.{}", ids.message));
+        let mut map = HeaderMap::new();
+        map.insert(headers::CORRELATION_ID, wire::value(&ids.correlation.to_string()));
+        map.insert(headers::CAUSATION_ID, wire::value(&ids.message.to_string()));
+        map.insert(headers::DOMAIN, wire::value("nix"));
+        if let Some(trace) = &request.trace {
+            map.insert(wire::TRACE, wire::value(trace));
+        }
+        let (posts, waiting) = (self.posts.clone(), self.waiting_progress.clone());
+        Arc::new(move |line: &str| {
+            if waiting.fetch_add(1, Ordering::Relaxed) >= MOST_PROGRESS {
+                waiting.fetch_sub(1, Ordering::Relaxed);
+                return;
+            }
+            let post = Post::Progress {
+                subject: subject.clone(),
+                headers: map.clone(),
+                line: line.to_owned(),
+                waiting: waiting.clone(),
+            };
+            // As with replies.
+            let _ = posts.send(post);
+        })
+    }
+
+    /// Publishes replies and progress in the order in which they come, until `over`, and then what
+    /// had come before.
+    pub(crate) async fn post(
+        self: Arc<Self>,
+        mut posts: UnboundedReceiver<Post>,
+        over: CancellationToken,
+    ) {
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = posts.recv() => next,
+                () = over.cancelled() => {
+                    posts.close();
+                    continue;
+                }
+            };
+            match next {
+                None => return,
+                Some(Post::Reply { asked, reply, place }) => {
+                    self.answer(&asked, &reply).await;
+                    drop(place);
+                }
+                Some(Post::Progress { subject, headers, line, waiting }) => {
+                    waiting.fetch_sub(1, Ordering::Relaxed);
+                    let client = &self.connection.client;
+                    let sent =
+                        client.publish_with_headers(subject, headers, Bytes::from(line)).await;
+                    if let Err(error) = sent {
+                        tracing::debug!("progress is not published: {error}");
+                    }
+                }
+            }
+        }
+    }
+
+    async fn answer(&self, asked: &Asked, reply: &Reply) {
+        let refusal = reply.refusal();
+        let error = refusal.map(|refusal| &*refusal.message);
+        self.stats.count(asked.endpoint, asked.began.elapsed(), error);
+        let Some(to) = &asked.to else {
+            if let Some(refusal) = refusal {
+                tracing::warn!(
+                    tenant = %self.tenant.name(), subject = %asked.subject, cause = refusal.cause.word(),
+                    "refused, and nobody waits for the reply: {}", refusal.message
+                );
+            }
+            return;
+        };
+        let client = &self.connection.client;
+        let id = self.service.new_id();
+        let trace = asked.trace.as_deref();
+        let Answer { headers, body } =
+            wire::answer(reply, &asked.headers, trace, id, client.max_payload());
+        if let Err(error) = client.publish_with_headers(to.clone(), headers, body).await {
+            tracing::warn!(tenant = %self.tenant.name(), subject = %asked.subject, "a reply is lost: {error}");
+        }
+    }
+
+    /// Whether a reply may go to `to`. A caller names the subject, and the service may publish where
+    /// callers may not: it must not be made to send commands or events for them.
+    fn may_answer(&self, to: &str) -> bool {
+        let is_allowed = |prefix: &String| {
+            to.strip_prefix(&**prefix).is_some_and(|rest| rest.starts_with(['.', '_', '-']))
+        };
+        self.reply_prefixes.iter().any(is_allowed)
+    }
+
+    fn refuse_to_speak(&self, asked: &Asked, to: &str) {
+        let shown: String = to.chars().take(100).collect();
+        let refusal = Refusal::new(
+            Cause::Forbidden,
+            format!("a reply to `{}` was asked for, and nothing was done", shown.escape_debug()),
+        );
+        self.stats.count(asked.endpoint, asked.began.elapsed(), Some(&refusal.message));
+        self.note(asked, &refusal);
+    }
+
+    /// Notes what was refused before the service saw it.
+    fn note(&self, asked: &Asked, refusal: &Refusal) {
+        let reason = refusal.cause.word();
+        let tenant = self.tenant.name().to_string();
+        metrics::counter!("cim_nix_rejected_total", "tenant" => tenant.clone(), "reason" => reason)
+            .increment(1);
+        if !matches!(refusal.cause, Cause::Forbidden | Cause::TooLarge) {
+            return;
+        }
+        self.service.audit().note(Refused {
+            at: self.service.now(),
+            tenant,
+            caller: self.caller.name.to_string(),
+            via: self.caller.via,
+            what: asked.subject.chars().take(100).collect(),
+            cause: reason,
+            message: refusal.message.clone(),
+        });
+    }
+}
+
+/// The refusal of a subject that is none, with those that there are.
+fn unknown(text: &str, place: &Place) -> Refusal {
+    let relative = place.relative(text).unwrap_or(text);
+    let role = match relative.starts_with("nix.query.") {
+        true => For::Query,
+        false => For::Command,
+    };
+    let known: Vec<&str> = Subject::all()
+        .iter()
+        .filter(|subject| subject.role() == role)
+        .map(|subject| subject.as_str())
+        .collect();
+    let shown: String = relative.chars().take(60).collect();
+    Refusal::new(Cause::NotFound, format!("nothing is served on `{}`", shown.escape_debug()))
+        .hint(format!("subjects are {}", known.join(", ")))
+}

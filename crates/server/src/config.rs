@@ -1,0 +1,368 @@
+//! The configuration file, and what stands where it says nothing.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cim_nix_base::Error;
+use cim_nix_host::protocol::{NixSetup, Sources};
+use cim_nix_nats::NatsSettings;
+use cim_nix_service::{BreakerSettings, Limits, ServiceSettings, Size, TokenEntry, check_name};
+use serde::Deserialize;
+
+/// All that can be set.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Config {
+    /// Where the service keeps what it writes.
+    pub(crate) state: PathBuf,
+    /// Where events are kept: `sqlite:PATH` or `jetstream:`; `{tenant}` stands for its name.
+    pub(crate) store: String,
+    /// The program `cim-nix`, which does the work; looked for if nothing is said.
+    pub(crate) worker: Option<PathBuf>,
+    /// Seconds that what was begun has to come to its end when the service stops.
+    pub(crate) drain_seconds: u64,
+    /// Threads and sizes.
+    pub(crate) service: ServiceSection,
+    /// Logs.
+    pub(crate) log: cim_nix_telemetry::Log,
+    /// Traces.
+    pub(crate) traces: cim_nix_telemetry::Traces,
+    /// HTTP; not served without this section.
+    pub(crate) http: Option<cim_nix_http::Settings>,
+    /// NATS; not served without this section.
+    pub(crate) nats: Option<NatsSettings>,
+    /// Streams of events in JetStream, where the store is one.
+    pub(crate) jetstream: JetStreamSection,
+    /// What tenants may use that say nothing else.
+    pub(crate) limits: Limits,
+    /// The tenants.
+    #[serde(rename = "tenant")]
+    pub(crate) tenants: Vec<TenantSection>,
+    /// Tokens.
+    #[serde(rename = "token")]
+    pub(crate) tokens: Vec<TokenEntry>,
+    /// A file with further tokens, `[[token]]` each, so that they can be kept apart.
+    pub(crate) tokens_file: Option<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            state: PathBuf::from("/var/lib/cim-nix"),
+            store: "sqlite:{state}/{tenant}/events.sqlite".to_owned(),
+            worker: None,
+            drain_seconds: 30,
+            service: ServiceSection::default(),
+            log: cim_nix_telemetry::Log::default(),
+            traces: cim_nix_telemetry::Traces::default(),
+            http: None,
+            nats: None,
+            jetstream: JetStreamSection::default(),
+            limits: Limits::default(),
+            tenants: Vec::new(),
+            tokens: Vec::new(),
+            tokens_file: None,
+        }
+    }
+}
+
+/// Threads and sizes.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct ServiceSection {
+    /// Threads for commands that change events and files.
+    command_threads: usize,
+    /// Threads for builds, evaluations, activations.
+    effect_threads: usize,
+    /// Bytes of a message.
+    message_bytes: usize,
+    /// How deeply the values of a message may be nested.
+    message_depth: usize,
+    /// When what fails is left alone.
+    breakers: BreakerSettings,
+}
+
+impl Default for ServiceSection {
+    fn default() -> Self {
+        let settings = ServiceSettings::default();
+        Self {
+            command_threads: settings.command_threads,
+            effect_threads: settings.effect_threads,
+            message_bytes: settings.size.bytes,
+            message_depth: settings.size.depth,
+            breakers: settings.breakers,
+        }
+    }
+}
+
+impl ServiceSection {
+    pub(crate) fn settings(&self) -> ServiceSettings {
+        ServiceSettings {
+            command_threads: self.command_threads,
+            effect_threads: self.effect_threads,
+            size: Size { bytes: self.message_bytes, depth: self.message_depth },
+            breakers: self.breakers,
+        }
+    }
+}
+
+/// Streams of events in JetStream.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct JetStreamSection {
+    /// How many servers keep each message.
+    pub(crate) replicas: usize,
+    /// What subjects of the streams start with.
+    pub(crate) prefix: String,
+    /// Bytes that a stream may take; 0 for any number.
+    pub(crate) max_bytes: u64,
+    /// Whether the server compresses its files.
+    pub(crate) compression: bool,
+}
+
+impl Default for JetStreamSection {
+    fn default() -> Self {
+        Self { replicas: 1, prefix: "cim.nix".to_owned(), max_bytes: 0, compression: false }
+    }
+}
+
+/// One tenant.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct TenantSection {
+    /// Its name.
+    pub(crate) name: String,
+    /// The folder with its projects. Without one it is a catalogue: commands are written down, and
+    /// no file changes.
+    #[serde(default)]
+    pub(crate) folder: Option<PathBuf>,
+    /// Where its events are kept, if not where those of all are.
+    #[serde(default)]
+    pub(crate) store: Option<String>,
+    /// What it may use, as far as it is other than for all.
+    #[serde(default)]
+    pub(crate) limits: Option<toml::Table>,
+    /// What its code may do.
+    #[serde(default)]
+    pub(crate) worker: WorkerSection,
+}
+
+/// What a tenant's code may do.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct WorkerSection {
+    /// Seconds for one evaluation, check or lock file.
+    seconds: u64,
+    /// MiB of memory for it.
+    memory_mib: u64,
+    /// Whether the network may be used.
+    network: bool,
+    /// The hosts that may be asked; all for none.
+    hosts: Vec<String>,
+    /// The kinds of flake references that may be used; all for none.
+    kinds: Vec<String>,
+    /// Folders that code may read beside the tenant's own.
+    readable: Vec<PathBuf>,
+    /// Whether programs of Nix are run: builds, copies, activations.
+    nix: bool,
+    /// Their store, as `--store` takes it.
+    nix_store: Option<String>,
+    /// Settings of nix.conf.
+    nix_options: BTreeMap<String, String>,
+    /// Variables whose names begin with `NIX_`.
+    nix_environment: BTreeMap<String, String>,
+    /// Folders that links to what was built may be in.
+    outputs: Vec<PathBuf>,
+    /// Folders that profiles may be in.
+    profiles: Vec<PathBuf>,
+    /// Caches that may be copied to and from.
+    caches: Vec<String>,
+    /// Whether garbage may be collected.
+    collect_garbage: bool,
+}
+
+impl Default for WorkerSection {
+    fn default() -> Self {
+        Self {
+            seconds: 60,
+            memory_mib: 2_048,
+            network: false,
+            hosts: Vec::new(),
+            kinds: Vec::new(),
+            readable: Vec::new(),
+            nix: false,
+            nix_store: None,
+            nix_options: BTreeMap::new(),
+            nix_environment: BTreeMap::new(),
+            outputs: Vec::new(),
+            profiles: Vec::new(),
+            caches: Vec::new(),
+            collect_garbage: false,
+        }
+    }
+}
+
+impl WorkerSection {
+    /// What holds for a tenant with this folder, whose state is kept in `state`.
+    pub(crate) fn settings(&self, folder: &Path, state: &Path) -> cim_nix_host::Settings {
+        let mut settings = cim_nix_host::Settings::new(folder, state);
+        settings.time = Duration::from_secs(self.seconds);
+        settings.memory = self.memory_mib << 20;
+        settings.sources = Sources {
+            network: self.network,
+            hosts: self.hosts.clone(),
+            kinds: self.kinds.clone(),
+        };
+        settings.readable.clone_from(&self.readable);
+        settings.nix = NixSetup {
+            is_allowed: self.nix,
+            store: self.nix_store.clone(),
+            options: self.nix_options.clone().into_iter().collect(),
+            environment: self.nix_environment.clone(),
+            path: None,
+        };
+        settings.outputs.clone_from(&self.outputs);
+        settings.profiles.clone_from(&self.profiles);
+        settings.caches.clone_from(&self.caches);
+        settings.collects_garbage = self.collect_garbage;
+        settings
+    }
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// Errors: it cannot be read, or says what cannot be; with the place.
+    pub(crate) fn read(path: &Path) -> Result<Self, Error> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            Error::config(format!("cannot read `{}`", path.display()))
+                .because(error)
+                .hint("`--config` names another file; docs/service.md has one to begin with")
+        })?;
+        let config = Self::parse(&text, path)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, Error> {
+        toml::from_str(text).map_err(|error| {
+            let place = error.span().map_or(String::new(), |span| {
+                let line = text[..span.start.min(text.len())].matches('\n').count() + 1;
+                format!(" (line {line})")
+            });
+            let message = error.message().to_owned();
+            Error::config(format!("`{}`{place} is no configuration: {message}", path.display()))
+        })
+    }
+
+    /// Errors: something in it cannot be, or does not fit together.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.tenants.is_empty() {
+            return Err(Error::config("no tenant is configured")
+                .hint("`[[tenant]]` with `name = \"main\"`, or `--tenant NAME=FOLDER`"));
+        }
+        for tenant in &self.tenants {
+            check_name(&tenant.name)?;
+            self.limits_of(tenant)?;
+            self.store_of(tenant)?;
+            if let Some(folder) = tenant.folder.as_ref().filter(|folder| !folder.is_absolute()) {
+                let shown = folder.display();
+                return Err(Error::config(format!("the folder `{shown}` is not absolute")));
+            }
+        }
+        for token in self.all_tokens()? {
+            let is_known = |name: &String| self.tenants.iter().any(|it| it.name == *name);
+            if let Some(unknown) = token.tenants.iter().find(|name| !is_known(name)) {
+                return Err(Error::config(format!(
+                    "the token of `{}` is for `{}`, which is no tenant",
+                    token.name.escape_debug(),
+                    unknown.escape_debug()
+                )));
+            }
+        }
+        if self.http.is_none() && self.nats.is_none() {
+            return Err(Error::config("neither `[http]` nor `[nats]` is configured")
+                .hint("an empty section `[http]` serves on 127.0.0.1:8480"));
+        }
+        Ok(())
+    }
+
+    /// What a tenant may use.
+    ///
+    /// Errors: a limit is unknown or no number.
+    pub(crate) fn limits_of(&self, tenant: &TenantSection) -> Result<Limits, Error> {
+        let Some(own) = &tenant.limits else { return Ok(self.limits.clone()) };
+        self.limits.with(own.clone()).map_err(|problem| {
+            Error::config(format!("the limits of `{}`: {problem}", tenant.name))
+        })
+    }
+
+    /// Where a tenant's events are kept.
+    ///
+    /// Errors: the text is no place.
+    pub(crate) fn store_of(&self, tenant: &TenantSection) -> Result<StorePlace, Error> {
+        let text = tenant.store.as_deref().unwrap_or(&self.store);
+        let state = self.state.to_string_lossy();
+        StorePlace::parse(&text.replace("{state}", &state).replace("{tenant}", &tenant.name))
+    }
+
+    /// The folder with a tenant's state.
+    pub(crate) fn state_of(&self, tenant: &TenantSection) -> PathBuf {
+        self.state.join(&tenant.name)
+    }
+
+    /// The tokens of this file and of the one that it names.
+    ///
+    /// Errors: that one cannot be read.
+    pub(crate) fn all_tokens(&self) -> Result<Vec<TokenEntry>, Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct File {
+            #[serde(default, rename = "token")]
+            tokens: Vec<TokenEntry>,
+        }
+        let mut all = self.tokens.clone();
+        if let Some(path) = &self.tokens_file {
+            let text = fs::read_to_string(path).map_err(|error| {
+                Error::config(format!("cannot read the tokens in `{}`", path.display()))
+                    .because(error)
+            })?;
+            let file: File = toml::from_str(&text).map_err(|error| {
+                let message = error.message();
+                Error::config(format!("`{}` has no tokens: {message}", path.display()))
+            })?;
+            all.extend(file.tokens);
+        }
+        Ok(all)
+    }
+}
+
+/// Where events are kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum StorePlace {
+    /// In a file.
+    Sqlite(PathBuf),
+    /// In streams of NATS servers; those that the service is connected to, if none are named.
+    JetStream(Option<String>),
+}
+
+impl StorePlace {
+    /// Errors: the text is no place.
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = PathBuf::from(path);
+            return match path.is_absolute() {
+                true => Ok(Self::Sqlite(path)),
+                false => Err(Error::config(format!("`{text}` names no absolute path"))),
+            };
+        }
+        match text.strip_prefix("jetstream:") {
+            Some("") => Ok(Self::JetStream(None)),
+            Some(servers) => Ok(Self::JetStream(Some(servers.to_owned()))),
+            None => Err(Error::config(format!("`{}` is no store", text.escape_debug()))
+                .hint("`sqlite:/PATH` or `jetstream:nats://HOST:PORT`")),
+        }
+    }
+}

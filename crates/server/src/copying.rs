@@ -1,0 +1,42 @@
+//! `cim-nix-server store copy`: from one kind of store to another.
+
+use cim_domain_nix::EventStore;
+use cim_nix_base::Error;
+
+use crate::config::{Config, StorePlace};
+use crate::stores;
+
+/// Copies all events and proves that they are the same; answers what to tell.
+///
+/// Errors: a store cannot be opened, or has other events already; what was copied until then stays,
+/// and the next run goes on with it.
+pub(crate) fn copy(
+    config: &Config,
+    from: &StorePlace,
+    to: &StorePlace,
+    tenant: &str,
+) -> Result<String, Error> {
+    if from == to {
+        return Err(Error::user("a store is not copied to itself"));
+    }
+    if let StorePlace::Sqlite(path) = from
+        && !path.exists()
+    {
+        return Err(Error::user(format!("there is no store `{}`", path.display())));
+    }
+    let open = |place: &StorePlace| -> Result<Box<dyn EventStore>, Error> {
+        Ok(match place {
+            StorePlace::Sqlite(path) => Box::new(stores::sqlite(path)?),
+            StorePlace::JetStream(servers) => {
+                let nats = stores::nats_of(config, servers.as_deref());
+                Box::new(stores::jetstream(&nats, &config.jetstream, tenant, None)?)
+            }
+        })
+    };
+    let (from, to) = (open(from)?, open(to)?);
+    let copied = cim_domain_nix::copy_events(&*from, &*to)?;
+    Ok(format!(
+        "{} events are in both stores and the same; {} of them were copied now\n",
+        copied.events, copied.new
+    ))
+}

@@ -1,0 +1,285 @@
+//! Serving: everything is put together, and taken apart in the reverse order.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use cim_nix_app::Outside;
+use cim_nix_base::Error;
+use cim_nix_host::{Here, Worker};
+use cim_nix_http::{Parts, Server, Version};
+use cim_nix_nats::Nats;
+use cim_nix_service::{Keeps, Service, Tenant, TenantParts, Tokens};
+use cim_nix_telemetry::{Guard, Identity};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::commands::Source;
+use crate::config::{Config, TenantSection};
+use crate::measured::{self, Measured};
+use crate::reload::Reloadable;
+use crate::stores;
+
+const NAME: &str = "cim-nix-server";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Serves until somebody stops it.
+///
+/// Errors: something cannot be opened or listened on.
+pub(crate) fn run(source: &Source) -> Result<ExitCode, Error> {
+    let config = source.config()?;
+    let settings =
+        cim_nix_telemetry::Settings { log: config.log.clone(), traces: config.traces.clone() };
+    let instance = format!("{}-{}", host_name(), std::process::id());
+    let identity = Identity { name: NAME, version: VERSION, instance };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("server")
+        .enable_all()
+        .build()
+        .map_err(|error| Error::outside("cannot start threads").because(error))?;
+    // Spans are delivered by the runtime.
+    let telemetry = {
+        let _inside = runtime.enter();
+        cim_nix_telemetry::init(&settings, &identity)?
+    };
+    cim_nix_service::metrics::build_info(VERSION);
+    let ended = serve(&runtime, config, source, &telemetry);
+    if let Err(error) = &ended {
+        tracing::error!("{}", error.chain());
+    }
+    telemetry.shutdown(Duration::from_secs(3));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended.map(|()| ExitCode::SUCCESS)
+}
+
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
+}
+
+/// Whether all that the configuration names can be had, as far as that can be told without serving.
+///
+/// Errors: what cannot.
+pub(crate) fn check(config: &Config) -> Result<(), Error> {
+    Tokens::new(config.all_tokens()?).map_err(Error::config)?;
+    cim_nix_telemetry::log_filter(&config.log.filter)?;
+    let worker = Worker::find(config.worker.as_deref())?;
+    for tenant in &config.tenants {
+        outside(config, tenant, &worker)?;
+    }
+    if let Some(nats) = &config.nats {
+        nats.space()?;
+    }
+    Ok(())
+}
+
+fn outside(config: &Config, tenant: &TenantSection, worker: &Worker) -> Result<Here, Error> {
+    let state = config.state_of(tenant);
+    let folder = match &tenant.folder {
+        Some(folder) => folder.clone(),
+        None => {
+            // What is evaluated for a catalogue sees an empty folder.
+            let folder = state.join("empty");
+            make(&folder)?;
+            folder
+        }
+    };
+    Here::new(tenant.worker.settings(&folder, &state), worker.clone())
+}
+
+fn make(folder: &std::path::Path) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        Error::outside(format!("cannot make the folder `{}`", folder.display())).because(error)
+    })
+}
+
+fn tenants(config: &Config) -> Result<Vec<Tenant>, Error> {
+    let worker = Worker::find(config.worker.as_deref())?;
+    let mut tenants = Vec::new();
+    for section in &config.tenants {
+        let state = config.state_of(section);
+        make(&state)?;
+        let opened = stores::open(config, &section.name, &config.store_of(section)?, &state)?;
+        let outside: Arc<dyn Outside> = Arc::new(outside(config, section, &worker)?);
+        tenants.push(Tenant::new(TenantParts {
+            name: section.name.clone(),
+            store: Arc::new(Measured(opened.store)),
+            moves_along: opened.moves_along,
+            outside,
+            keeps: if section.folder.is_some() { Keeps::Files } else { Keeps::Catalogue },
+            limits: config.limits_of(section)?,
+            storage: opened.storage,
+        })?);
+    }
+    Ok(tenants)
+}
+
+/// What stops the service and what makes it read its configuration again.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn catch() -> Result<Self, Error> {
+        let catch = |kind| {
+            signal(kind).map_err(|error| Error::outside("cannot wait for signals").because(error))
+        };
+        Ok(Self {
+            terminate: catch(SignalKind::terminate())?,
+            interrupt: catch(SignalKind::interrupt())?,
+            hang_up: catch(SignalKind::hangup())?,
+        })
+    }
+}
+
+fn serve(
+    runtime: &tokio::runtime::Runtime,
+    config: Config,
+    source: &Source,
+    telemetry: &Guard,
+) -> Result<(), Error> {
+    // A signal that comes while stores are opened must not end the process half-way.
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::catch()?
+    };
+    let tokens = Tokens::new(config.all_tokens()?).map_err(Error::config)?;
+    let tokens = Arc::new(RwLock::new(Arc::new(tokens)));
+    let service = Service::new(tenants(&config)?, &config.service.settings())?;
+    service.set_trace(cim_nix_telemetry::traceparent::current);
+    service.recover()?;
+    runtime.block_on(serve_all(config, source, telemetry, service, tokens, signals))
+}
+
+async fn serve_all(
+    config: Config,
+    source: &Source,
+    telemetry: &Guard,
+    service: Arc<Service>,
+    tokens: Arc<RwLock<Arc<Tokens>>>,
+    mut signals: Signals,
+) -> Result<(), Error> {
+    let nats = match &config.nats {
+        Some(settings) => Some(Nats::start(&service, settings).await?),
+        None => None,
+    };
+    let nats = Arc::new(Mutex::new(nats));
+    let stop = CancellationToken::new();
+    let (mut http, mut handle) = (None, None);
+    if let Some(settings) = &config.http {
+        let parts = parts(&service, &tokens, telemetry, nats.clone());
+        let server = Server::bind(settings.clone(), parts).await?;
+        tracing::info!(address = %server.address(), "listening");
+        handle = Some(server.handle());
+        http = Some(tokio::spawn(server.serve(stop.clone())));
+    }
+    let looking = tokio::spawn(look(service.clone(), stop.clone()));
+    let drain = Duration::from_secs(config.drain_seconds.max(1));
+    let reloadable = Reloadable {
+        service: service.clone(),
+        tokens,
+        http: handle,
+        config: RwLock::new(config),
+    };
+    tracing::info!(version = VERSION, tenants = service.tenants().count(), "ready");
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+            _ = signals.hang_up.recv() => match reloadable.reload(source, telemetry) {
+                Ok(others) if others.is_empty() => tracing::info!("the configuration was read again"),
+                Ok(others) => tracing::warn!(
+                    "the configuration was read again; other settings want a restart: {}",
+                    others.join(", ")
+                ),
+                Err(error) => tracing::error!(
+                    "the configuration stays as it was: {}", error.chain()
+                ),
+            },
+        }
+    }
+    tracing::info!("stopping: what was begun comes to its end first");
+    stop.cancel();
+    let nats = nats.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(nats) = nats {
+        nats.stop(drain).await;
+    }
+    if let Some(http) = http {
+        match http.await {
+            Ok(ended) => ended?,
+            Err(error) => return Err(Error::bug("the HTTP server broke").because(error)),
+        }
+    }
+    looking.abort();
+    let draining = service.clone();
+    let drained = tokio::task::spawn_blocking(move || draining.drain());
+    if tokio::time::timeout(drain, drained).await.is_err() {
+        tracing::warn!("not all commands came to their end; the next start looks after them");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn look(service: Arc<Service>, stop: CancellationToken) {
+    loop {
+        let looked = service.clone();
+        let looking = tokio::task::spawn_blocking(move || measured::look(&looked));
+        if looking.await.is_err() {
+            tracing::error!("figures could not be looked up");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(measured::EVERY) => {}
+        }
+    }
+}
+
+fn parts(
+    service: &Arc<Service>,
+    tokens: &Arc<RwLock<Arc<Tokens>>>,
+    telemetry: &Guard,
+    nats: Arc<Mutex<Option<Nats>>>,
+) -> Parts {
+    let metrics = telemetry.metrics();
+    Parts {
+        service: service.clone(),
+        tokens: tokens.clone(),
+        metrics: Box::new(move || metrics.render()),
+        problems: Box::new(move || {
+            let nats = nats.lock().unwrap_or_else(PoisonError::into_inner);
+            let connections = nats.iter().flat_map(Nats::health);
+            let lost = connections.filter(|connection| !connection.is_connected);
+            lost.map(|connection| format!("not connected to NATS for {}", connection.label))
+                .collect()
+        }),
+        version: Version { name: NAME, version: VERSION },
+    }
+}
+
+/// Asks a running service whether it is ready.
+pub(crate) fn healthcheck(address: SocketAddr) -> Result<ExitCode, Error> {
+    let failed = |error: std::io::Error| {
+        Error::outside(format!("{address} does not answer")).because(error)
+    };
+    let patience = Duration::from_secs(3);
+    let mut stream = TcpStream::connect_timeout(&address, patience).map_err(failed)?;
+    stream.set_read_timeout(Some(patience)).map_err(failed)?;
+    stream.set_write_timeout(Some(patience)).map_err(failed)?;
+    let request = format!(
+        "GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).map_err(failed)?;
+    let mut answer = String::new();
+    stream.take(64 << 10).read_to_string(&mut answer).map_err(failed)?;
+    match answer.starts_with("HTTP/1.1 200") {
+        true => Ok(ExitCode::SUCCESS),
+        false => Err(Error::outside(format!(
+            "{address} is not ready: {}",
+            answer.lines().next().unwrap_or("no answer")
+        ))),
+    }
+}

@@ -1,0 +1,265 @@
+//! How an append comes to its end: stored once, or refused, or not known in time.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cim_domain_nix::{Append, Appended, Expected, StoreError, Visit};
+
+use crate::fault::{Pauses, unavailable};
+use crate::index::Tip;
+use crate::remote::{Letter, Sent};
+use crate::shared::{Shared, parts};
+use crate::wire::{Facts, Head, Stored, Wanted, is_same, payload, sum};
+
+/// What the index says of an append.
+enum Verdict {
+    /// Some of its ids occurred.
+    Known,
+    Conflict { expected: u64, found: u64 },
+    Send(Tip),
+}
+
+/// An append on its way.
+struct Draft {
+    append: Append,
+    payload: Bytes,
+    n_events: u32,
+    attempt: u64,
+    /// The numbers of its parts, once they are stored.
+    parts: Option<Bytes>,
+}
+
+impl Draft {
+    fn head(&self, first: u64) -> Head {
+        Head {
+            first,
+            n_events: self.n_events,
+            is_parted: self.parts.is_some(),
+            sum: sum(&self.append.stream, first, self.n_events, &self.payload),
+            attempt: self.attempt,
+        }
+    }
+}
+
+/// How far an append has come.
+struct Progress {
+    /// What the server shall know the message by.
+    id: String,
+    /// Whether the index was as far as the stream since this began.
+    is_fresh: bool,
+    /// How often somebody else was faster.
+    n_late: u32,
+    pauses: Pauses,
+}
+
+impl Shared {
+    pub(crate) async fn append(self: &Arc<Self>, append: Append) -> Result<Appended, StoreError> {
+        append.check()?;
+        let n_events = u32::try_from(append.events.len())
+            .map_err(|_| StoreError::Invalid("an append has too many events".to_owned()))?;
+        let payload = payload(&append.events)?.into();
+        let _turn = self.turn(&append.stream).await;
+        let mut progress = Progress {
+            id: append.events[0].id.to_string(),
+            is_fresh: false,
+            n_late: 0,
+            pauses: Pauses::new(self.remote.patience()),
+        };
+        let attempt = fastrand::u64(..);
+        let mut draft = Draft { append, payload, n_events, attempt, parts: None };
+        loop {
+            let tip = match self.judge(&draft.append)? {
+                Verdict::Known => return self.repeated(&draft).await,
+                Verdict::Conflict { .. } if !progress.is_fresh => {
+                    self.sync().await?;
+                    progress.is_fresh = true;
+                    continue;
+                }
+                Verdict::Conflict { expected, found } => {
+                    let stream = draft.append.stream;
+                    return Err(StoreError::Conflict { stream, expected, found });
+                }
+                Verdict::Send(tip) => tip,
+            };
+            let room = self.remote.room();
+            if draft.payload.len() > room && draft.parts.is_none() {
+                draft.parts = Some(self.send_parts(&draft, room).await?);
+            }
+            if let Some(appended) = self.attempt(&draft, tip, &mut progress).await? {
+                return Ok(appended);
+            }
+        }
+    }
+
+    /// Sends the message of an append once. Answers `None` where the index has to be asked again.
+    async fn attempt(
+        self: &Arc<Self>,
+        draft: &Draft,
+        tip: Tip,
+        progress: &mut Progress,
+    ) -> Result<Option<Appended>, StoreError> {
+        let head = draft.head(tip.version + 1);
+        match self.send(draft, head, &progress.id, tip.last).await? {
+            Sent::Stored(sequence) => {
+                let (stream, payload) = (draft.append.stream.clone(), draft.payload.clone());
+                let stored = Arc::new(Stored { sequence, stream, head, payload });
+                let facts = Facts::of(&draft.append, head.first);
+                let position = self.note(sequence, facts, &stored).await?;
+                // Where it does not count, somebody used an id of it elsewhere, a moment before.
+                progress.is_fresh = true;
+                return Ok(position.map(|position| Appended {
+                    version: tip.version + u64::from(draft.n_events),
+                    position: position + u64::from(draft.n_events) - 1,
+                    is_repeated: false,
+                }));
+            }
+            Sent::Known(sequence) => {
+                self.advance_to(sequence).await?;
+                let id = draft.append.events[0].id;
+                if self.look(|index| index.id(id))?.is_none() {
+                    // The server remembers a message that does not count.
+                    self.sync().await?;
+                    progress.id = format!("{id}/{:016x}", fastrand::u64(..));
+                }
+            }
+            Sent::Late => {
+                self.sync().await?;
+                progress.n_late += 1;
+                if progress.n_late > 3 && !progress.pauses.wait().await {
+                    return Err(unavailable(
+                        format!("others write to {} all the time", draft.append.stream),
+                        "this was not stored; try again",
+                    ));
+                }
+            }
+            Sent::Unknown(problem) => {
+                tracing::debug!(problem, "whether an append was stored is not known yet");
+                if !progress.pauses.wait().await {
+                    return Err(unknown(&problem));
+                }
+                self.sync().await.map_err(|error| match error {
+                    StoreError::Unavailable { problem, .. } => unknown(&problem),
+                    error => error,
+                })?;
+            }
+        }
+        progress.is_fresh = true;
+        Ok(None)
+    }
+
+    fn judge(&self, append: &Append) -> Result<Verdict, StoreError> {
+        self.look(|index| {
+            if append.events.iter().any(|event| index.id(event.id).is_some()) {
+                return Verdict::Known;
+            }
+            let tip = index.tip(&append.stream);
+            match append.expected {
+                Expected::Version(expected) if expected != tip.version => {
+                    Verdict::Conflict { expected, found: tip.version }
+                }
+                _ => Verdict::Send(tip),
+            }
+        })
+    }
+
+    async fn send(
+        &self,
+        draft: &Draft,
+        head: Head,
+        id: &str,
+        last: u64,
+    ) -> Result<Sent, StoreError> {
+        let letter = Letter {
+            subject: self.remote.subject(&draft.append.stream),
+            id: id.to_owned(),
+            header: Some(head.print()),
+            payload: draft.parts.clone().unwrap_or_else(|| draft.payload.clone()),
+            last: Some(last),
+            what: "store events",
+        };
+        self.remote.send(letter).await
+    }
+
+    /// Stores the parts of a long payload; answers the list of their places.
+    async fn send_parts(&self, draft: &Draft, room: usize) -> Result<Bytes, StoreError> {
+        let id = draft.append.events[0].id;
+        let mut places = Vec::new();
+        for (n, part) in parts(&draft.payload, room).enumerate() {
+            let mut pauses = Pauses::new(self.remote.patience());
+            loop {
+                let letter = Letter {
+                    subject: self.remote.part_subject(id, draft.attempt),
+                    id: format!("{:016x}/{n}", draft.attempt),
+                    header: None,
+                    payload: part.clone(),
+                    last: None,
+                    what: "store a part of an event",
+                };
+                match self.remote.send(letter).await? {
+                    Sent::Stored(sequence) | Sent::Known(sequence) => {
+                        places.push(sequence);
+                        break;
+                    }
+                    Sent::Late => {}
+                    Sent::Unknown(problem) => {
+                        if !pauses.wait().await {
+                            return Err(unknown(&problem));
+                        }
+                    }
+                }
+            }
+        }
+        let list = serde_json::to_vec(&places).map_err(|error| StoreError::Invalid(error.to_string()))?;
+        Ok(list.into())
+    }
+
+    /// Where events stand of which some occurred.
+    ///
+    /// Errors: they are not all there, as they are, next to each other.
+    async fn repeated(self: &Arc<Self>, draft: &Draft) -> Result<Appended, StoreError> {
+        let append = &draft.append;
+        let positions: Vec<Option<u64>> =
+            self.look(|index| append.events.iter().map(|event| index.id(event.id)).collect())?;
+        let known = append.events.iter().zip(&positions).find(|(_, position)| position.is_some());
+        let id = known.map_or(append.events[0].id, |(event, _)| event.id);
+        let duplicate = || StoreError::Duplicate { id };
+        let mut last: Option<(u64, u64)> = None;
+        let mut is_repeated = false;
+        for (event, position) in append.events.iter().zip(positions) {
+            let position = position.ok_or_else(duplicate)?;
+            let place = self.look(|index| index.place(index.message_after(position - 1)))?;
+            let loaded = Arc::clone(self).load(vec![place], None).await?;
+            let (_, stored) = loaded.first().ok_or_else(duplicate)?;
+            let mut version = None;
+            let wanted = Wanted {
+                position: place.position.into(),
+                after: position - 1,
+                until: position,
+                which: &|_| true,
+                backwards: false,
+            };
+            let _ = stored.visit(wanted, &mut |record| -> Visit {
+                if is_same(record, event) {
+                    version = Some(record.version);
+                }
+                Ok(std::ops::ControlFlow::Continue(()))
+            })?;
+            let version = version.filter(|version| {
+                stored.stream == append.stream
+                    && last.is_none_or(|(former, _)| former + 1 == *version)
+            });
+            last = Some((version.ok_or_else(duplicate)?, position));
+            // Our own, of which the answer was lost, is no repeat.
+            is_repeated |= stored.head.attempt != draft.attempt;
+        }
+        let (version, position) = last.ok_or_else(duplicate)?;
+        Ok(Appended { version, position, is_repeated })
+    }
+}
+
+fn unknown(problem: &str) -> StoreError {
+    unavailable(
+        format!("JetStream does not say whether events were stored: {problem}"),
+        "see whether the NATS server runs and whether this user may publish; asking again is harmless, as events are stored once",
+    )
+}

@@ -1,0 +1,8 @@
+//! The store beside real servers of NATS, with things going wrong.
+
+#![allow(clippy::disallowed_methods, reason = "these tests run programs and use real files")]
+#![allow(clippy::unwrap_used, reason = "what a test cannot do fails it")]
+
+mod contract;
+mod samples;
+mod server;
