@@ -510,8 +510,8 @@ mod tests {
     use std::num::NonZeroUsize;
     use std::sync::Mutex;
 
-    use cim_nix_project::{EntryKind, Files, MemoryFiles, Request, discover};
     use crate::reading::OurFiles;
+    use cim_nix_project::{EntryKind, Files, MemoryFiles, Request, discover};
     use expect_test::{Expect, expect};
 
     use super::*;

@@ -7,12 +7,12 @@
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use crate::confinement::may_read;
+use crate::reading::OurFiles;
 use cim_nix_analysis::Lints;
 use cim_nix_base::{Error, LineIndex, Severity};
 use cim_nix_format::Formatter;
 use cim_nix_project::Files as _;
-use crate::confinement::may_read;
-use crate::reading::OurFiles;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 

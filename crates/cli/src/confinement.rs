@@ -99,8 +99,11 @@ impl Confinement {
                     continue;
                 }
                 self.admit(source).map_err(|error| {
-                    Error::user(format!("the lock file's input `{}` is refused", key.escape_debug()))
-                        .because(error)
+                    Error::user(format!(
+                        "the lock file's input `{}` is refused",
+                        key.escape_debug()
+                    ))
+                    .because(error)
                 })?;
             }
         }

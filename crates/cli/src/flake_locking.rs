@@ -11,13 +11,13 @@ use std::path::Path;
 use std::process::Stdio;
 use std::rc::Rc;
 
+use crate::reading::OurFiles;
 use cim_nix_base::{ChangeSet, ContentHash, Error, Op};
 use cim_nix_eval::{ErrorKind, EvalError, FlakeOptions, GivenLockFile, Weight, with_stack};
 use cim_nix_fetch::git_command;
 use cim_nix_model::{FlakeRef, LockChange, LockFile};
 use cim_nix_project::{Files as _, Problem};
 use cim_nix_vfs::SOURCE_LIMIT;
-use crate::reading::OurFiles;
 
 use self::overlay::Overlay;
 use crate::evaluation::Surroundings;

@@ -30,9 +30,9 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use self::building::source;
 use self::activating::Activating;
 use self::building::Building;
+pub(crate) use self::building::source;
 use self::collecting::Collecting;
 use self::copying::Copying;
 use self::telling::Teller;

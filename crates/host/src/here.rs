@@ -305,4 +305,3 @@ impl Programs for Asking<'_> {
         self.ask(Task::Generation { profile: profile.to_owned() })
     }
 }
-

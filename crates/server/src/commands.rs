@@ -11,7 +11,7 @@ use cim_nix_service::{Role, hash_token, token_of_random};
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, StorePlace, TenantSection};
-use crate::{copying, serve};
+use crate::{copying, serve, upkeep};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -127,6 +127,18 @@ enum StoreCommand {
         #[arg(long = "of", value_name = "TENANT", default_value = "main")]
         tenant: String,
     },
+    /// Write a copy of a store in a file, of one moment, while the service goes on
+    Backup {
+        /// The store: sqlite:/PATH
+        store: String,
+        /// The file for the copy, which must not exist
+        to: PathBuf,
+    },
+    /// Read all of a store in a file, and say what is damaged
+    Check {
+        /// The store: sqlite:/PATH
+        store: String,
+    },
 }
 
 impl Arguments {
@@ -148,9 +160,9 @@ impl Arguments {
             }
             Some(Command::Token(TokenCommand::Hash)) => {
                 let mut line = String::new();
-                std::io::stdin().read_line(&mut line).map_err(|error| {
-                    Error::outside("cannot read standard input").because(error)
-                })?;
+                std::io::stdin()
+                    .read_line(&mut line)
+                    .map_err(|error| Error::outside("cannot read standard input").because(error))?;
                 print(&format!("{}\n", hash_token(line.trim())))
             }
             Some(Command::Nats(NatsCommand::Permissions)) => {
@@ -164,6 +176,12 @@ impl Arguments {
                 let (from, to) = (StorePlace::parse(&from)?, StorePlace::parse(&to)?);
                 let config = source.config_or_none()?;
                 print(&copying::copy(&config, &from, &to, &tenant)?)
+            }
+            Some(Command::Store(StoreCommand::Backup { store, to })) => {
+                print(&upkeep::backup(&StorePlace::parse(&store)?, &to)?)
+            }
+            Some(Command::Store(StoreCommand::Check { store })) => {
+                print(&upkeep::check(&StorePlace::parse(&store)?)?)
             }
             Some(Command::Openapi) => {
                 let document = cim_nix_http::openapi(env!("CARGO_PKG_VERSION"));
@@ -258,9 +276,8 @@ impl Source {
 fn usual_state() -> PathBuf {
     let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|it| it.is_absolute());
     let home = || folder("HOME").map(|home| home.join(".local/state"));
-    let state = folder("STATE_DIRECTORY").or_else(|| {
-        Some(folder("XDG_STATE_HOME").or_else(home)?.join("cim-nix").join("server"))
-    });
+    let state = folder("STATE_DIRECTORY")
+        .or_else(|| Some(folder("XDG_STATE_HOME").or_else(home)?.join("cim-nix").join("server")));
     state.unwrap_or_else(|| PathBuf::from("/var/lib/cim-nix"))
 }
 

@@ -210,11 +210,8 @@ impl WorkerSection {
         let mut settings = cim_nix_host::Settings::new(folder, state);
         settings.time = Duration::from_secs(self.seconds);
         settings.memory = self.memory_mib << 20;
-        settings.sources = Sources {
-            network: self.network,
-            hosts: self.hosts.clone(),
-            kinds: self.kinds.clone(),
-        };
+        settings.sources =
+            Sources { network: self.network, hosts: self.hosts.clone(), kinds: self.kinds.clone() };
         settings.readable.clone_from(&self.readable);
         settings.nix = NixSetup {
             is_allowed: self.nix,
@@ -294,9 +291,9 @@ impl Config {
     /// Errors: a limit is unknown or no number.
     pub(crate) fn limits_of(&self, tenant: &TenantSection) -> Result<Limits, Error> {
         let Some(own) = &tenant.limits else { return Ok(self.limits.clone()) };
-        self.limits.with(own.clone()).map_err(|problem| {
-            Error::config(format!("the limits of `{}`: {problem}", tenant.name))
-        })
+        self.limits
+            .with(own.clone())
+            .map_err(|problem| Error::config(format!("the limits of `{}`: {problem}", tenant.name)))
     }
 
     /// Where a tenant's events are kept.

@@ -96,7 +96,7 @@ fn make(folder: &std::path::Path) -> Result<(), Error> {
 }
 
 fn tenants(config: &Config) -> Result<Vec<Tenant>, Error> {
-    let worker = Worker::find(config.worker.as_deref())?;
+    let worker = Worker::find(config.worker.as_deref())?.watched(measured::worker_ran);
     let mut tenants = Vec::new();
     for section in &config.tenants {
         let state = config.state_of(section);
@@ -179,12 +179,8 @@ async fn serve_all(
     }
     let looking = tokio::spawn(look(service.clone(), stop.clone()));
     let drain = Duration::from_secs(config.drain_seconds.max(1));
-    let reloadable = Reloadable {
-        service: service.clone(),
-        tokens,
-        http: handle,
-        config: RwLock::new(config),
-    };
+    let reloadable =
+        Reloadable { service: service.clone(), tokens, http: handle, config: RwLock::new(config) };
     tracing::info!(version = VERSION, tenants = service.tenants().count(), "ready");
     loop {
         tokio::select! {
@@ -262,16 +258,14 @@ fn parts(
 
 /// Asks a running service whether it is ready.
 pub(crate) fn healthcheck(address: SocketAddr) -> Result<ExitCode, Error> {
-    let failed = |error: std::io::Error| {
-        Error::outside(format!("{address} does not answer")).because(error)
-    };
+    let failed =
+        |error: std::io::Error| Error::outside(format!("{address} does not answer")).because(error);
     let patience = Duration::from_secs(3);
     let mut stream = TcpStream::connect_timeout(&address, patience).map_err(failed)?;
     stream.set_read_timeout(Some(patience)).map_err(failed)?;
     stream.set_write_timeout(Some(patience)).map_err(failed)?;
-    let request = format!(
-        "GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    );
+    let request =
+        format!("GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).map_err(failed)?;
     let mut answer = String::new();
     stream.take(64 << 10).read_to_string(&mut answer).map_err(failed)?;

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
+use crate::reading::OurFiles;
 use cim_nix_base::Error;
 use cim_nix_project::{EntryKind, Files, Problem};
-use crate::reading::OurFiles;
 
 use crate::git::{Change, Repository, TreeEntry};
 use crate::reading::{SourceText, Sources};

@@ -8,11 +8,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use crate::reading::OurFiles;
 use cim_nix_base::{Code, Diagnostic, Severity};
 use cim_nix_project::{Files as _, Request, discover};
 use cim_nix_syntax::{Node, NodeKind, TokenKind, Tree, ast, parse};
 use cim_nix_vfs::SOURCE_LIMIT;
-use crate::reading::OurFiles;
 
 use super::is_nix;
 use crate::scope;

@@ -5,12 +5,12 @@ use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::reading::OurFiles;
 use cim_domain_nix::Evidence;
 use cim_domain_nix::command::CheckFlake;
 use cim_nix_analysis::FixMode;
 use cim_nix_app::{Mode, Proposal};
 use cim_nix_base::{ChangeSet, Error};
-use crate::reading::OurFiles;
 use clap::Args;
 
 use crate::args::WalkArgs;

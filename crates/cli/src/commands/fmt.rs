@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use crate::reading::OurFiles;
 use cim_nix_base::Error;
 use cim_nix_format::{Failure, Options, child, nixfmt, nixpkgs_fmt, settled};
 use cim_nix_project::{Discovery, SourceFile};
-use crate::reading::OurFiles;
 use clap::{Args, ValueEnum};
 
 use crate::args::WalkArgs;

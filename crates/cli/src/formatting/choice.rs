@@ -4,18 +4,18 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::reading::OurFiles;
 use cim_nix_base::Error;
 use cim_nix_format::detect::{self, Ballot, Decision, Rule, sample, vote};
 use cim_nix_format::{Formatter, Options};
 use cim_nix_project::{Request, Workers, discover, for_each, generated_reason};
 use cim_nix_syntax::Parser;
-use crate::reading::OurFiles;
 
 use super::Project;
 use super::runner::{Runner, Way};
 use crate::checking::is_nix;
-use crate::confinement;
 use crate::config::Config;
+use crate::confinement;
 use crate::reading::read;
 use crate::scope::shown;
 

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use cim_domain_nix::model::FlakeRef;
 use cim_domain_nix::Command;
+use cim_domain_nix::model::FlakeRef;
 use cim_nix_base::Error;
 use cim_nix_builder::Source;
 use cim_nix_eval::{FlakeOptions, with_stack};

@@ -201,9 +201,8 @@ fn commands() -> Vec<(&'static str, Value, Vec<(&'static str, Field)>)> {
     let overlay = json!({ "name": "web", "file": "overlays/web.nix" });
     let configuration = json!({ "name": "web", "system": "x86_64-linux", "path": "hosts/web.nix" });
     let attribute = json!("hello");
-    let thing = |key: &str, value: &Value| {
-        json!({ "project": "TOP/root", "name": "web", key: value })
-    };
+    let thing =
+        |key: &str, value: &Value| json!({ "project": "TOP/root", "name": "web", key: value });
     let bare = json!({ "project": "TOP/root", "name": "web" });
     vec![
         (
@@ -369,8 +368,7 @@ fn what_is_admitted_is_written_in_one_way() {
         ("./sub//", format!("{root}/sub")),
         ("TOP/root/sub/.", format!("{root}/sub")),
     ] {
-        let Command::CheckFlake(it) =
-            scene.admit("CheckFlake", &json!({ "path": given })).unwrap()
+        let Command::CheckFlake(it) = scene.admit("CheckFlake", &json!({ "path": given })).unwrap()
         else {
             panic!("another command");
         };

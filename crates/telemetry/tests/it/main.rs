@@ -18,8 +18,5 @@ fn every_file_here_is_a_module() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(
-        names,
-        ["deploy", "deploy.rs", "main.rs", "process.rs", "receiver.rs", "traces.rs"]
-    );
+    assert_eq!(names, ["deploy", "deploy.rs", "main.rs", "process.rs", "receiver.rs", "traces.rs"]);
 }

@@ -112,7 +112,8 @@ fn wrong_labels(promql: &str) -> Vec<String> {
     for metric in &metrics {
         for (at, _) in promql.match_indices(metric.name) {
             let rest = promql[at + metric.name.len()..].trim_start_matches("_bucket");
-            let Some(matchers) = rest.strip_prefix('{').and_then(|rest| rest.split('}').next()) else {
+            let Some(matchers) = rest.strip_prefix('{').and_then(|rest| rest.split('}').next())
+            else {
                 continue;
             };
             for matcher in matchers.split("\",") {
@@ -252,4 +253,61 @@ fn prometheus_understands_the_dashboard() {
     };
     accepts(&mut check(&rules));
     refuses(&mut check(&rules.replace("sum by (outcome)", "sum by outcome")), "unexpected");
+}
+
+/// Where crates count without the functions of the table, they count what is in it.
+#[test]
+fn what_is_counted_by_hand_is_declared() {
+    let known: BTreeMap<&str, &Metric> = declared().map(|metric| (metric.name, metric)).collect();
+    let mut n_found = 0;
+    for krate in ["http", "nats", "server", "service", "store-jetstream", "telemetry"] {
+        for (path, text) in sources(&root().join("crates").join(krate).join("src")) {
+            for (name, labels) in counted(&text) {
+                n_found += 1;
+                let Some(metric) = known.get(name.as_str()) else {
+                    panic!("{path} counts {name}, which nobody declared");
+                };
+                for label in labels {
+                    let is_declared = metric.labels.contains(&label.as_str());
+                    // Who counts a tenant where nobody asks for it, loses it and nothing else.
+                    assert!(is_declared || label == "tenant", "{path}: {name} has no `{label}`");
+                }
+            }
+        }
+    }
+    let text = "metrics::counter!(\n\"a_total\", \"b\" => c(1), \"d\" => \"e\",\n).increment(1)";
+    let labels = vec!["b".to_owned(), "d".to_owned()];
+    assert_eq!(counted(text), [("a_total".to_owned(), labels)]);
+    assert!(n_found < 40, "use the functions of `cim_nix_service::metrics`");
+}
+
+fn sources(folder: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else {
+            found.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
+        }
+    }
+    found
+}
+
+/// Names that are written out in the macros of the facade, with their labels.
+fn counted(text: &str) -> Vec<(String, Vec<String>)> {
+    let macros = ["counter!(", "gauge!(", "histogram!("];
+    let calls = macros.iter().flat_map(|head| text.split(head).skip(1));
+    let calls = calls.filter_map(|rest| {
+        // The arguments end where the statement does; brackets within them do not matter.
+        let arguments = rest.split(".increment").next()?.split(".set(").next()?;
+        let arguments = arguments.split(".record(").next()?.split(';').next()?;
+        let name = arguments.trim_start().strip_prefix('"')?.split('"').next()?;
+        let labels = arguments
+            .match_indices("\" =>")
+            .filter_map(|(at, _)| arguments[..at].rsplit('"').next().map(str::to_owned));
+        Some((name.to_owned(), labels.collect()))
+    });
+    // Tests invent names.
+    calls.filter(|(name, _): &(String, _)| name != "invented_total").collect()
 }

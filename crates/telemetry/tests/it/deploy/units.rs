@@ -70,5 +70,5 @@ fn the_image_does_not_run_as_root_and_says_how_it_is() {
     for line in ["USER 10001:10001", "EXPOSE 8480/tcp", "STOPSIGNAL SIGTERM", "HEALTHCHECK "] {
         assert!(last_stage.lines().any(|it| it.starts_with(line)), "{line} is missing");
     }
-    assert!(last_stage.contains("http://127.0.0.1:8480/health/live"));
+    assert!(last_stage.contains("[\"/usr/bin/cim-nix-server\", \"healthcheck\"]"));
 }
