@@ -155,11 +155,7 @@ async fn views(bench: &Bench, deadline: Instant) -> Result<HashMap<String, (u64,
 }
 
 /// How often each event is in the stream of published ones, when all that has to be is there.
-async fn published(
-    bench: &Bench,
-    n_acked: usize,
-    deadline: Instant,
-) -> Result<HashMap<Uuid, u32>> {
+async fn published(bench: &Bench, n_acked: usize, deadline: Instant) -> Result<HashMap<Uuid, u32>> {
     let failed = |what: &str, error: String| format!("{what}: {error}");
     let client = async_nats::connect(bench.brokers.urls()).await;
     let client = client.map_err(|error| failed("cannot connect", error.to_string()))?;
@@ -182,7 +178,8 @@ async fn published(
     let config = async_nats::jetstream::consumer::pull::OrderedConfig::default();
     let consumer = stream.create_consumer(config).await;
     let consumer = consumer.map_err(|error| failed("the stream", error.to_string()))?;
-    let mut messages = consumer.messages().await.map_err(|e| failed("the stream", e.to_string()))?;
+    let mut messages =
+        consumer.messages().await.map_err(|e| failed("the stream", e.to_string()))?;
     let mut by_id: HashMap<Uuid, u32> = HashMap::new();
     for _ in 0..n_messages {
         let Some(message) = messages.next().await else { break };

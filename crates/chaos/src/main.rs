@@ -87,8 +87,18 @@ async fn all(arguments: &Arguments) -> Result<bool> {
     let mut is_good = true;
     println!(
         "{:<14} {:>8} {:>8} {:>8} {:>9} {:>9} {:>5} {:>6} {:>7} {:>7} {:>7} {:>7}",
-        "fault", "sent", "acked", "stored", "projected", "published", "lost", "twice", "broken",
-        "retries", "s", "acked/s"
+        "fault",
+        "sent",
+        "acked",
+        "stored",
+        "projected",
+        "published",
+        "lost",
+        "twice",
+        "broken",
+        "retries",
+        "s",
+        "acked/s"
     );
     for fault in faults {
         is_good &= one(arguments, fault).await?;

@@ -12,7 +12,8 @@
 //!   state. [`State`] is any of them.
 //! * [`undo`](undo()) gives the event that takes another one back; [`UndoStack`] knows which is next.
 //! * [`EventStore`] says what a store has to do, [`MemoryStore`] does it in memory, and the feature
-//!   `contract` has the tests that every store has to pass.
+//!   `contract` has the tests that every store has to pass. [`Paired`] keeps events in one store and
+//!   intents in another, [`copy`](copy()) brings all events to another store.
 //! * [`projection`] has the read models and [`ask`] the answers to queries.
 //! * The feature `schema` has JSON Schemas of all messages.
 //!
@@ -92,6 +93,7 @@ mod identity;
 mod lifecycle;
 mod memory;
 mod nix_value;
+mod paired;
 pub mod projection;
 pub mod query;
 #[cfg(feature = "schema")]
@@ -101,6 +103,7 @@ mod store;
 mod stream;
 mod subject;
 mod timestamp;
+mod transfer;
 mod undo;
 mod upcast;
 mod value;
@@ -125,6 +128,7 @@ pub use identity::{MessageId, MessageIdentity, NoMessageId};
 pub use lifecycle::Transition;
 pub use memory::MemoryStore;
 pub use nix_value::NixValue;
+pub use paired::Paired;
 pub use query::{Answer, Query, QueryEnvelope, QueryResponse};
 pub use staged::Staged;
 pub use store::{
@@ -134,6 +138,7 @@ pub use store::{
 pub use stream::{Kind, NoStream, StreamId};
 pub use subject::{NoSubject, Role, Subject};
 pub use timestamp::{NoTimestamp, Timestamp};
+pub use transfer::{Copied, copy};
 pub use undo::{NotUndoable, UndoStack, is_undoable, undo};
 pub use uuid::Uuid;
 pub use value::{

@@ -18,6 +18,7 @@
     reason = "it talks to servers: it waits, measures, and reads secrets from files"
 )]
 
+mod client;
 mod connection;
 mod desk;
 mod nats;
@@ -29,6 +30,7 @@ mod stats;
 mod stream;
 mod wire;
 
+pub use client::connect_client;
 pub use nats::{ConnectionHealth, Nats};
 pub use pattern::{NoPattern, Pattern};
 pub use settings::{ForeignSettings, Login, NatsSettings, Secret, StreamSettings, Tls};

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use cim_domain_nix::Timestamp;
 use cim_nix_base::Error;
+use cim_nix_nats::{TenantUsers, server_config};
 use cim_nix_service::{Role, hash_token, token_of_random};
 use clap::{Args, Parser, Subcommand};
 
@@ -170,7 +171,9 @@ impl Arguments {
                 let names: Vec<String> =
                     config.tenants.iter().map(|tenant| tenant.name.clone()).collect();
                 let settings = config.nats.unwrap_or_default();
-                print(&cim_nix_nats::permissions(&settings, &names)?)
+                let tenants: Vec<_> =
+                    names.iter().map(|name| TenantUsers::placeholders(name)).collect();
+                print(&server_config(&settings.space()?, &tenants, &settings.queue)?)
             }
             Some(Command::Store(StoreCommand::Copy { from, to, tenant })) => {
                 let (from, to) = (StorePlace::parse(&from)?, StorePlace::parse(&to)?);
@@ -209,7 +212,8 @@ fn new_token(
     getrandom::fill(&mut bytes)
         .map_err(|error| Error::outside("the machine has no random numbers").because(error))?;
     let token = token_of_random(bytes);
-    let text = |text: &str| toml::Value::from(text).to_string();
+    // Names are text that JSON writes as TOML does.
+    let text = |text: &str| serde_json::Value::from(text).to_string();
     let tenants: Vec<String> = tenants.iter().map(|tenant| text(tenant)).collect();
     let mut out = format!(
         "# The token, which is shown only now:\n# {token}\n\n[[token]]\nname = {}\nrole = \"{role}\"\n\

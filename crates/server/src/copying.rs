@@ -34,9 +34,15 @@ pub(crate) fn copy(
         })
     };
     let (from, to) = (open(from)?, open(to)?);
-    let copied = cim_domain_nix::copy_events(&*from, &*to)?;
-    Ok(format!(
-        "{} events are in both stores and the same; {} of them were copied now\n",
-        copied.events, copied.new
-    ))
+    let copied = cim_domain_nix::copy(&*from, &*to, &mut |n| tracing::info!(events = n, "copied"))?;
+    let mut told = format!(
+        "{} events are in both stores and the same ({}); {} of them were copied now\n",
+        copied.n_there + copied.n_added,
+        copied.digest,
+        copied.n_added
+    );
+    if !copied.keeps_positions {
+        told.push_str("positions have no gaps any more, so who follows events begins anew\n");
+    }
+    Ok(told)
 }

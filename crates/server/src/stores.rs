@@ -51,7 +51,7 @@ pub(crate) fn open(
             // Intents are about files of this machine, so they stay on it.
             let intents = sqlite(&state.join("intents.sqlite"))?;
             Ok(Opened {
-                store: Arc::new(Paired::new(events, intents)),
+                store: Arc::new(Paired { events, intents }),
                 moves_along: false,
                 storage: Box::new(move || status.status().ok().map(|status| status.bytes)),
             })

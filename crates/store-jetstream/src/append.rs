@@ -15,7 +15,10 @@ use crate::wire::{Facts, Head, Stored, Wanted, is_same, payload, sum};
 enum Verdict {
     /// Some of its ids occurred.
     Known,
-    Conflict { expected: u64, found: u64 },
+    Conflict {
+        expected: u64,
+        found: u64,
+    },
     Send(Tip),
 }
 
@@ -209,7 +212,8 @@ impl Shared {
                 }
             }
         }
-        let list = serde_json::to_vec(&places).map_err(|error| StoreError::Invalid(error.to_string()))?;
+        let list =
+            serde_json::to_vec(&places).map_err(|error| StoreError::Invalid(error.to_string()))?;
         Ok(list.into())
     }
 

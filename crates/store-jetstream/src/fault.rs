@@ -33,10 +33,12 @@ pub(crate) fn unavailable(problem: impl Into<String>, hint: impl Into<String>) -
 /// What an answer of the server with an error means.
 pub(crate) fn judge(stream: &str, error: &jetstream::Error) -> Trouble {
     let says = error.to_string();
-    let full = |hint: &str| Trouble::Final(unavailable(
-        format!("JetStream has no room for the stream `{stream}`: {says}"),
-        hint,
-    ));
+    let full = |hint: &str| {
+        Trouble::Final(unavailable(
+            format!("JetStream has no room for the stream `{stream}`: {says}"),
+            hint,
+        ))
+    };
     match error.error_code() {
         ErrorCode::STREAM_NOT_FOUND => Trouble::Final(gone(stream)),
         ErrorCode::STREAM_STORE_FAILED if says.contains("maximum") => full(

@@ -131,7 +131,8 @@ impl Index {
         if facts.first > version + 1 {
             return Err(Gap { version, first: facts.first });
         }
-        let counts = facts.first == version + 1 && facts.ids.iter().all(|id| self.id(*id).is_none());
+        let counts =
+            facts.first == version + 1 && facts.ids.iter().all(|id| self.id(*id).is_none());
         Ok(if counts { Outcome::Counts } else { Outcome::Void })
     }
 

@@ -80,9 +80,8 @@ impl Options {
         let is_good = |byte: u8| {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
         };
-        let is_token = |token: &str| {
-            !token.is_empty() && token.len() <= 63 && token.bytes().all(is_good)
-        };
+        let is_token =
+            |token: &str| !token.is_empty() && token.len() <= 63 && token.bytes().all(is_good);
         if !is_token(&self.tenant) {
             return Err(unavailable(
                 format!("`{}` cannot be a tenant's name", self.tenant.escape_debug()),

@@ -71,7 +71,8 @@ mod tests {
     fn marks_say_what_was_noted() {
         fastrand::seed(5);
         for _ in 0..200 {
-            let (mut published, mut model) = (Published::default(), std::collections::BTreeSet::new());
+            let (mut published, mut model) =
+                (Published::default(), std::collections::BTreeSet::new());
             let head = fastrand::u64(1..40);
             for _ in 0..fastrand::usize(..12) {
                 let positions: Vec<u64> =

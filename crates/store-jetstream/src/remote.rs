@@ -39,6 +39,8 @@ pub(crate) struct Standing {
     pub(crate) first: u64,
     pub(crate) last: u64,
     pub(crate) bytes: u64,
+    /// The server that leads, where there are several.
+    pub(crate) leader: Option<String>,
 }
 
 /// What became of a message that was sent.
@@ -123,6 +125,11 @@ impl Remote {
         struct Said {
             created: String,
             state: State,
+            cluster: Option<Cluster>,
+        }
+        #[derive(Deserialize)]
+        struct Cluster {
+            leader: Option<String>,
         }
         #[derive(Deserialize)]
         struct State {
@@ -134,8 +141,10 @@ impl Remote {
             self.request(format!("STREAM.INFO.{}", self.name), &())
         })
         .await?;
-        let Said { created, state: State { first_seq: first, last_seq: last, bytes } } = said;
-        Ok(Standing { created, first, last, bytes })
+        let Said { created, state: State { first_seq: first, last_seq: last, bytes }, cluster } =
+            said;
+        let leader = cluster.and_then(|cluster| cluster.leader);
+        Ok(Standing { created, first, last, bytes, leader })
     }
 
     /// Makes the stream, or sees whether the one that is there will do.

@@ -40,8 +40,17 @@ pub(crate) struct State {
 }
 
 enum Damage {
-    Corrupt { place: String, problem: String },
-    Newer { place: String, found: u32, known: u32 },
+    Corrupt {
+        place: String,
+        problem: String,
+    },
+    Newer {
+        place: String,
+        found: u32,
+        known: u32,
+    },
+    /// The stream is another one.
+    Replaced(String),
 }
 
 impl Damage {
@@ -65,6 +74,12 @@ impl Damage {
             Self::Newer { place, found, known } => {
                 StoreError::Newer { place: place.clone(), found: *found, known: *known }
             }
+            Self::Replaced(stream) => unavailable(
+                format!(
+                    "the stream `{stream}` is not the one that it was: it was made again, or an older state was restored"
+                ),
+                "see what happened to it, then start this program again",
+            ),
         }
     }
 }
@@ -142,7 +157,7 @@ impl Shared {
             *created != standing.created
         };
         if is_another || standing.last < applied {
-            return Err(replaced(&self.remote.name));
+            return Err(self.replaced());
         }
         if applied + 1 < standing.first {
             return Err(self.damaged(gap_of(applied + 1, standing.first - 1)));
@@ -251,6 +266,14 @@ impl Shared {
         error
     }
 
+    fn replaced(&self) -> StoreError {
+        let damage = Damage::Replaced(self.remote.name.clone());
+        let error = damage.error();
+        self.state().damage = Some(damage);
+        self.grown.notify_all();
+        error
+    }
+
     fn take(
         &self,
         sequence: u64,
@@ -281,8 +304,10 @@ impl Shared {
         self.cache().put(stored);
         {
             let mut state = self.state();
-            if sequence <= state.index.applied() && state.index.id(id).is_none() {
-                return Err(replaced(&self.remote.name));
+            let is_another = sequence <= state.index.applied() && state.index.id(id).is_none();
+            if is_another {
+                drop(state);
+                return Err(self.replaced());
             }
             state.ahead.insert(sequence, facts);
             state.take_ahead()?;
@@ -473,13 +498,6 @@ fn missing_events(sequence: u64, gap: Gap) -> StoreError {
     broken(
         sequence,
         &format!("it begins with version {first} of its stream, which ends with version {version}"),
-    )
-}
-
-fn replaced(stream: &str) -> StoreError {
-    unavailable(
-        format!("the stream `{stream}` is not the one that it was: it was made again, or an older state was restored"),
-        "see what happened to it, then start this program again",
     )
 }
 

@@ -66,6 +66,8 @@ pub struct Status {
     pub other_messages: u64,
     /// What the stream takes on the server's disk.
     pub bytes: u64,
+    /// The server that leads the stream; `None` outside of a cluster, and while nobody leads.
+    pub leader: Option<String>,
 }
 
 /// A snapshot as the bucket keeps it.
@@ -161,6 +163,7 @@ impl JetStreamStore {
             last_message: index.applied(),
             other_messages: index.applied() - index.n_messages() as u64,
             bytes: standing.bytes,
+            leader: standing.leader.clone().filter(|leader| !leader.is_empty()),
         })
     }
 
@@ -268,8 +271,7 @@ impl JetStreamStore {
             next = places.len().min(from + size);
             Ok(places[from..next].to_vec())
         };
-        let wanted =
-            Wanted { position: 0, after: 0, until: u64::MAX, which, backwards: false };
+        let wanted = Wanted { position: 0, after: 0, until: u64::MAX, which, backwards: false };
         self.walk(portion, wanted, stream, visit)
     }
 
@@ -279,16 +281,15 @@ impl JetStreamStore {
         after: u64,
         visit: &mut dyn FnMut(&Record<'_>) -> Visit,
     ) -> Result<(), StoreError> {
-        let (mut next, end, head) = self.shared().look(|index| {
-            (index.message_after(after), index.n_messages(), index.head())
-        })?;
+        let (mut next, end, head) = self
+            .shared()
+            .look(|index| (index.message_after(after), index.n_messages(), index.head()))?;
         let portion = |size: usize| {
             let from = next;
             next = end.min(from + size);
             self.shared().look(|index| (from..next).map(|at| index.place(at)).collect())
         };
-        let wanted =
-            Wanted { position: 0, after, until: head, which: &|_| true, backwards: false };
+        let wanted = Wanted { position: 0, after, until: head, which: &|_| true, backwards: false };
         self.walk(portion, wanted, None, visit)
     }
 
@@ -326,8 +327,7 @@ impl JetStreamStore {
             return Ok(());
         }
         let kept = Arc::clone(&self.inner.kept);
-        let saved =
-            self.wait(async move { models::load(&kept, &name, schema, head).await })?;
+        let saved = self.wait(async move { models::load(&kept, &name, schema, head).await })?;
         model.set(saved.unwrap_or(Standing { schema, ..Standing::default() }));
         Ok(())
     }

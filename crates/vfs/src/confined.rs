@@ -76,7 +76,8 @@ impl Bounds {
 
     /// Errors: the path is outside, as it is written or because of a link to a folder of it.
     fn check_folder(&self, path: &Path) -> io::Result<()> {
-        if !self.is_in(path) || path.components().any(|part| part == std::path::Component::ParentDir)
+        if !self.is_in(path)
+            || path.components().any(|part| part == std::path::Component::ParentDir)
         {
             return Err(forbidden(path));
         }
@@ -171,11 +172,7 @@ impl<I: Io> Io for Confined<I> {
         self.below.fetch(source).inspect_err(|why| (bounds.failed)(source, why))
     }
 
-    fn registry(
-        &self,
-        number: usize,
-        registries: Registries,
-    ) -> Option<Result<Registry, String>> {
+    fn registry(&self, number: usize, registries: Registries) -> Option<Result<Registry, String>> {
         self.below.registry(number, registries)
     }
 
@@ -251,7 +248,12 @@ mod tests {
     #[test]
     fn a_refusal_says_the_same_of_what_is_there_and_what_is_not() {
         let admits = Box::new(|_: &FlakeRef| Ok(()));
-        let io = Confined::new(DiskIo::default(), vec!["/nowhere/root".into()], admits, Box::new(|_, _| {}));
+        let io = Confined::new(
+            DiskIo::default(),
+            vec!["/nowhere/root".into()],
+            admits,
+            Box::new(|_, _| {}),
+        );
         let said = |path: &str| io.read(Path::new(path)).unwrap_err().to_string();
         assert_eq!(
             said("/etc/passwd").replace("/etc/passwd", "P"),

@@ -4,5 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot do fails it")]
 
 mod contract;
+mod crashes;
+mod damage;
+mod ids;
+mod limits;
+mod models;
+mod proxy;
 mod samples;
 mod server;

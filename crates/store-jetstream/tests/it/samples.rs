@@ -7,23 +7,23 @@ use std::time::Duration;
 use cim_domain_nix::{
     Append, EventStore, Expected, Kind, MessageId, NewEvent, StoreError, StreamId, Timestamp, Uuid,
 };
-use cim_nix_store_jetstream::async_nats::ConnectOptions;
+use cim_nix_store_jetstream::async_nats::{ConnectOptions, ServerAddr};
 use cim_nix_store_jetstream::{JetStreamStore, Options};
 
 use crate::server::{self, Server};
 
 /// A server and its folder.
-pub struct Place {
-    pub server: Server,
+pub(crate) struct Place {
+    pub(crate) server: Server,
     _folder: tempfile::TempDir,
 }
 
 /// A server for a test; `None` where the test is skipped.
-pub fn place() -> Option<Place> {
+pub(crate) fn place() -> Option<Place> {
     place_with("", "")
 }
 
-pub fn place_with(jetstream: &str, more: &str) -> Option<Place> {
+pub(crate) fn place_with(jetstream: &str, more: &str) -> Option<Place> {
     let program = server::program()?;
     let folder = tempfile::tempdir().unwrap();
     let port = server::free_port();
@@ -32,36 +32,54 @@ pub fn place_with(jetstream: &str, more: &str) -> Option<Place> {
 }
 
 impl Place {
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self._folder.path()
     }
 
-    pub fn open(&self) -> JetStreamStore {
+    pub(crate) fn open(&self) -> JetStreamStore {
         self.open_with(options()).unwrap()
     }
 
-    pub fn open_with(&self, options: Options) -> Result<JetStreamStore, StoreError> {
+    pub(crate) fn open_with(&self, options: Options) -> Result<JetStreamStore, StoreError> {
         open_at(self.server.url(), options)
     }
 }
 
-pub fn open_at(url: String, options: Options) -> Result<JetStreamStore, StoreError> {
-    let connect = ConnectOptions::new()
+/// Opens the store at a server, or at one of several with commas between them.
+pub(crate) fn open_at(url: String, options: Options) -> Result<JetStreamStore, StoreError> {
+    open_by(ConnectOptions::new(), url, options)
+}
+
+pub(crate) fn open_as(
+    user: &str,
+    url: String,
+    options: Options,
+) -> Result<JetStreamStore, StoreError> {
+    open_by(ConnectOptions::with_user_and_password(user.into(), "x".into()), url, options)
+}
+
+fn open_by(
+    connect: ConnectOptions,
+    url: String,
+    options: Options,
+) -> Result<JetStreamStore, StoreError> {
+    let connect = connect
         .connection_timeout(Duration::from_secs(2))
         .reconnect_delay_callback(|_| Duration::from_millis(20))
         .ping_interval(Duration::from_secs(1));
-    JetStreamStore::open(async move { connect.connect(url).await }, options)
+    let servers: Vec<ServerAddr> = url.split(',').map(|url| url.parse().unwrap()).collect();
+    JetStreamStore::open(async move { connect.connect(servers).await }, options)
 }
 
-pub fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options::of("acme")
 }
 
-pub fn stream(n: u128) -> StreamId {
+pub(crate) fn stream(n: u128) -> StreamId {
     StreamId::new(Kind::Flake, Uuid::from_u128(n))
 }
 
-pub fn event(n: u128) -> NewEvent {
+pub(crate) fn event(n: u128) -> NewEvent {
     NewEvent {
         id: Uuid::from_u128(n),
         event_type: "FlakeCreated".to_owned(),
@@ -74,7 +92,7 @@ pub fn event(n: u128) -> NewEvent {
     }
 }
 
-pub fn append(to: u128, numbers: impl IntoIterator<Item = u128>) -> Append {
+pub(crate) fn append(to: u128, numbers: impl IntoIterator<Item = u128>) -> Append {
     Append {
         stream: stream(to),
         expected: Expected::Any,
@@ -84,7 +102,7 @@ pub fn append(to: u128, numbers: impl IntoIterator<Item = u128>) -> Append {
 }
 
 /// The numbers of all events, in order.
-pub fn all(store: &impl EventStore) -> Vec<u128> {
+pub(crate) fn all(store: &impl EventStore) -> Vec<u128> {
     let mut out = Vec::new();
     store
         .read_all(0, &mut |event| {
@@ -97,7 +115,7 @@ pub fn all(store: &impl EventStore) -> Vec<u128> {
 }
 
 /// A message and its hint, as somebody would read it.
-pub fn told(error: &StoreError) -> String {
+pub(crate) fn told(error: &StoreError) -> String {
     match error {
         StoreError::Unavailable { problem, hint: Some(hint) } => {
             format!("{problem}\n  hint: {hint}")

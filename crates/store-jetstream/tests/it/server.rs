@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// The program: what `CIM_NIX_NATS_SERVER` names, or the one on `PATH`, of version 2.11 at least.
 ///
 /// Where there is none, the test says that it is skipped; in CI it fails.
-pub fn program() -> Option<PathBuf> {
+pub(crate) fn program() -> Option<PathBuf> {
     let named = std::env::var_os("CIM_NIX_NATS_SERVER").map(PathBuf::from);
     let program = named.unwrap_or_else(|| "nats-server".into());
     let said = Command::new(&program).arg("--version").output();
@@ -34,11 +34,11 @@ pub fn program() -> Option<PathBuf> {
 }
 
 /// A server that runs, or was killed and can be started again on the same port and folder.
-pub struct Server {
+pub(crate) struct Server {
     program: PathBuf,
     folder: PathBuf,
     config: PathBuf,
-    pub port: u16,
+    pub(crate) port: u16,
     running: Option<Running>,
 }
 
@@ -49,18 +49,13 @@ struct Running {
 }
 
 /// A port that nobody listens on just now.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 impl Server {
-    /// A server with JetStream in `folder`; `more` is added to its configuration.
-    pub fn start(program: &Path, folder: &Path, more: &str) -> Self {
-        Self::prepare(program, folder, free_port(), "", more).started()
-    }
-
     /// A server that does not run yet; `jetstream` is added to that part of its configuration.
-    pub fn prepare(
+    pub(crate) fn prepare(
         program: &Path,
         folder: &Path,
         port: u16,
@@ -78,14 +73,14 @@ impl Server {
         Self { program, folder, config, port, running: None }
     }
 
-    pub fn started(mut self) -> Self {
+    pub(crate) fn started(mut self) -> Self {
         self.run();
         self.wait();
         self
     }
 
     /// Starts the program, without waiting until it answers.
-    pub fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         assert!(self.running.is_none(), "it runs");
         let log = std::fs::OpenOptions::new()
             .create(true)
@@ -111,7 +106,7 @@ impl Server {
     }
 
     /// Waits until it answers with its greeting.
-    pub fn wait(&mut self) {
+    pub(crate) fn wait(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !self.greets() {
             let log = self.folder.join("server.log");
@@ -136,16 +131,16 @@ impl Server {
         greets
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
     /// Ends it without a warning.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut running) = self.running.take() {
             running.server.kill().unwrap();
             running.server.wait().unwrap();
@@ -154,7 +149,7 @@ impl Server {
         }
     }
 
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.kill();
         self.run();
         self.wait();
