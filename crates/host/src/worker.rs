@@ -203,11 +203,15 @@ impl Worker {
             thread::spawn(move || read_lines(stdout, limit, &send));
         }
         let errors = Arc::new(Mutex::new(Vec::new()));
+        let (reading, errors_end) = sync_channel(0);
         if let Some(stderr) = child.stderr.take() {
             let errors = Arc::clone(&errors);
-            thread::spawn(move || read_errors(stderr, &errors));
+            thread::spawn(move || {
+                read_errors(stderr, &errors);
+                drop(reading);
+            });
         }
-        Ok(Running { child, input, lines, errors, is_over: false })
+        Ok(Running { child, input, lines, errors, errors_end, is_over: false })
     }
 }
 
@@ -287,6 +291,8 @@ struct Running {
     input: Input,
     lines: Receiver<Heard>,
     errors: Arc<Mutex<Vec<u8>>>,
+    /// Closed when all of them were read.
+    errors_end: Receiver<()>,
     is_over: bool,
 }
 
@@ -365,8 +371,9 @@ impl Running {
         self.is_over = true;
     }
 
-    /// What it said on standard error, on one line.
+    /// What it said on standard error, on one line. Its last words may still be on their way.
     fn said(&self) -> String {
+        let _ = self.errors_end.recv_timeout(Duration::from_millis(200));
         let kept = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&kept).trim().escape_debug().to_string()
     }
