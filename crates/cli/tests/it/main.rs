@@ -12,6 +12,7 @@ mod check;
 mod check_eval;
 mod config;
 mod crash;
+mod deploy;
 mod docs;
 mod effects;
 mod explain;
