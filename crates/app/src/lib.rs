@@ -37,6 +37,7 @@ mod flakes;
 mod history;
 mod outside;
 mod recover;
+mod renaming;
 pub mod render;
 #[cfg(test)]
 mod testing;

@@ -35,6 +35,7 @@ mod locks;
 mod migrate;
 mod options;
 mod readers;
+mod rename;
 mod repl;
 mod reports;
 mod sandbox;
