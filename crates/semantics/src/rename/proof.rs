@@ -123,15 +123,7 @@ impl Walk<'_> {
             (
                 Expr::InheritFrom { source, symbol },
                 Expr::Select { base, path, default: Expr::NO_DEFAULT },
-            ) => {
-                let wanted = self.asked_for(self.before.ir.node(before), symbol);
-                let [PathElement::Name(name)] = self.after.ir.path(path) else {
-                    return Err(self.differs(before));
-                };
-                self.check(wanted == self.after.ir.symbol(*name), before)?;
-                self.todo.push((self.before.ir.source(source).expr, base));
-                Ok(())
-            }
+            ) => self.compare_selection((before, source, symbol), (base, path)),
             (
                 Expr::Select { base: a, path: p, default: x },
                 Expr::Select { base: b, path: q, default: y },
@@ -245,8 +237,42 @@ impl Walk<'_> {
         }
     }
 
+    /// Compares a name that was inherited with the selection that it became.
+    fn compare_selection(
+        &mut self,
+        (at, source, symbol): (ExprId, SourceId, Symbol),
+        (base, path): (ExprId, PathId),
+    ) -> Result<(), CannotRename> {
+        let wanted = self.asked_for(self.before.ir.node(at), symbol);
+        let Some((PathElement::Name(name), around)) = self.after.ir.path(path).split_last() else {
+            return Err(self.differs(at));
+        };
+        self.check(wanted == self.after.ir.symbol(*name), at)?;
+        let from = self.before.ir.source(source).expr;
+        match self.before.ir.expr(from) {
+            // What is selected from a selection is one selection.
+            Expr::Select { base: inner, path, default: Expr::NO_DEFAULT } if !around.is_empty() => {
+                self.todo.push((inner, base));
+                self.compare_elements(self.before.ir.path(path), around, from)
+            }
+            _ => {
+                self.todo.push((from, base));
+                self.check(around.is_empty(), at)
+            }
+        }
+    }
+
     fn compare_paths(&mut self, a: PathId, b: PathId, at: ExprId) -> Result<(), CannotRename> {
         let (a, b) = (self.before.ir.path(a), self.after.ir.path(b));
+        self.compare_elements(a, b, at)
+    }
+
+    fn compare_elements(
+        &mut self,
+        a: &[PathElement],
+        b: &[PathElement],
+        at: ExprId,
+    ) -> Result<(), CannotRename> {
         self.check(a.len() == b.len(), at)?;
         let holder = self.before.tree.node(self.before.ir.node(at));
         let nodes = holder.child_of_kind(NodeKind::AttrPath);

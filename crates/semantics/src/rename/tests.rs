@@ -108,6 +108,18 @@ fn what_is_inherited_is_defined() {
 }
 
 #[test]
+fn what_is_inherited_from_a_selection_becomes_one() {
+    check("lib: let inherit (lib.lists) $0a; in a", "lib: let new = lib.lists.a; in new");
+    check("x: let inherit (x.${$0x.n}) a; in a", "new: let inherit (new.${new.n}) a; in a");
+    check(
+        "x: let inherit (x.${x.n}) $0a b; in a b",
+        "x: let inherit (x.${x.n}) b; new = x.${x.n}.a; in new b",
+    );
+    check("x: let inherit (x.y or { }) $0a; in a", "x: let new = (x.y or { }).a; in new");
+    check("let s.t.a = 1; inherit (s.t) a; in s.t.$0a", "let s.t.new = 1; a = s.t.new; in s.t.new");
+}
+
+#[test]
 fn dotted_names_are_one() {
     check(
         "let s$0.a = 1; s.b = 2; s.c.d = 3; in s.a",
