@@ -140,6 +140,11 @@ impl<'s> Walk<'s> {
                         attr.name().is_some_and(|found| found == name.as_str())
                     };
                     let shared = names.iter().zip(rest).take_while(is_same).count();
+                    // Nix refuses a system that a computed name turns out to be as well.
+                    let is_computed = names.get(shared).is_some_and(|attr| attr.name().is_none());
+                    if is_computed && rest.get(shared).is_some_and(|name| is_system(name)) {
+                        return Err(self.elsewhere(binding.node(), depth + shared));
+                    }
                     if shared == 0 {
                         continue;
                     }
@@ -215,8 +220,18 @@ impl<'s> Walk<'s> {
                         fallback = Some(goal);
                     }
                 }
-                // It has the name, and hides whatever stands in front of it.
+                // It has the name, and one of the two would hide the other.
                 Err(error) if self.is_below(&error, depth) => return Err(error),
+                // It may have the name, and hides whatever stands in front of it.
+                Err(error @ Refusal::Elsewhere { .. })
+                    if fallback.is_none() && beside.is_none() =>
+                {
+                    return Err(error);
+                }
+                // It has something of its own for some systems.
+                Err(Refusal::NoSystem(_)) if depth > 0 => {
+                    return Err(self.elsewhere(*operand, depth));
+                }
                 Err(error) => refusal = refusal.or(Some(error)),
             }
         }
@@ -278,13 +293,17 @@ impl<'s> Walk<'s> {
             self.path = path;
             return found;
         }
-        let Some(lambda) = Lambda::cast(last).filter(|_| is_over_systems(&name)) else {
-            return Err(self.elsewhere(apply.node(), depth));
-        };
-        let Some(body) = lambda.body() else { return Err(self.elsewhere(apply.node(), depth)) };
         // The name of the output stands inside of some functions, in front of others.
         let is_around = depth == 0 && name.starts_with("each") && !name.ends_with("PassThrough");
         let is_per_system = self.path.first().is_some_and(|n| PER_SYSTEM.contains(&&**n));
+        let is_over_systems = is_over_systems(&name);
+        let Some(body) = Lambda::cast(last).filter(|_| is_over_systems).and_then(Lambda::body)
+        else {
+            if is_over_systems && is_around && !is_per_system {
+                return Ok(Found::Beside(apply.node().id()));
+            }
+            return Err(self.elsewhere(apply.node(), depth));
+        };
         if is_around && !self.lacks_system && !self.makes(body, depth) {
             return Ok(Found::Beside(apply.node().id()));
         }

@@ -206,6 +206,11 @@ impl FlakeChange {
             (Err(old), Err(new)) if old == new => return FlakeOutcome::Unseen,
             _ => return FlakeOutcome::Different(format!("{before:?}, then {after:?}")),
         };
+        // There is no system at all.
+        let is_empty = |value: &Value| value.as_object().is_some_and(serde_json::Map::is_empty);
+        if is_empty(old) && is_empty(new) {
+            return FlakeOutcome::Unseen;
+        }
         let is_so = match self {
             Self::Output { path, for_each: false } => names(new) == with(old, path.last()),
             Self::Output { path, for_each: true } => has_for_each(old, new, path.last()),

@@ -711,6 +711,24 @@ fn what_a_later_operand_makes_hides_the_rest() {
             "    flake-utils.lib.eachDefaultSystem (s: { devShells.a = 1; })",
             output("packages.x86_64-linux.b", "2"),
         ),
+        (
+            "    let system = nixpkgs.s; in { packages.${system}.a = 1; }",
+            output("packages.x86_64-linux.b", "2"),
+        ),
+        (
+            "    let system = nixpkgs.s; in { packages = { ${system}.a = 1; }; }",
+            output("packages.x86_64-linux.b", "2"),
+        ),
+        (
+            "    { checks = nixpkgs.lib.genAttrs [ ] (s: { }) // { x86_64-linux.a = 1; }; }",
+            output("checks.b", "2"),
+        ),
+        ("    { lib.a = 1; } // import ./more.nix", output("lib.b", "2")),
+        ("    import ./more.nix // { lib.a = 1; }", output("lib.b", "2")),
+        (
+            "    { lib.a = 1; } // flake-utils.lib.eachDefaultSystem (import ./more.nix)",
+            output("lib.b", "2"),
+        ),
     ] {
         out.push_str(&body(text, &request));
     }
@@ -726,5 +744,15 @@ fn what_a_later_operand_makes_hides_the_rest() {
             { lib.a = 1; packages.x86_64-linux.b = 2; } // flake-utils.lib.eachDefaultSystem (s: { devShells.a = 1; })
         error: `packages` is made for every system at once, so it has none of its own
           hint: flake.nix:3:5: here
+        error: `packages` is not written out as a set in this file, so nothing can be added to it
+          hint: flake.nix:3:34: here
+        error: `packages` is not written out as a set in this file, so nothing can be added to it
+          hint: flake.nix:3:47: here
+        error: `checks` is not written out as a set in this file, so nothing can be added to it
+          hint: flake.nix:3:53: here
+        error: `outputs` is not written out as a set in this file, so nothing can be added to it
+          hint: flake.nix:3:23: here
+            import ./more.nix // { lib.a = 1; lib.b = 2; }
+            { lib.a = 1; lib.b = 2; } // flake-utils.lib.eachDefaultSystem (import ./more.nix)
     "#]].assert_eq(&out);
 }
