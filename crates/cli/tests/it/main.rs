@@ -36,6 +36,7 @@ mod locks;
 mod migrate;
 mod options;
 mod readers;
+mod rename;
 mod repl;
 mod reports;
 mod sandbox;
