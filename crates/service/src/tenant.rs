@@ -324,8 +324,7 @@ impl Tenant {
                 None
             }
         };
-        let outbox =
-            waiting.as_ref().map_or(0, |first| head.saturating_sub(first.position) + 1);
+        let outbox = waiting.as_ref().map_or(0, |first| head.saturating_sub(first.position) + 1);
         let progress = |name| self.store.progress(name).map_or(0, |progress| progress.position);
         let projections = PROJECTIONS.iter().map(|it| (it.name(), progress(it.name()))).collect();
         if self.is_failing.load(Ordering::Relaxed) {

@@ -164,10 +164,6 @@ impl Scene {
     pub(crate) fn post(&self, path: &str, body: &str) -> (u16, String) {
         self.try_request("POST", path, TOKEN, body).expect("it answers")
     }
-
-    pub(crate) fn get_as(&self, path: &str, token: &str) -> (u16, String) {
-        self.try_request("GET", path, token, "").expect("it answers")
-    }
 }
 
 /// What a program said on standard error.
