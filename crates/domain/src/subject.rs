@@ -1,6 +1,7 @@
 //! The 46 subjects on which services of the Nix domain meet: `nix.ROLE.AGGREGATE.ACTION`.
 //!
-//! Only messages of the contract have one. Streams of a broker that carry the tenant and the id of
+//! Messages that only this product has follow the same form, and are told apart by
+//! [`own`](Subject::own). Streams of a broker that carry the tenant and the id of
 //! an aggregate are the business of whoever publishes.
 
 use std::fmt;
@@ -49,14 +50,14 @@ pub struct Subject {
 }
 
 macro_rules! subjects {
-    ($($text:literal $message_type:ident)*) => {
+    ($name:ident: $($text:literal $message_type:ident)*) => {
         /// The subjects, commands first, then events, then queries.
-        const ALL: &[Subject] =
+        const $name: &[Subject] =
             &[$(Subject { text: $text, message_type: stringify!($message_type) },)*];
     };
 }
 
-subjects! {
+subjects! { ALL:
     "nix.cmd.flake.create" CreateFlake
     "nix.cmd.flake.update" UpdateFlake
     "nix.cmd.flake.add_input" AddFlakeInput
@@ -105,6 +106,28 @@ subjects! {
     "nix.query.config.get_history" GetConfigurationHistory
 }
 
+subjects! { OWN:
+    "nix.cmd.project.check" CheckFlake
+    "nix.cmd.project.fix" FixProject
+    "nix.cmd.project.format" FormatProject
+    "nix.cmd.project.rename" RenameSymbol
+    "nix.cmd.evaluation.evaluate" EvaluateExpression
+    "nix.cmd.collection.collect" RunGarbageCollection
+    "nix.event.flake.observed" FlakeObserved
+    "nix.event.flake.deleted" FlakeDeleted
+    "nix.event.package.build_failed" PackageBuildFailed
+    "nix.event.config.deleted" ConfigurationDeleted
+    "nix.event.config.observed" ConfigurationObserved
+    "nix.event.config.activation_failed" ConfigurationActivationFailed
+    "nix.event.project.checked" ProjectChecked
+    "nix.event.project.fixed" ProjectFixed
+    "nix.event.project.formatted" ProjectFormatted
+    "nix.event.project.renamed" SymbolRenamed
+    "nix.event.project.reverted" ProjectReverted
+    "nix.event.evaluation.evaluated" ExpressionEvaluated
+    "nix.event.collection.collected" GarbageCollected
+}
+
 impl Subject {
     /// All 46: 16 commands, 16 events, 14 queries.
     #[must_use]
@@ -112,10 +135,21 @@ impl Subject {
         ALL
     }
 
-    /// The subject of a type of messages; `None` for those that only this product has.
+    /// Those of messages that only this product has: commands first, then events.
+    #[must_use]
+    pub fn own() -> &'static [Self] {
+        OWN
+    }
+
+    /// Those of the contract, and then those that only this product has.
+    pub fn every() -> impl Iterator<Item = Self> {
+        ALL.iter().chain(OWN).copied()
+    }
+
+    /// The subject of a type of messages.
     #[must_use]
     pub fn of(message_type: &str) -> Option<Self> {
-        ALL.iter().find(|subject| subject.message_type == message_type).copied()
+        Self::every().find(|subject| subject.message_type == message_type)
     }
 
     /// The subject as text.
@@ -148,6 +182,9 @@ impl Subject {
             "package" => Kind::Package,
             "module" => Kind::Module,
             "overlay" => Kind::Overlay,
+            "project" => Kind::Project,
+            "evaluation" => Kind::Evaluation,
+            "collection" => Kind::Collection,
             _ => Kind::Configuration,
         }
     }
@@ -175,7 +212,7 @@ impl fmt::Debug for Subject {
     }
 }
 
-/// Text that is none of the 46 subjects.
+/// Text that is none of the subjects.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NoSubject(String);
 
@@ -193,7 +230,7 @@ impl FromStr for Subject {
     type Err = NoSubject;
 
     fn from_str(text: &str) -> Result<Self, NoSubject> {
-        let found = ALL.iter().find(|subject| subject.text == text).copied();
+        let found = Self::every().find(|subject| subject.text == text);
         found.ok_or_else(|| NoSubject(text.to_owned()))
     }
 }
@@ -207,9 +244,9 @@ mod tests {
     fn there_are_46_and_each_reads_as_it_is_printed() {
         let of = |role| ALL.iter().filter(|subject| subject.role() == role).count();
         assert_eq!([of(Role::Command), of(Role::Event), of(Role::Query)], [16, 16, 14]);
-        for subject in Subject::all() {
-            assert_eq!(subject.to_string().parse(), Ok(*subject));
-            assert_eq!(Subject::of(subject.message_type()), Some(*subject));
+        for subject in Subject::every() {
+            assert_eq!(subject.to_string().parse(), Ok(subject));
+            assert_eq!(Subject::of(subject.message_type()), Some(subject));
             let (role, kind, action) = (subject.role(), subject.kind(), subject.action());
             assert_eq!(subject.as_str(), format!("nix.{}.{kind}.{action}", role.token()));
         }
@@ -217,13 +254,17 @@ mod tests {
 
     #[test]
     fn they_are_those_of_the_messages() {
-        let of = |message_type| Subject::of(message_type).map(Subject::as_str);
+        let of_contract = |message_type: &str| {
+            let subject = Subject::of(message_type).expect("each has one");
+            Subject::all().contains(&subject).then_some(subject.as_str())
+        };
         for name in Command::TYPES {
-            assert_eq!(of(name), Command::subject_of(name), "{name}");
+            assert_eq!(of_contract(name), Command::subject_of(name), "{name}");
         }
         for name in Event::TYPES {
-            assert_eq!(of(name), Event::subject_of(name), "{name}");
+            assert_eq!(of_contract(name), Event::subject_of(name), "{name}");
         }
+        assert_eq!(Subject::every().count(), Command::TYPES.len() + Event::TYPES.len() + 14);
     }
 
     #[test]

@@ -31,9 +31,9 @@ pub(crate) struct Stats {
 
 impl Stats {
     pub(crate) fn new() -> Self {
-        let served = Subject::all().iter().filter(|subject| subject.role() != Role::Event);
+        let served = Subject::every().filter(|subject| subject.role() != Role::Event);
         Self {
-            endpoints: served.map(|subject| (*subject, Endpoint::default())).collect(),
+            endpoints: served.map(|subject| (subject, Endpoint::default())).collect(),
             unknown: AtomicU64::default(),
             published: AtomicU64::default(),
             passed_over: AtomicU64::default(),

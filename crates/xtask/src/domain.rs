@@ -102,7 +102,7 @@ fn link(folder: &str, name: &str) -> String {
 
 fn subjects(schemas: &[MessageSchema]) -> String {
     let mut table = String::from("| subject | message | |\n| --- | --- | --- |\n");
-    for subject in Subject::all() {
+    for subject in Subject::every() {
         let name = subject.message_type();
         let folder = match subject.role().token() {
             "cmd" => "commands",
