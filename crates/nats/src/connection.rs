@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr, ServerError};
 use cim_nix_base::Error;
+use cim_nix_service::metrics;
 
 use crate::pattern::is_token;
 use crate::settings::{Login, NatsSettings, Secret};
@@ -19,6 +20,7 @@ pub(crate) struct Watch {
     violations: AtomicU64,
     /// Messages that nobody was fast enough for.
     slow: AtomicU64,
+    was_connected: AtomicBool,
 }
 
 /// A connection that is made again whenever it breaks.
@@ -212,7 +214,7 @@ fn with_login(mut options: ConnectOptions, login: &Login) -> Result<ConnectOptio
     let token = secret(&login.token, &login.token_file)?;
     let nkey = secret(&login.nkey, &login.nkey_file)?;
     let is_user = login.user.is_some() && password.is_some();
-    if (login.user.is_some() && !is_user) || (password.is_some() && !is_user) {
+    if !is_user && (login.user.is_some() || password.is_some()) {
         return Err(Error::config("`nats.login` has one of `user` and `password`, not both"));
     }
     let n_kinds = usize::from(is_user)
@@ -267,31 +269,20 @@ fn delay(attempt: usize, least: u64, most: u64) -> Duration {
 }
 
 fn note(event: &Event, label: &str, watch: &Watch) {
-    let word = match event {
-        Event::Connected => "connected",
-        Event::Disconnected => "disconnected",
-        Event::LameDuckMode => "lame_duck",
-        Event::Draining => "draining",
-        Event::Closed => "closed",
-        Event::SlowConsumer(_) => "slow_consumer",
-        Event::ServerError(_) => "server_error",
-        Event::ClientError(_) => "client_error",
-    };
-    metrics::counter!(
-        "cim_nix_nats_events_total", "connection" => label.to_owned(), "event" => word
-    )
-    .increment(1);
-    let connected = metrics::gauge!("cim_nix_nats_connected", "connection" => label.to_owned());
     match event {
         Event::Connected => {
-            connected.set(1.0);
+            metrics::nats_connected(label, true);
+            let again = watch.was_connected.swap(true, Ordering::Relaxed);
+            metrics::nats_event(label, if again { "reconnected" } else { "connected" });
             tracing::info!(connection = label, "connected to NATS");
         }
         Event::Disconnected | Event::Closed => {
-            connected.set(0.0);
+            metrics::nats_connected(label, false);
+            metrics::nats_event(label, "disconnected");
             tracing::warn!(connection = label, "not connected to NATS: {event}");
         }
         Event::SlowConsumer(_) => {
+            metrics::nats_event(label, "slow_consumer");
             // One event for each message that was lost; the first says it, the counter has the rest.
             if watch.slow.fetch_add(1, Ordering::Relaxed) == 0 {
                 tracing::warn!(connection = label, "messages come faster than they are taken");
@@ -361,7 +352,7 @@ mod tests {
             r#"{"credentials-file": "/proc/self/limits"}"#,
         ] {
             let login: Login = serde_json::from_str(login).expect("a login");
-            let error = with_login(ConnectOptions::new(), &login).err().expect("a bad login");
+            let error = with_login(ConnectOptions::new(), &login).expect_err("a bad login");
             errors.push_str(&format!("{}\n", error.chain()));
         }
         expect_test::expect![[r#"

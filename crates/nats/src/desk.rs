@@ -13,6 +13,7 @@ use cim_domain_nix::headers::{self, Headers};
 use cim_domain_nix::{Role as For, Subject};
 use cim_nix_service::{
     Caller, Cause, Message as Read, Refusal, Refused, Reply, Request, Service, Tenant, Wish,
+    metrics,
 };
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -105,7 +106,7 @@ impl Desk {
             began,
         });
         if let Some(to) = &asked.to
-            && !self.may_answer(to)
+            && !may_answer(&self.reply_prefixes, to)
         {
             let to = asked.to.take();
             self.refuse_to_speak(&asked, to.as_deref().unwrap_or_default());
@@ -134,11 +135,7 @@ impl Desk {
                     )
                     .after(Duration::from_millis(200));
                     let ids = Some(request.message.ids);
-                    metrics::counter!(
-                        "cim_nix_rejected_total",
-                        "tenant" => self.tenant.name().to_string(), "reason" => "overloaded"
-                    )
-                    .increment(1);
+                    metrics::rejected("overloaded");
                     self.answer(&asked, &Reply::Refused(refusal, ids)).await;
                 }
             },
@@ -284,15 +281,6 @@ impl Desk {
         }
     }
 
-    /// Whether a reply may go to `to`. A caller names the subject, and the service may publish where
-    /// callers may not: it must not be made to send commands or events for them.
-    fn may_answer(&self, to: &str) -> bool {
-        let is_allowed = |prefix: &String| {
-            to.strip_prefix(&**prefix).is_some_and(|rest| rest.starts_with(['.', '_', '-']))
-        };
-        self.reply_prefixes.iter().any(is_allowed)
-    }
-
     fn refuse_to_speak(&self, asked: &Asked, to: &str) {
         let shown: String = to.chars().take(100).collect();
         let refusal = Refusal::new(
@@ -306,15 +294,16 @@ impl Desk {
     /// Notes what was refused before the service saw it.
     fn note(&self, asked: &Asked, refusal: &Refusal) {
         let reason = refusal.cause.word();
-        let tenant = self.tenant.name().to_string();
-        metrics::counter!("cim_nix_rejected_total", "tenant" => tenant.clone(), "reason" => reason)
-            .increment(1);
+        metrics::rejected(reason);
+        if refusal.cause == Cause::Forbidden {
+            metrics::auth_refused("reply_subject");
+        }
         if !matches!(refusal.cause, Cause::Forbidden | Cause::TooLarge) {
             return;
         }
         self.service.audit().note(Refused {
             at: self.service.now(),
-            tenant,
+            tenant: self.tenant.name().to_string(),
             caller: self.caller.name.to_string(),
             via: self.caller.via,
             what: asked.subject.chars().take(100).collect(),
@@ -322,6 +311,15 @@ impl Desk {
             message: refusal.message.clone(),
         });
     }
+}
+
+/// Whether a reply may go to `to`. A caller names the subject, and the service may publish where
+/// callers may not: it must not be made to send commands or events for them.
+pub(crate) fn may_answer(prefixes: &[String], to: &str) -> bool {
+    let is_allowed = |prefix: &String| {
+        to.strip_prefix(&**prefix).is_some_and(|rest| rest.starts_with(['.', '_', '-']))
+    };
+    prefixes.iter().any(is_allowed)
 }
 
 /// The refusal of a subject that is none, with those that there are.

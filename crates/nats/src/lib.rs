@@ -18,12 +18,16 @@
     reason = "it talks to servers: it waits, measures, and reads secrets from files"
 )]
 
+mod about;
 mod client;
 mod connection;
 mod desk;
+pub mod foreign;
 mod nats;
 mod outbox;
 mod pattern;
+mod permissions;
+mod server_config;
 mod settings;
 mod space;
 mod stats;
@@ -33,5 +37,7 @@ mod wire;
 pub use client::connect_client;
 pub use nats::{ConnectionHealth, Nats};
 pub use pattern::{NoPattern, Pattern};
+pub use permissions::{Hearing, Permissions};
+pub use server_config::{Credential, JetStreamLimits, TenantUsers, User, server_config};
 pub use settings::{ForeignSettings, Login, NatsSettings, Secret, StreamSettings, Tls};
 pub use space::{Place, SubjectSpace, TenantsBy};

@@ -10,8 +10,10 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::about::{About, instance_id};
 use crate::connection::{Connection, connect};
 use crate::desk::{Desk, Post};
+use crate::foreign::Keeper;
 use crate::outbox::Outbox;
 use crate::settings::{Login, NatsSettings};
 use crate::space::{SubjectSpace, TenantsBy};
@@ -51,6 +53,7 @@ struct Line {
     taking: Vec<JoinHandle<()>>,
     replying: JoinHandle<()>,
     publishing: JoinHandle<()>,
+    talking: JoinHandle<()>,
 }
 
 impl Nats {
@@ -131,15 +134,72 @@ impl Nats {
             })?;
             taking.push(tokio::spawn(desk.clone().serve(requests, self.stop.clone())));
         }
-        let outbox =
-            Outbox::new(service.clone(), tenant.clone(), space, connection, settings, stats);
+        let about = Arc::new(About {
+            service: service.clone(),
+            tenant: tenant.clone(),
+            place: space.place(tenant.name()),
+            connection: connection.clone(),
+            stats: stats.clone(),
+            queue: settings.queue.clone(),
+            reply_prefixes: settings.reply_prefixes.clone(),
+            id: instance_id(service.new_id()),
+            began: Instant::now(),
+            started: service.now(),
+        });
+        let asked = about.subscribe().await?;
+        let every = Duration::from_secs(settings.announce_seconds);
+        let keeper = Arc::new(Keeper {
+            service: service.clone(),
+            tenant: tenant.clone(),
+            place: space.place(tenant.name()),
+            connection: connection.clone(),
+            stats: stats.clone(),
+        });
+        taking.extend(self.keep(&keeper, settings).await?);
+        let outbox = Outbox::new(tenant.clone(), space, connection, settings, stats);
         Ok(Line {
             in_flight,
             n_in_flight,
             taking,
             replying: tokio::spawn(desk.post(to_post, self.over.clone())),
             publishing: tokio::spawn(outbox.run(self.end.clone())),
+            talking: tokio::spawn(about.run(asked, every, self.over.clone())),
         })
+    }
+
+    /// Begins to keep the events of other domains that are wanted.
+    async fn keep(
+        &self,
+        keeper: &Arc<Keeper>,
+        settings: &NatsSettings,
+    ) -> Result<Vec<JoinHandle<()>>, Error> {
+        let wanted = &settings.foreign;
+        let (network, git) = (&wanted.network_stream, &wanted.git_stream);
+        let mut tasks = Vec::new();
+        for (is_wanted, subject, stream, durable) in [
+            (wanted.network, "network.>", network, "cim-nix-network"),
+            (wanted.network, "cim.network.>", network, "cim-nix-cim-network"),
+            (wanted.git, "git.event.>", git, "cim-nix-git"),
+        ] {
+            if !is_wanted {
+                continue;
+            }
+            let subject = keeper.place.subject(subject);
+            let stop = self.stop.clone();
+            if let Some(stream) = stream {
+                let (stream, durable) = (stream.clone(), durable.to_owned());
+                tasks.push(tokio::spawn(keeper.clone().consume(stream, subject, durable, stop)));
+                continue;
+            }
+            let client = &keeper.connection.client;
+            let events = client.queue_subscribe(subject.clone(), settings.queue.clone()).await;
+            let events = events.map_err(|error| {
+                Error::outside(format!("cannot subscribe to `{subject}`"))
+                    .because(std::io::Error::other(error.to_string()))
+            })?;
+            tasks.push(tokio::spawn(keeper.clone().follow(events, stop)));
+        }
+        Ok(tasks)
     }
 
     /// How the connections are.
@@ -172,13 +232,14 @@ impl Nats {
             if tokio::time::timeout_at(deadline.into(), all).await.is_err() {
                 tracing::warn!("commands are still under way, and nobody hears of their end");
             }
-            finishing.push((line.replying, line.publishing));
+            finishing.push((line.replying, line.talking, line.publishing));
         }
         self.over.cancel();
         self.end.cancel();
         // What is published last takes a moment of its own, however long commands took.
         let deadline = deadline.max(Instant::now() + Duration::from_secs(1));
-        for (replying, publishing) in finishing {
+        for (replying, talking, publishing) in finishing {
+            let _ = tokio::time::timeout_at(deadline.into(), talking).await;
             let _ = tokio::time::timeout_at(deadline.into(), replying).await;
             if tokio::time::timeout_at(deadline.into(), publishing).await.is_err() {
                 tracing::warn!("events are left to be published by the next start");

@@ -21,7 +21,7 @@ use async_nats::jetstream::{self, context::ContextBuilder};
 use bytes::Bytes;
 use cim_domain_nix::{Outgoing, StoreError, Subject, Uuid, headers};
 use cim_nix_base::Error;
-use cim_nix_service::{Service, Tenant};
+use cim_nix_service::{Tenant, metrics};
 use futures_util::StreamExt as _;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -42,7 +42,6 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The events of one tenant on their way out.
 pub(crate) struct Outbox {
-    service: Arc<Service>,
     tenant: Arc<Tenant>,
     place: Place,
     connection: Connection,
@@ -72,7 +71,6 @@ enum Problem {
 
 impl Outbox {
     pub(crate) fn new(
-        service: Arc<Service>,
         tenant: Arc<Tenant>,
         space: &SubjectSpace,
         connection: Connection,
@@ -85,7 +83,6 @@ impl Outbox {
             .max_ack_inflight(settings.publish_in_flight.max(1) * 4)
             .build(connection.client.clone());
         Self {
-            service,
             place: space.place(tenant.name()),
             stream: stream::name(&settings.stream, space, tenant.name()),
             tenant,
@@ -207,18 +204,14 @@ impl Outbox {
 
     /// Says how far behind the published events are.
     async fn measure(&self, portion: &[Outgoing]) -> Result<(), Error> {
-        let name = self.tenant.name().to_string();
-        let (mut lag, mut age) = (0, 0.0);
-        if let Some(first) = portion.first() {
-            let head = self.blocking(|tenant| tenant.store().head()).await?;
-            lag = head.saturating_sub(first.position) + 1;
-            let micros = self.service.now().micros().saturating_sub(first.at.micros());
-            age = Duration::from_micros(u64::try_from(micros).unwrap_or_default()).as_secs_f64();
-        }
-        // Positions are counts, far below where this loses digits.
-        #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        metrics::gauge!("cim_nix_outbox_lag", "tenant" => name.clone()).set(lag as f64);
-        metrics::gauge!("cim_nix_outbox_oldest_seconds", "tenant" => name).set(age);
+        let lag = match portion.first() {
+            Some(first) => {
+                let head = self.blocking(|tenant| tenant.store().head()).await?;
+                head.saturating_sub(first.position) + 1
+            }
+            None => 0,
+        };
+        metrics::outbox_lag(self.tenant.name(), lag);
         Ok(())
     }
 
@@ -280,9 +273,7 @@ impl Outbox {
         };
         match ended {
             Some(Ok(ack)) => {
-                let outcome = if ack.duplicate { "repeated" } else { "published" };
-                self.count(outcome, 1);
-                self.stats.published.fetch_add(1, Ordering::Relaxed);
+                self.count(u64::from(!ack.duplicate));
                 sent.done.push(position);
                 return true;
             }
@@ -323,8 +314,7 @@ impl Outbox {
                 Error::outside("the NATS server does not let us publish events")
             }
             Ok(()) => {
-                self.count("published", portion.len() as u64);
-                self.stats.published.fetch_add(portion.len() as u64, Ordering::Relaxed);
+                self.count((portion.len() - sent.done.len()) as u64);
                 sent.done = portion.iter().map(|event| event.position).collect();
                 return sent;
             }
@@ -381,17 +371,14 @@ impl Outbox {
     }
 
     fn pass_over(&self, position: u64, done: &mut Vec<u64>, outcome: &'static str) {
-        self.count(outcome, 1);
+        metrics::outbox_passed_over(self.tenant.name(), outcome);
         self.stats.passed_over.fetch_add(1, Ordering::Relaxed);
         done.push(position);
     }
 
-    fn count(&self, outcome: &'static str, n: u64) {
-        metrics::counter!(
-            "cim_nix_events_published_total",
-            "tenant" => self.tenant.name().to_string(), "outcome" => outcome
-        )
-        .increment(n);
+    fn count(&self, n: u64) {
+        metrics::events_published(self.tenant.name(), "ok", n);
+        self.stats.published.fetch_add(n, Ordering::Relaxed);
     }
 }
 

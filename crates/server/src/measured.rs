@@ -69,9 +69,11 @@ pub(crate) const EVERY: Duration = Duration::from_secs(5);
 
 /// Looks up what is not told when it changes.
 pub(crate) fn look(service: &cim_nix_service::Service) {
-    let health = service.health();
+    let (health, now) = (service.health(), service.now());
     for tenant in &health.tenants {
         metrics::outbox_lag(&tenant.name, tenant.outbox);
+        let since = tenant.outbox_since.map_or(0, |since| now.micros() - since.micros());
+        metrics::outbox_oldest(&tenant.name, Duration::from_micros(since.max(0).unsigned_abs()).as_secs_f64());
         for (projection, position) in &tenant.projections {
             let lag = tenant.head.saturating_sub(*position);
             metrics::projection_lag(&tenant.name, projection, lag);

@@ -89,6 +89,10 @@ class Client:
         except (NatsTimeout, asyncio.TimeoutError):
             return {"replies": replies}
 
+    async def make_stream(self, name, subjects):
+        await self.nc.jetstream().add_stream(name=name, subjects=subjects)
+        return {"ok": True}
+
     async def stream(self, name):
         """What a stream of JetStream holds, oldest first."""
         js = self.nc.jetstream()

@@ -2,6 +2,12 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests start servers and wait for them")]
 
+mod about;
+mod breaks;
+mod foreign;
+mod logins;
+mod permissions;
 mod python;
+mod serving;
 mod subjects;
 mod world;
