@@ -36,7 +36,10 @@
           };
           cargoLock.lockFile = ./Cargo.lock;
 
-          cargoBuildFlags = [ "--package=cim-nix-cli" ];
+          cargoBuildFlags = [
+            "--package=cim-nix-cli"
+            "--package=cim-nix-server"
+          ];
           # xtask checks the repository, which is not here.
           cargoTestFlags = [
             "--workspace"
@@ -58,6 +61,9 @@
       packages = forEachSystem (pkgs: {
         default = pkgs.callPackage cim-nix { };
       });
+
+      # The service, as `services.cim-nix-server`.
+      nixosModules.default = ./deploy/nixos/module.nix;
 
       apps = forEachSystem (pkgs: {
         default = {

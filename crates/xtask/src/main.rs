@@ -17,6 +17,7 @@ mod domain;
 mod fuzz;
 mod lcov;
 mod metadata;
+mod operators;
 mod oracle;
 mod process;
 mod readers;

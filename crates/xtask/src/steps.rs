@@ -10,7 +10,7 @@ use crate::oracle::{self, Oracle};
 use crate::process::{self, Transcript};
 use crate::repo::{self, Repo};
 use crate::tools::{CARGO_DENY, NEXTEST, TYPOS};
-use crate::{broker, codegen, readers, tidy};
+use crate::{broker, codegen, operators, readers, tidy};
 
 /// Something that must hold before a change goes in.
 pub(crate) struct Step {
@@ -29,6 +29,8 @@ pub(crate) struct Run {
     readers: std::cell::OnceCell<Result<std::path::PathBuf>>,
     /// A NATS server and its clients.
     broker: std::cell::OnceCell<Result<broker::Broker>>,
+    /// What operators check with, as variables for tests.
+    operators: std::cell::OnceCell<Result<Vec<(&'static str, std::ffi::OsString)>>>,
 }
 
 /// How a step went.
@@ -67,6 +69,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "oracle", proves: "a current Nix is here and reads our flake.nix", run: judge },
     Step { name: "readers", proves: "programs that read reports are here", run: reading },
     Step { name: "broker", proves: "a NATS server and clients by others are here", run: brokers },
+    Step { name: "operators", proves: "what operators check with is here", run: operating },
     Step { name: "tests", proves: "unit, integration and differential tests pass", run: all_tests },
     Step {
         name: "library",
@@ -84,8 +87,8 @@ pub(crate) fn list() -> String {
 
 impl Run {
     pub(crate) fn new(repo: Repo) -> Self {
-        let (oracle, readers, broker) = Default::default();
-        Self { repo, oracle, readers, broker }
+        let (oracle, readers, broker, operators) = Default::default();
+        Self { repo, oracle, readers, broker, operators }
     }
 
     fn oracle(&self) -> &Result<Oracle> {
@@ -98,6 +101,10 @@ impl Run {
 
     fn broker(&self) -> &Result<broker::Broker> {
         self.broker.get_or_init(|| broker::obtain(&self.repo))
+    }
+
+    fn operators(&self) -> &Result<Vec<(&'static str, std::ffi::OsString)>> {
+        self.operators.get_or_init(|| operators::obtain(&self.repo))
     }
 
     /// Returns a Cargo command that refuses to touch the lock file where that would be overlooked.
@@ -188,10 +195,17 @@ fn brokers(run: &Run) -> Verdict {
     }
 }
 
+fn operating(run: &Run) -> Verdict {
+    match run.operators() {
+        Ok(_) => Verdict::Passed(Counts::default()),
+        Err(reason) => Verdict::Skipped(reason.clone()),
+    }
+}
+
 /// Runs the tests with nextest, or with Cargo's own runner where nextest cannot be had.
 ///
 /// Without a judge the differential tests pass without a comparison; that they did is the business
-/// of the steps `oracle`, `readers` and `broker`, which are then skipped.
+/// of the steps `oracle`, `readers`, `broker` and `operators`, which are then skipped.
 fn all_tests(run: &Run) -> Verdict {
     let mut command = match NEXTEST.obtain(&run.repo) {
         Ok(nextest) => {
@@ -228,6 +242,12 @@ fn all_tests(run: &Run) -> Verdict {
             command.env(broker::SCHEMATHESIS, &broker.schemathesis);
         }
         Err(reason) => println!("no NATS server is asked: {reason}"),
+    }
+    match run.operators() {
+        Ok(variables) => {
+            command.envs(variables.iter().map(|(name, value)| (name, value)));
+        }
+        Err(reason) => println!("what is below `deploy/` is shown to no judge: {reason}"),
     }
     counted(command.current_dir(run.repo.root()))
 }

@@ -62,7 +62,31 @@ fn settings_become_a_file_a_port_and_a_unit() {
         "folders": service["ReadWritePaths"],
         "reload": unit["reloadTriggers"],
     });
-    expect![[""]].assert_eq(&format!("{shown:#}"));
+    expect![[r#"
+        {
+          "etc": {
+            "cim-nix/server.toml": {
+              "source": "server.toml:{\"http\":{\"listen\":\"0.0.0.0:9000\"},\"nats\":{\"login\":{\"credentials-file\":\"/run/credentials/cim-nix-server.service/nats.creds\"}},\"state\":\"/var/lib/cim-nix\",\"tenant\":[{\"name\":\"main\"}]}"
+            }
+          },
+          "folders": [
+            "/srv/projects"
+          ],
+          "path": [
+            "/nix/store/00000000000000000000000000000000-nix",
+            "/nix/store/00000000000000000000000000000000-git"
+          ],
+          "ports": [
+            9000
+          ],
+          "reload": [
+            "server.toml:{\"http\":{\"listen\":\"0.0.0.0:9000\"},\"nats\":{\"login\":{\"credentials-file\":\"/run/credentials/cim-nix-server.service/nats.creds\"}},\"state\":\"/var/lib/cim-nix\",\"tenant\":[{\"name\":\"main\"}]}"
+          ],
+          "secrets": [
+            "nats.creds:/run/keys/nats"
+          ],
+          "start": "/nix/store/00000000000000000000000000000000-cim-nix/bin/cim-nix-server --config /etc/cim-nix/server.toml serve"
+        }"#]].assert_eq(&format!("{shown:#}"));
 }
 
 #[test]
@@ -79,7 +103,12 @@ fn what_cannot_be_is_refused() {
         refused("{ credentials.nats = \"creds\"; }"),
         refused("{ projects = [ \"srv\" ]; }"),
     ];
-    expect![[""]].assert_eq(&errors.join("\n"));
+    expect![[r#"
+        error: A definition for option `services.cim-nix-server.port' is not of type `16 bit unsigned integer; between 0 and 65535 (both inclusive)'.
+        error: A definition for option `services.cim-nix-server.package' is not of type `package'.
+        error: services.cim-nix-server.credentials: secrets are absolute paths outside of the store, which everybody can read
+        error: services.cim-nix-server.credentials: secrets are absolute paths outside of the store, which everybody can read
+        error: services.cim-nix-server.projects: folders are absolute paths"#]].assert_eq(&errors.join("\n"));
 }
 
 /// The unit for systemd and the module say the same, but for where programs are.

@@ -76,13 +76,18 @@ impl Receiver {
     pub(crate) fn spans(&self, n_spans: usize) -> Vec<Received> {
         let end = Instant::now() + Duration::from_secs(30);
         loop {
-            let got = self.got.lock().unwrap().clone();
+            let got = self.so_far();
             if got.len() >= n_spans {
                 return got;
             }
             assert!(Instant::now() < end, "only {} of {n_spans} spans came: {got:#?}", got.len());
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// What arrived until now.
+    pub(crate) fn so_far(&self) -> Vec<Received> {
+        self.got.lock().unwrap().clone()
     }
 
     /// The `authorization` of each delivery.
