@@ -6,7 +6,10 @@
 #       enable = true;
 #       package = inputs.cim-nix.packages.${pkgs.system}.default;
 #       credentials."nats.creds" = "/run/keys/nats.creds";
-#       settings.nats.credentials-file = "/run/credentials/cim-nix-server.service/nats.creds";
+#       settings = {
+#         nats.login.credentials-file = "/run/credentials/cim-nix-server.service/nats.creds";
+#         tenant = [ { name = "main"; } ];
+#       };
 #     };
 #   }
 #
@@ -23,7 +26,7 @@ let
   file = format.generate "server.toml" (
     cfg.settings
     // {
-      state-dir = cfg.settings.state-dir or "/var/lib/cim-nix";
+      state = cfg.settings.state or "/var/lib/cim-nix";
       http = {
         listen = "${cfg.address}:${toString cfg.port}";
       } // (cfg.settings.http or { });
@@ -64,6 +67,7 @@ in
       example = lib.literalExpression ''
         {
           nats.servers = [ "nats://127.0.0.1:4222" ];
+          tenant = [ { name = "main"; } ];
           log.filter = "info,cim_nix_nats=debug";
         }
       '';

@@ -38,6 +38,7 @@ mod flakes;
 mod history;
 mod outside;
 mod recover;
+mod renaming;
 pub mod render;
 mod run;
 #[cfg(test)]

@@ -77,7 +77,6 @@ pub(crate) struct Bench {
 /// A running service; it is killed when it is dropped.
 pub(crate) struct Instance {
     child: Child,
-    pub(crate) port: u16,
     pub(crate) log: PathBuf,
 }
 
@@ -213,7 +212,7 @@ impl Bench {
             command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }
         let child = command.spawn().map_err(failed)?;
-        self.running.push(Instance { child, port, log });
+        self.running.push(Instance { child, log });
         Ok(())
     }
 

@@ -29,6 +29,7 @@ use crate::commands::overlay::OverlayArgs;
 use crate::commands::package::PackageArgs;
 use crate::commands::parse::ParseArgs;
 use crate::commands::query::QueryArgs;
+use crate::commands::rename::RenameArgs;
 use crate::commands::repl::ReplArgs;
 use crate::commands::store::{ExportArgs, ImportArgs, StoreArgs};
 use crate::commands::symbols::SymbolsArgs;
@@ -75,6 +76,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Format files and folders in the style of their project
     Fmt(FmtArgs),
+    /// Change a name wherever its file speaks of it
+    Rename(RenameArgs),
     /// Evaluate a file, an expression or a flake, without Nix
     Eval(EvalCommand),
     /// Evaluate with the arguments of nix-instantiate

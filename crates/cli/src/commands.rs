@@ -21,6 +21,7 @@ pub(crate) mod overlay;
 pub(crate) mod package;
 pub(crate) mod parse;
 pub(crate) mod query;
+pub(crate) mod rename;
 pub(crate) mod repl;
 pub(crate) mod store;
 pub(crate) mod symbols;
@@ -40,6 +41,7 @@ pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
         Command::Eval(args) => eval::run(args),
         Command::EvalCompat(args) => eval_compat::run(args),
         Command::Instantiate(args) => instantiate::run(args),
+        Command::Rename(args) => args.run(color),
         Command::Flake(args) => flake::run(args, color),
         Command::Package(args) => args.run(),
         Command::Module(args) => args.run(color),

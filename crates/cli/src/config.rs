@@ -137,7 +137,9 @@ fn read_layer(path: &Path, left: usize) -> Result<Config, Error> {
     let mut config = parse(&text).map_err(|fault| fault.error(&name, &text))?;
     config.folder = path.parent().unwrap_or(Path::new("/")).to_path_buf();
     if let Some(Extend { path: base, at }) = &config.extend {
-        let base = real(&config.folder.join(base));
+        let written = config.folder.join(base);
+        // Where a link leads that must not be followed is not told.
+        let base = if may_read(&written) { real(&written) } else { written };
         if left == 0 {
             let fault = Fault::new(*at, "these files extend each other without end");
             return Err(fault.hint("`extend` names a file above this one").error(&name, &text));

@@ -23,8 +23,7 @@ use std::time::Duration;
 use cim_domain_nix::{Command, ConfigurationKind, Evidence, State};
 use cim_nix_base::Error;
 use cim_nix_builder::{
-    Control, Environment, Invocation, Nix, Outcome, Outputs, Profile, Programs as Found, Progress,
-    Settings,
+    Control, Environment, Invocation, Nix, Outcome, Outputs, Profile, Programs as Found, Settings,
 };
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -35,7 +34,7 @@ use self::building::Building;
 pub(crate) use self::building::source;
 use self::collecting::Collecting;
 use self::copying::Copying;
-use self::telling::Teller;
+use self::telling::{Listener, Teller};
 use self::trail::Trail;
 use crate::evaluation::duration;
 
@@ -187,7 +186,7 @@ impl NixPrograms {
     }
 
     /// The same; `listener` is told what happens instead of whoever sits before a terminal.
-    pub(crate) fn listened_to(self, listener: Box<dyn Fn(&Progress)>) -> Self {
+    pub(crate) fn listened_to(self, listener: Listener) -> Self {
         self.teller.replace(Teller::to(listener));
         self
     }

@@ -468,6 +468,9 @@ commands! {
         offset: u32,
         /// The new name.
         to: String,
+        /// Whether to go on where other code may ask for the old name.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        even_if_used_elsewhere: bool,
     } |c| StreamId::of(Kind::Project, &[&c.path]);
     /// Evaluate an expression.
     EvaluateExpression: Evaluation "evaluate" {

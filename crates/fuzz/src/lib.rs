@@ -5,12 +5,14 @@
 //! them a bounded number of texts from a seeded generator, so that every test run fuzzes a little.
 
 mod messages;
+mod names;
 mod properties;
 mod soup;
 mod values;
 
 pub use messages::{message, message_soup};
-pub use properties::{check, edit, evaluate, fix, flake, format, lower, parse};
+pub use names::name_soup;
+pub use properties::{check, edit, evaluate, fix, flake, format, lower, parse, rename};
 pub use soup::{Random, flake as flake_of, soup, value_soup};
 pub use values::values;
 
@@ -55,6 +57,18 @@ mod tests {
     #[test]
     fn editing_any_text() {
         run(edit, 2_000);
+    }
+
+    #[test]
+    fn renaming_any_name() {
+        let mut n_renamed = 0;
+        for seed in 0..400 {
+            let text = name_soup(seed);
+            let outcome = std::panic::catch_unwind(|| rename(text.as_bytes()));
+            n_renamed += outcome.unwrap_or_else(|_| panic!("seed {seed}: {text}"));
+        }
+        assert!(n_renamed > 1_000, "only {n_renamed} names could be changed");
+        run(|data| _ = rename(data), 800);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use cim_nix_base::{Severity, TextEdit, apply_edits};
 use cim_nix_eval::{Evaluation, Format, MemoryIo, Settings, with_stack};
 use cim_nix_flake::edit::{Follows, NewInput, Note, Refusal, Request, plan};
 use cim_nix_semantics::print::{Places, print};
-use cim_nix_semantics::{BindingId, Expr, ExprId, Target};
-use cim_nix_syntax::{Node, NodeKind, Tree, edit as edits};
+use cim_nix_semantics::{BindingId, CannotRename, Expr, ExprId, Target};
+use cim_nix_syntax::{Node, NodeKind, TokenKind, Tree, edit as edits};
 
 use crate::soup::Random;
 
@@ -86,6 +86,57 @@ pub fn edit(data: &[u8]) {
         let still_sound = again.problems.iter().all(|problem| problem.severity < Severity::Error);
         assert!(!is_sound || still_sound, "{result:?} breaks the code: {after:?}");
     }
+}
+
+/// A name that is changed leaves the value as it is, and can be changed back. Answers how many could be.
+#[must_use]
+pub fn rename(data: &[u8]) -> usize {
+    let text = text_of(data);
+    let parsed = cim_nix_syntax::parse(text.as_str());
+    let tree = &parsed.tree;
+    let ir = cim_nix_semantics::lower(tree);
+    let mut random = Random::new(data.len() as u64 + 11);
+    let value = value_of(&text);
+    let names: Vec<_> = tree.tokens().filter(|token| token.kind() == TokenKind::Ident).collect();
+    let mut n_renamed = 0;
+    for _ in 0..8.min(names.len()) {
+        let at = names[random.below(names.len())].range().start;
+        let new = ["a", "b", "e", "fresh", "toString"][random.below(5)];
+        let done = match cim_nix_semantics::rename(&parsed, &ir, at, new, false) {
+            Ok(done) => done,
+            Err(CannotRename::Unproven(what)) => panic!("{new} at {at}: {what}"),
+            Err(refusal) => {
+                assert!(!refusal.error("in.nix", &text).to_string().is_empty());
+                continue;
+            }
+        };
+        let after = apply_edits(&text, &done.edits).expect("edits fit");
+        assert!(value_of(&after) == value, "{new} at {at}: {after}");
+        n_renamed += 1;
+        let again = cim_nix_syntax::parse(after.as_str());
+        let ir = cim_nix_semantics::lower(&again.tree);
+        // A place in front of all edits stands where it stood.
+        let first = done.edits.first().map_or(at, |edit| edit.range.start);
+        if first == at {
+            let back = cim_nix_semantics::rename(&again, &ir, at, &done.from, false);
+            let back = back.unwrap_or_else(|refusal| panic!("back from {after}: {refusal}"));
+            let text = apply_edits(&after, &back.edits).expect("edits fit");
+            assert!(value_of(&text) == value, "back from {after}: {text}");
+        }
+    }
+    n_renamed
+}
+
+/// The value of a text as code; `None` where it has none.
+fn value_of(text: &str) -> Option<Vec<u8>> {
+    with_stack(|| {
+        let settings = Settings { max_calls: 20_000, max_memory: 64 << 20, ..Settings::default() };
+        let evaluation = Evaluation::new(settings, Box::new(MemoryIo::new()), Box::new(|_| {}));
+        let value = evaluation.text(text, Path::new("/in")).ok()?;
+        let value = evaluation.force(value, true).ok()?;
+        evaluation.write(value, Format::Nix, true).ok()
+    })
+    .expect("a thread with a large stack can be started")
 }
 
 /// One edit of some node; `None` where it is refused or there is no such node.

@@ -118,10 +118,10 @@ impl Limits {
                 self.cache(&it.cache)?;
             }
             Command::CreateModule(it) => {
-                self.written(&mut it.project, &it.name, &it.module.file)?
+                self.written(&mut it.project, &it.name, &it.module.file)?;
             }
             Command::UpdateModule(it) => {
-                self.written(&mut it.project, &it.name, &it.module.file)?
+                self.written(&mut it.project, &it.name, &it.module.file)?;
             }
             Command::DeleteModule(it) => self.written(&mut it.project, &it.name, "")?,
             Command::CreateOverlay(it) => {

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cim_nix_app::Run;
-use cim_nix_base::Error;
+use cim_nix_base::{Error, ErrorKind};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::de::DeserializeOwned;
 
@@ -38,11 +38,40 @@ const AHEAD: usize = 64;
 const ERRORS: usize = 4 << 10;
 
 /// The program that does what is asked, in a process for each request.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Worker {
     program: PathBuf,
     arguments: Vec<OsString>,
     grace: Duration,
+    watch: Option<fn(&Ran)>,
+}
+
+/// One run of the worker, for whoever counts them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ran {
+    /// What was asked for.
+    pub task: &'static str,
+    /// How long it took, start and end of the process included.
+    pub time: Duration,
+    /// How it ended.
+    pub end: RanEnd,
+}
+
+/// How a run of the worker ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RanEnd {
+    /// With a result.
+    Done,
+    /// With an error, of which this kind was told.
+    Failed(ErrorKind),
+    /// It was ended since nobody wanted the answer any more.
+    Cancelled,
+    /// It was ended since it took too long.
+    TimedOut,
+    /// It was ended since it said more than it may.
+    SaidTooMuch,
+    /// It ended by itself without an answer, or with one that is none.
+    Broke,
 }
 
 /// What did not do its part in an error, if it is known to be something outside.
@@ -81,7 +110,18 @@ impl Worker {
 
     /// The program at a path.
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), arguments: vec!["worker".into()], grace: GRACE }
+        Self {
+            program: program.into(),
+            arguments: vec!["worker".into()],
+            grace: GRACE,
+            watch: None,
+        }
+    }
+
+    /// The same, and `watch` is told of each run.
+    #[must_use]
+    pub fn watched(self, watch: fn(&Ran)) -> Self {
+        Self { watch: Some(watch), ..self }
     }
 
     /// The same with other arguments, and another time to end in.
@@ -102,10 +142,14 @@ impl Worker {
         let mut line = serde_json::to_vec(request)
             .map_err(|error| Error::bug("a request cannot be written").because(error))?;
         line.push(b'\n');
+        let began = Instant::now();
         let mut running = self.start(line, request.setup.bounds.answer)?;
         let ended = running.attend(run, self.grace);
         // Who has answered ends by itself; whoever has not gets no more time.
         running.end(if matches!(ended, Ended::Answered(_)) { LINGER } else { Duration::ZERO });
+        if let Some(watch) = self.watch {
+            watch(&Ran { task: what, time: began.elapsed(), end: ended.told() });
+        }
         let result = match ended {
             Ended::Answered(Line::Result { result }) => result,
             Ended::Answered(Line::Error { error }) => return Err(error.into_error()),
@@ -114,7 +158,7 @@ impl Worker {
             }
             Ended::Cancelled => return Err(cancelled()),
             Ended::TimedOut => return Err(Error::outside(format!("`{what}` took too long"))),
-            Ended::Broken(why) => {
+            Ended::Broken { why, .. } => {
                 let said = running.said();
                 let text = if said.is_empty() { why } else { format!("{why}; it said: {said}") };
                 return Err(Error::outside(format!("the worker did not answer to `{what}`"))
@@ -159,11 +203,15 @@ impl Worker {
             thread::spawn(move || read_lines(stdout, limit, &send));
         }
         let errors = Arc::new(Mutex::new(Vec::new()));
+        let (reading, errors_end) = sync_channel(0);
         if let Some(stderr) = child.stderr.take() {
             let errors = Arc::clone(&errors);
-            thread::spawn(move || read_errors(stderr, &errors));
+            thread::spawn(move || {
+                read_errors(stderr, &errors);
+                drop(reading);
+            });
         }
-        Ok(Running { child, input, lines, errors, is_over: false })
+        Ok(Running { child, input, lines, errors, errors_end, is_over: false })
     }
 }
 
@@ -217,7 +265,24 @@ enum Ended {
     Answered(Line),
     Cancelled,
     TimedOut,
-    Broken(String),
+    Broken { why: String, says_too_much: bool },
+}
+
+impl Ended {
+    fn broken(why: impl Into<String>) -> Self {
+        Self::Broken { why: why.into(), says_too_much: false }
+    }
+
+    fn told(&self) -> RanEnd {
+        match self {
+            Self::Answered(Line::Error { error }) => RanEnd::Failed(error.kind.into()),
+            Self::Answered(_) => RanEnd::Done,
+            Self::Cancelled => RanEnd::Cancelled,
+            Self::TimedOut => RanEnd::TimedOut,
+            Self::Broken { says_too_much: true, .. } => RanEnd::SaidTooMuch,
+            Self::Broken { .. } => RanEnd::Broke,
+        }
+    }
 }
 
 /// A worker that was started. It ends with this value.
@@ -226,6 +291,8 @@ struct Running {
     input: Input,
     lines: Receiver<Heard>,
     errors: Arc<Mutex<Vec<u8>>>,
+    /// Closed when all of them were read.
+    errors_end: Receiver<()>,
     is_over: bool,
 }
 
@@ -255,13 +322,14 @@ impl Running {
             let line = match self.lines.recv_timeout(TICK) {
                 Ok(Heard::Line(line)) => line,
                 Ok(Heard::TooMuch) => {
-                    return Ended::Broken("it says more than it may".to_owned());
+                    let why = "it says more than it may".to_owned();
+                    return Ended::Broken { why, says_too_much: true };
                 }
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => {
                     return match stop {
                         Some((reason, _)) => reason,
-                        None => Ended::Broken("it ended without an answer".to_owned()),
+                        None => Ended::broken("it ended without an answer"),
                     };
                 }
             };
@@ -269,7 +337,7 @@ impl Running {
                 Ok(Line::Progress { progress }) => (run.progress)(&progress.to_string()),
                 Ok(answer) => return Ended::Answered(answer),
                 Err(error) => {
-                    return Ended::Broken(format!("it says what is no answer ({error})"));
+                    return Ended::broken(format!("it says what is no answer ({error})"));
                 }
             }
         }
@@ -303,8 +371,9 @@ impl Running {
         self.is_over = true;
     }
 
-    /// What it said on standard error, on one line.
+    /// What it said on standard error, on one line. Its last words may still be on their way.
     fn said(&self) -> String {
+        let _ = self.errors_end.recv_timeout(Duration::from_millis(200));
         let kept = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&kept).trim().escape_debug().to_string()
     }

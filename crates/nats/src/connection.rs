@@ -271,18 +271,18 @@ fn delay(attempt: usize, least: u64, most: u64) -> Duration {
 fn note(event: &Event, label: &str, watch: &Watch) {
     match event {
         Event::Connected => {
-            metrics::nats_connected(true);
-            if watch.was_connected.swap(true, Ordering::Relaxed) {
-                metrics::nats_reconnected();
-            }
+            metrics::nats_connected(label, true);
+            let again = watch.was_connected.swap(true, Ordering::Relaxed);
+            metrics::nats_event(label, if again { "reconnected" } else { "connected" });
             tracing::info!(connection = label, "connected to NATS");
         }
         Event::Disconnected | Event::Closed => {
-            metrics::nats_connected(false);
+            metrics::nats_connected(label, false);
+            metrics::nats_event(label, "disconnected");
             tracing::warn!(connection = label, "not connected to NATS: {event}");
         }
         Event::SlowConsumer(_) => {
-            metrics::nats_slow();
+            metrics::nats_event(label, "slow_consumer");
             // One event for each message that was lost; the first says it, the counter has the rest.
             if watch.slow.fetch_add(1, Ordering::Relaxed) == 0 {
                 tracing::warn!(connection = label, "messages come faster than they are taken");

@@ -377,7 +377,7 @@ impl Outbox {
     }
 
     fn count(&self, n: u64) {
-        metrics::outbox_published(self.tenant.name(), n);
+        metrics::events_published(self.tenant.name(), "published", n);
         self.stats.published.fetch_add(n, Ordering::Relaxed);
     }
 }

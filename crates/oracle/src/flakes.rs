@@ -4,6 +4,7 @@
 //! are stubs, so nothing is fetched, and a flake may fail; then it must fail in the same way
 //! afterwards. What the inputs should be after an edit is computed here, from Nix's answer.
 
+mod outputs;
 mod trials;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use cim_nix_base::Error;
 use serde_json::{Map, Value};
 
+use outputs::Probe;
 pub use trials::Trial;
 
 /// How long one evaluation may take.
@@ -67,7 +69,7 @@ impl FlakeJudge {
     ///
     /// Errors: Nix cannot be started.
     pub fn ask(&self, folder: &Path) -> Result<FlakeAnswer, Error> {
-        self.ask_one(folder, &Variant { file: folder.join("flake.nix"), alias: None })
+        self.ask_one(folder, &Variant::of(folder))
     }
 
     /// Judges edits of the flake in `folder` by the texts after them. One process looks at all,
@@ -75,6 +77,29 @@ impl FlakeJudge {
     ///
     /// Errors: Nix cannot be started, or the texts not be written into the folder.
     pub fn judge(
+        &self,
+        folder: &Path,
+        before: &FlakeAnswer,
+        edited: &[(String, FlakeChange)],
+    ) -> Result<Vec<FlakeOutcome>, Error> {
+        let (of_outputs, of_inputs): (Vec<_>, Vec<_>) =
+            edited.iter().enumerate().partition(|(_, (_, change))| change.is_of_outputs());
+        let mut outcomes: Vec<Option<FlakeOutcome>> = vec![None; edited.len()];
+        let edits: Vec<_> = of_inputs.iter().map(|(_, edit)| (*edit).clone()).collect();
+        let judged = self.judge_inputs(folder, before, &edits)?;
+        for ((at, _), outcome) in of_inputs.iter().zip(judged) {
+            outcomes[*at] = Some(outcome);
+        }
+        let edits: Vec<_> = of_outputs.iter().map(|(_, edit)| (*edit).clone()).collect();
+        let judged = self.judge_outputs(folder, before, &edits)?;
+        for ((at, _), outcome) in of_outputs.iter().zip(judged) {
+            outcomes[*at] = Some(outcome);
+        }
+        Ok(outcomes.into_iter().flatten().collect())
+    }
+
+    /// Judges edits of inputs.
+    fn judge_inputs(
         &self,
         folder: &Path,
         before: &FlakeAnswer,
@@ -88,7 +113,7 @@ impl FlakeJudge {
                 FlakeChange::Renamed(old, new) => Some((new.clone(), old.clone())),
                 _ => None,
             };
-            variants.push(Variant { file, alias });
+            variants.push(Variant { file, alias, probe: None });
         }
         let together = match &before.names {
             Ok(_) => self.evaluate(folder, &variants, "")?.ok(),
@@ -137,11 +162,12 @@ impl FlakeJudge {
         let call = nix_path(&self.call.path().join("call.nix"));
         let real = self.real.as_ref().map_or("null".to_owned(), |path| nix_path(path));
         let mut expression = format!("let call = import {call}; in [");
-        for Variant { file, alias } in variants {
+        for Variant { file, alias, probe } in variants {
+            let probe = probe.as_ref().map_or("null".to_owned(), Probe::to_nix);
             let alias =
                 alias.as_ref().map_or(String::new(), |(n, o)| format!("\"{n}\" = \"{o}\";"));
             expression.push_str(&format!(
-                " (call {{ file = {}; folder = {}; real = {real}; aliases = {{ {alias} }}; }}){part}",
+                " (call {{ file = {}; folder = {}; real = {real}; aliases = {{ {alias} }}; probe = {probe}; }}){part}",
                 nix_path(file),
                 nix_path(folder),
             ));
@@ -191,6 +217,14 @@ struct Variant {
     file: PathBuf,
     /// The input of the first name gets what the second would get.
     alias: Option<(String, String)>,
+    /// What is asked of the outputs.
+    probe: Option<Probe>,
+}
+
+impl Variant {
+    fn of(folder: &Path) -> Self {
+        Self { file: folder.join("flake.nix"), alias: None, probe: None }
+    }
 }
 
 fn given(value: &Value) -> FlakeAnswer {
@@ -251,6 +285,15 @@ pub enum FlakeChange {
     Retargeted(String, String),
     /// An input follows another one; the names that lead to both.
     Follows(Vec<String>, String),
+    /// The outputs have one attribute more.
+    Output {
+        /// The names that lead to it, the system left out if it is there for each.
+        path: Vec<String>,
+        /// Whether it is there for each system.
+        for_each: bool,
+    },
+    /// What is there for each system is there for one more.
+    System(String),
 }
 
 /// How two answers compare.
@@ -262,6 +305,9 @@ pub enum FlakeOutcome {
     SameFailure,
     /// The flake gives its inputs as outputs, so that its outputs change as they do.
     Mirrored,
+    /// The same outputs; the new one lies where evaluation fails for want of real inputs, before and
+    /// after.
+    Unseen,
     /// Something else, and what.
     Different(String),
 }
@@ -288,11 +334,31 @@ impl FlakeChange {
             _ => message.clone(),
         };
         match (&before.names, &after.names) {
-            (Ok(old), Ok(new)) if old == new => FlakeOutcome::Same,
-            (Ok(old), Ok(new)) if self.mirrored(old) == *new => FlakeOutcome::Mirrored,
+            (Ok(old), Ok(new)) if self.given(old) == *new => FlakeOutcome::Same,
+            (Ok(old), Ok(new)) if !self.is_of_outputs() && self.mirrored(old) == *new => {
+                FlakeOutcome::Mirrored
+            }
             (Err(old), Err(new)) if *old == told(new) => FlakeOutcome::SameFailure,
             _ => FlakeOutcome::Different(format!("{before}; then it {after}")),
         }
+    }
+
+    /// Whether it is about what the flake gives.
+    fn is_of_outputs(&self) -> bool {
+        matches!(self, Self::Output { .. } | Self::System(_))
+    }
+
+    /// The names of the outputs after the change.
+    fn given(&self, names: &[String]) -> Vec<String> {
+        let mut names = names.to_vec();
+        if let Self::Output { path, .. } = self
+            && let Some(first) = path.first()
+            && !names.contains(first)
+        {
+            names.push(first.clone());
+            names.sort();
+        }
+        names
     }
 
     /// The names of outputs that are the inputs, after the change.
@@ -305,7 +371,7 @@ impl FlakeChange {
                 names.retain(|other| other != old);
                 names.push(new.clone());
             }
-            Self::Retargeted(..) | Self::Follows(..) => {}
+            _ => {}
         }
         names.sort();
         names
@@ -356,6 +422,7 @@ impl FlakeChange {
                 at.retain(|attr, _| matches!(attr.as_str(), "inputs" | "flake"));
                 at.insert("follows".to_owned(), Value::String(target.clone()));
             }
+            Self::Output { .. } | Self::System(_) => {}
         }
     }
 }

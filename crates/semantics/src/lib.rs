@@ -21,6 +21,7 @@ mod ir;
 mod lower;
 pub mod print;
 mod query;
+mod rename;
 mod symbols;
 mod undefined;
 
@@ -32,3 +33,4 @@ pub use ir::{
 };
 pub use lower::{Lowerer, lower};
 pub use query::{LiveNames, Uses};
+pub use rename::{CannotRename, Renaming, Why, rename};

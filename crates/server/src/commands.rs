@@ -12,7 +12,7 @@ use cim_nix_service::{Role, hash_token, token_of_random};
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, StorePlace, TenantSection};
-use crate::{copying, serve};
+use crate::{copying, serve, upkeep};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -128,6 +128,18 @@ enum StoreCommand {
         #[arg(long = "of", value_name = "TENANT", default_value = "main")]
         tenant: String,
     },
+    /// Write a copy of a store in a file, of one moment, while the service goes on
+    Backup {
+        /// The store: sqlite:/PATH
+        store: String,
+        /// The file for the copy, which must not exist
+        to: PathBuf,
+    },
+    /// Read all of a store in a file, and say what is damaged
+    Check {
+        /// The store: sqlite:/PATH
+        store: String,
+    },
 }
 
 impl Arguments {
@@ -167,6 +179,12 @@ impl Arguments {
                 let (from, to) = (StorePlace::parse(&from)?, StorePlace::parse(&to)?);
                 let config = source.config_or_none()?;
                 print(&copying::copy(&config, &from, &to, &tenant)?)
+            }
+            Some(Command::Store(StoreCommand::Backup { store, to })) => {
+                print(&upkeep::backup(&StorePlace::parse(&store)?, &to)?)
+            }
+            Some(Command::Store(StoreCommand::Check { store })) => {
+                print(&upkeep::check(&StorePlace::parse(&store)?)?)
             }
             Some(Command::Openapi) => {
                 let document = cim_nix_http::openapi(env!("CARGO_PKG_VERSION"));

@@ -12,6 +12,7 @@ mod measured;
 mod reload;
 mod serve;
 mod stores;
+mod upkeep;
 
 use std::process::ExitCode;
 

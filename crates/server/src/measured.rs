@@ -8,8 +8,9 @@ use cim_domain_nix::{
     Record, Rows, Snapshot, StoreError, StreamId, Subscription, Uuid, Visit,
 };
 use cim_nix_app::Store;
-use cim_nix_base::ContentHash;
-use cim_nix_service::metrics;
+use cim_nix_base::{ContentHash, ErrorKind};
+use cim_nix_host::{Ran, RanEnd};
+use cim_nix_service::metrics::{self, Outcome};
 
 /// A store whose appends are timed.
 pub(crate) struct Measured(pub(crate) Arc<dyn Store>);
@@ -68,9 +69,14 @@ pub(crate) const EVERY: Duration = Duration::from_secs(5);
 
 /// Looks up what is not told when it changes.
 pub(crate) fn look(service: &cim_nix_service::Service) {
-    let health = service.health();
+    let (health, now) = (service.health(), service.now());
     for tenant in &health.tenants {
         metrics::outbox_lag(&tenant.name, tenant.outbox);
+        let since = tenant.outbox_since.map_or(0, |since| now.micros() - since.micros());
+        metrics::outbox_oldest(
+            &tenant.name,
+            Duration::from_micros(since.max(0).unsigned_abs()).as_secs_f64(),
+        );
         for (projection, position) in &tenant.projections {
             let lag = tenant.head.saturating_sub(*position);
             metrics::projection_lag(&tenant.name, projection, lag);
@@ -81,4 +87,28 @@ pub(crate) fn look(service: &cim_nix_service::Service) {
     }
     let commands: usize = health.tenants.iter().map(|tenant| tenant.commands).sum();
     metrics::queue_depth("command", commands);
+}
+
+/// Counts a run of the worker.
+pub(crate) fn worker_ran(ran: &Ran) {
+    let killed = match ran.end {
+        RanEnd::TimedOut => Some("time"),
+        RanEnd::SaidTooMuch => Some("output"),
+        RanEnd::Cancelled => Some("cancelled"),
+        RanEnd::Done | RanEnd::Failed(_) | RanEnd::Broke => None,
+    };
+    if let Some(reason) = killed {
+        metrics::worker_killed(reason);
+    }
+    let outcome = match ran.end {
+        RanEnd::Done => Outcome::Ok,
+        RanEnd::Cancelled | RanEnd::Failed(ErrorKind::User | ErrorKind::Config) => {
+            Outcome::Rejected
+        }
+        RanEnd::Failed(ErrorKind::Conflict) => Outcome::Conflict,
+        RanEnd::TimedOut | RanEnd::SaidTooMuch | RanEnd::Broke | RanEnd::Failed(_) => {
+            Outcome::Failed
+        }
+    };
+    metrics::worker_run(ran.task, outcome, ran.time.as_secs_f64());
 }

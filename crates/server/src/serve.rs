@@ -96,7 +96,7 @@ fn make(folder: &std::path::Path) -> Result<(), Error> {
 }
 
 fn tenants(config: &Config) -> Result<Vec<Tenant>, Error> {
-    let worker = Worker::find(config.worker.as_deref())?;
+    let worker = Worker::find(config.worker.as_deref())?.watched(measured::worker_ran);
     let mut tenants = Vec::new();
     for section in &config.tenants {
         let state = config.state_of(section);

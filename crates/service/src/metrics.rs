@@ -2,8 +2,8 @@
 //! count.
 //!
 //! Whoever counts calls a function of this module, so labels cannot be forgotten or invented. What
-//! tells series apart is known when the program is compiled (commands, outcomes, reasons), with two
-//! exceptions: tenants and routes. The exporter bounds those too. Ids, paths and names of flakes
+//! tells series apart is known when the program is compiled (commands, outcomes, reasons), with three
+//! exceptions: tenants, routes and connections. The exporter bounds those too. Ids, paths and names of flakes
 //! are never labels. [`ALL`] is what exporters, dashboards, alerts and the manual are checked
 //! against. Who collects what is counted here, is decided by the program.
 
@@ -155,20 +155,20 @@ metrics! {
     TENANT_STORAGE = "tenant_storage_bytes", Gauge, Bytes, ["tenant"];
     /// Events that wait to be published.
     OUTBOX_LAG = "outbox_lag", Gauge, Count, ["tenant"];
-    /// Events that were published, and acknowledged by NATS.
-    OUTBOX_PUBLISHED = "outbox_published_total", Counter, Count, ["tenant"];
+    /// How long the oldest of them has been waiting.
+    OUTBOX_OLDEST = "outbox_oldest_seconds", Gauge, Seconds, ["tenant"];
+    /// Events that were handed to NATS, by what came of them.
+    EVENTS_PUBLISHED = "events_published_total", Counter, Count, ["tenant", "outcome"];
     /// Events that are not published: none of the subjects is for them, or they are too large.
     OUTBOX_PASSED_OVER = "outbox_passed_over_total", Counter, Count, ["tenant", "reason"];
     /// Events of other domains that were kept.
     FOREIGN_EVENTS = "foreign_events_total", Counter, Count, ["tenant", "domain"];
     /// Events that a projection has not seen yet.
     PROJECTION_LAG = "projection_lag", Gauge, Count, ["tenant", "projection"];
-    /// Whether the connection to NATS stands (1) or not (0).
-    NATS_CONNECTED = "nats_connected", Gauge, Count, [];
-    /// How often the connection to NATS was made again.
-    NATS_RECONNECTS = "nats_reconnects_total", Counter, Count, [];
-    /// Messages from NATS that came faster than they were taken, and are lost.
-    NATS_SLOW = "nats_slow_total", Counter, Count, [];
+    /// Whether a connection to NATS stands (1) or not (0).
+    NATS_CONNECTED = "nats_connected", Gauge, Count, ["connection"];
+    /// What happened to connections to NATS: connected, disconnected, slow_consumer and others.
+    NATS_EVENTS = "nats_events_total", Counter, Count, ["connection", "event"];
     /// HTTP requests that were answered.
     HTTP_REQUESTS = "http_requests_total", Counter, Count, ["route", "method", "status"];
     /// Time from an HTTP request's head to its answer's head.
@@ -235,9 +235,15 @@ pub fn outbox_lag(tenant: &str, events: u64) {
     gauge!(OUTBOX_LAG.name, "tenant" => tenant.to_owned()).set(number(events));
 }
 
-/// Counts events that were published.
-pub fn outbox_published(tenant: &str, events: u64) {
-    counter!(OUTBOX_PUBLISHED.name, "tenant" => tenant.to_owned()).increment(events);
+/// Tells how long the oldest event has been waiting to be published.
+pub fn outbox_oldest(tenant: &str, seconds: f64) {
+    gauge!(OUTBOX_OLDEST.name, "tenant" => tenant.to_owned()).set(seconds);
+}
+
+/// Counts events that were handed to NATS.
+pub fn events_published(tenant: &str, outcome: &'static str, events: u64) {
+    counter!(EVENTS_PUBLISHED.name, "tenant" => tenant.to_owned(), "outcome" => outcome)
+        .increment(events);
 }
 
 /// Counts an event that is not published (`no_subject`, `too_large`).
@@ -257,19 +263,16 @@ pub fn projection_lag(tenant: &str, projection: &'static str, events: u64) {
         .set(number(events));
 }
 
-/// Tells whether the connection to NATS stands.
-pub fn nats_connected(connected: bool) {
-    gauge!(NATS_CONNECTED.name).set(f64::from(u8::from(connected)));
+/// Tells whether a connection to NATS stands.
+pub fn nats_connected(connection: &str, connected: bool) {
+    gauge!(NATS_CONNECTED.name, "connection" => connection.to_owned())
+        .set(f64::from(u8::from(connected)));
 }
 
-/// Counts a connection to NATS that was made again.
-pub fn nats_reconnected() {
-    counter!(NATS_RECONNECTS.name).increment(1);
-}
-
-/// Counts a message from NATS that nobody was fast enough for.
-pub fn nats_slow() {
-    counter!(NATS_SLOW.name).increment(1);
+/// Counts what happened to a connection to NATS.
+pub fn nats_event(connection: &str, event: &'static str) {
+    counter!(NATS_EVENTS.name, "connection" => connection.to_owned(), "event" => event)
+        .increment(1);
 }
 
 /// Counts an HTTP request. `route` is the pattern that matched, never the path.
@@ -352,7 +355,7 @@ pub fn worker_run(kind: &'static str, outcome: Outcome, seconds: f64) {
     histogram!(WORKER_SECONDS.name, "kind" => kind).record(seconds);
 }
 
-/// Counts a worker process that was ended from outside (`time`, `memory`, `output`, `shutdown`).
+/// Counts a worker process that was ended from outside (`time`, `output`, `cancelled`).
 pub fn worker_killed(reason: &'static str) {
     counter!(WORKER_KILLED.name, "reason" => reason).increment(1);
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use cim_domain_nix::projection::PROJECTIONS;
-use cim_domain_nix::{MessageId, Query, StoreError, ask};
+use cim_domain_nix::{MessageId, Query, StoreError, Timestamp, ask};
 use cim_nix_app::{App, NoFiles, Outside, Recovery, Run, Store};
 use cim_nix_base::Error;
 
@@ -112,6 +112,8 @@ pub struct TenantHealth {
     pub head: u64,
     /// Positions between the last published event and the last one.
     pub outbox: u64,
+    /// When the first of these happened.
+    pub outbox_since: Option<Timestamp>,
     /// How far each read model has come.
     pub projections: Vec<(&'static str, u64)>,
     /// Commands that are under way.
@@ -315,15 +317,14 @@ impl Tenant {
             noted(error);
             0
         });
-        let outbox = match self.store.outgoing(1) {
-            Ok(waiting) => {
-                waiting.first().map_or(0, |first| head.saturating_sub(first.position) + 1)
-            }
+        let waiting = match self.store.outgoing(1) {
+            Ok(waiting) => waiting.into_iter().next(),
             Err(error) => {
                 noted(error);
-                0
+                None
             }
         };
+        let outbox = waiting.as_ref().map_or(0, |first| head.saturating_sub(first.position) + 1);
         let progress = |name| self.store.progress(name).map_or(0, |progress| progress.position);
         let projections = PROJECTIONS.iter().map(|it| (it.name(), progress(it.name()))).collect();
         if self.is_failing.load(Ordering::Relaxed) {
@@ -335,6 +336,7 @@ impl Tenant {
             problem,
             head,
             outbox,
+            outbox_since: waiting.map(|first| first.at),
             projections,
             commands: in_use.commands.inside(),
             effects: in_use.effects.inside(),

@@ -1,6 +1,6 @@
 //! Measures the store beside the disk that it is on.
 //!
-//! `cargo run --release -p cim-nix-store-sqlite --example bench -- FOLDER [MILLIONS [large]]`
+//! `cargo run --release -p cim-nix-store-sqlite --example bench -- FOLDER [MILLIONS [single|many|large]]`
 
 #![allow(clippy::disallowed_methods, reason = "it measures time and uses a real disk")]
 #![allow(clippy::unwrap_used, reason = "what cannot be measured ends it")]
@@ -30,12 +30,20 @@ fn main() {
     let folder = PathBuf::from(arguments.next().expect("a folder on the disk to measure"));
     let millions: u128 = arguments.next().map_or(1, |text| text.to_str().unwrap().parse().unwrap());
     std::fs::create_dir_all(&folder).unwrap();
-    if arguments.next().is_none_or(|part| part != "large") {
+    let part = arguments.next();
+    let wants = |name: &str| part.as_ref().is_none_or(|part| part == name);
+    if wants("single") || wants("many") {
         disk::install();
+    }
+    if wants("single") {
         single(&folder);
+    }
+    if wants("many") {
         many(&folder, 64);
     }
-    large(&folder, millions);
+    if wants("large") {
+        large(&folder, millions);
+    }
 }
 
 /// What one small durable write costs without any store: as many bytes as an append writes, over a
@@ -47,8 +55,9 @@ struct Bare {
     took: Duration,
 }
 
-const BARE_WRITE: usize = 32 << 10;
-const BARE_WRITES: u32 = 400;
+/// About what an append writes; the measured number is printed beside it.
+const BARE_WRITE: usize = 16 << 10;
+const BARE_WRITES: u32 = 1_000;
 
 impl Bare {
     fn make(folder: &Path) -> Self {
@@ -121,7 +130,7 @@ fn single(folder: &Path) {
     let store = open(&path);
     let mut bare = Bare::make(folder);
     let (mut n_events, mut took, mut used) = (0_u32, Duration::ZERO, Duration::ZERO);
-    let before = disk::n_syncs();
+    let before = (disk::n_syncs(), disk::n_written());
     let mut latencies = Vec::new();
     while took < 2 * SECONDS {
         bare.run(SLICE);
@@ -135,15 +144,16 @@ fn single(folder: &Path) {
         took += start.elapsed();
         used += cpu() - cpu_before;
     }
-    let n_syncs = disk::n_syncs() - before;
+    let (n_syncs, n_bytes) = (disk::n_syncs() - before.0, disk::n_written() - before.1);
     let rate = f64::from(n_events) / took.as_secs_f64();
     latencies.sort_unstable();
     let at = |share: usize| latencies[latencies.len() * share / 1000].as_secs_f64() * 1e3;
-    println!("bare fdatasync: {:.0}/s", bare.rate());
+    println!("bare fdatasync of {BARE_WRITE} bytes: {:.0}/s", bare.rate());
     println!(
-        "single appends: {rate:.0}/s, {:.2} of the bare rate, {:.3} flushes each; {:.0} us of CPU; p50 {:.2} ms, p99 {:.2} ms",
+        "single appends: {rate:.0}/s, {:.2} of the bare rate, {:.3} flushes and {} bytes each; {:.0} us of CPU; p50 {:.3} ms, p99 {:.3} ms",
         rate / bare.rate(),
         n_syncs as f64 / f64::from(n_events),
+        n_bytes / u64::from(n_events),
         used.as_secs_f64() * 1e6 / f64::from(n_events),
         at(500),
         at(990),

@@ -11,7 +11,8 @@ use twox_hash::xxhash3_64;
 
 use crate::fault::{Fault, corrupt};
 
-/// The columns that [`record`] reads, in this order; a join adds the stream's kind and aggregate.
+/// The columns that [`record`] reads, in this order; a join adds the stream's kind and aggregate
+/// behind them.
 pub(crate) const COLUMNS: &str = "e.position, e.version, e.id, e.type, e.schema, e.at, \
                                   e.correlation, e.causation, e.meta, e.body, e.sum";
 
@@ -63,23 +64,13 @@ fn text<'r>(row: &'r Row<'_>, column: usize) -> Option<&'r str> {
     }
 }
 
-/// Which stream an event is of, where the query says it or where it is known before.
-#[derive(Clone, Copy)]
-pub(crate) enum Of<'a> {
-    /// Columns 11 and 12.
-    Joined,
-    /// All are of one stream.
-    Stream(&'a StreamId),
-}
-
 /// Shows an event to a visitor, if it is what was written.
 pub(crate) fn record(
     row: &Row<'_>,
-    of: Of<'_>,
     visit: &mut dyn FnMut(&Record<'_>) -> Visit,
 ) -> Result<std::ops::ControlFlow<()>, Fault> {
     let sum: i64 = row.get(10)?;
-    unchecked(row, of, &mut |event| match Summed::of(event).sum() == sum {
+    unchecked(row, &mut |event| match Summed::of(event).sum() == sum {
         true => visit(event),
         false => Err(StoreError::Corrupt {
             place: format!("event {}", event.position),
@@ -91,7 +82,6 @@ pub(crate) fn record(
 /// Shows an event to a visitor as it stands there.
 pub(crate) fn unchecked(
     row: &Row<'_>,
-    of: Of<'_>,
     visit: &mut dyn FnMut(&Record<'_>) -> Visit,
 ) -> Result<std::ops::ControlFlow<()>, Fault> {
     let position = number(row, 0)?;
@@ -101,14 +91,10 @@ pub(crate) fn unchecked(
     let (Some(correlation), Some(causation)) = ids else {
         return Err(broken("the id of a message"));
     };
-    let (kind, aggregate) = match of {
-        Of::Joined => (text(row, 11), uuid(row.get_ref(12)?)),
-        Of::Stream(stream) => (Some(stream.kind.token()), Some(stream.id)),
-    };
     let record = Record {
         position,
-        kind: kind.ok_or_else(|| broken("its kind"))?,
-        aggregate: aggregate.ok_or_else(|| broken("its aggregate"))?,
+        kind: text(row, 11).ok_or_else(|| broken("its kind"))?,
+        aggregate: uuid(row.get_ref(12)?).ok_or_else(|| broken("its aggregate"))?,
         version: number(row, 1)?,
         id: uuid(row.get_ref(2)?).ok_or_else(|| broken("its id"))?,
         event_type: text(row, 3).ok_or_else(|| broken("its type"))?,
@@ -184,7 +170,20 @@ impl<'a> Summed<'a> {
     /// An XXH3 of 64 bits: enough to notice what a disk did, and a tenth of what a SHA-256 costs.
     /// It is no protection against whoever means to deceive; file permissions are.
     pub(crate) fn sum(&self) -> i64 {
+        let texts = [self.kind, self.event_type, self.body, self.meta];
+        let n_bytes: usize = texts.iter().map(|text| text.len()).sum();
+        // Gathered first, short ones take a third of the time.
+        if n_bytes < 4_096 {
+            let mut bytes = Gathered(Vec::with_capacity(n_bytes + 256));
+            self.feed(&mut bytes);
+            return bytes.finish().cast_signed();
+        }
         let mut hash = xxhash3_64::Hasher::new();
+        self.feed(&mut hash);
+        hash.finish().cast_signed()
+    }
+
+    fn feed(&self, hash: &mut impl std::hash::Hasher) {
         hash.write(self.aggregate.as_bytes());
         hash.write(self.id.as_bytes());
         hash.write(&self.version.to_le_bytes());
@@ -205,6 +204,18 @@ impl<'a> Summed<'a> {
             hash.write(&(text.len() as u64).to_le_bytes());
             hash.write(text.as_bytes());
         }
-        hash.finish().cast_signed()
+    }
+}
+
+/// What a sum is over, in one piece.
+struct Gathered(Vec<u8>);
+
+impl std::hash::Hasher for Gathered {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        xxhash3_64::Hasher::oneshot(&self.0)
     }
 }

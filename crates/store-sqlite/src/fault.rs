@@ -163,6 +163,11 @@ pub(crate) fn unavailable(problem: String, hint: &str) -> StoreError {
     StoreError::Unavailable { problem, hint: Some(hint.to_owned()) }
 }
 
+/// An event is not what its sum was made of.
+pub(crate) fn altered(place: impl Into<String>) -> Fault {
+    corrupt(place, "it is not what was written (`store check`)")
+}
+
 /// What is stored at `place` cannot be read.
 pub(crate) fn corrupt(place: impl Into<String>, problem: impl Into<String>) -> Fault {
     Fault::Store(StoreError::Corrupt { place: place.into(), problem: problem.into() })

@@ -70,7 +70,10 @@ impl Group {
         });
         let mut queue = locked(&self.queue);
         queue.waiting.push_back(Arc::clone(&ticket));
-        self.joined.notify_one();
+        // Waking nobody is a call of the system all the same.
+        if queue.is_led {
+            self.joined.notify_one();
+        }
         loop {
             if let Some(answer) = locked(&ticket.answer).take() {
                 return answer;
@@ -153,7 +156,10 @@ impl Drop for Lead<'_> {
             });
             *locked(&ticket.answer) = Some(answer);
         }
-        self.group.answered.notify_all();
+        // Everybody else waits for an answer or to lead.
+        if self.tickets.len() > 1 || !queue.waiting.is_empty() {
+            self.group.answered.notify_all();
+        }
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use cim_domain_nix::StoreError;
+use cim_domain_nix::{MessageId, StoreError};
 use cim_nix_base::ContentHash;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::decode::{Summed, number, sql};
+use crate::decode::{IdColumn, Summed, number, sql};
 use crate::fault::{Fault, corrupt};
+use crate::packed::{Packer, place};
 use crate::store::SqliteStore;
 use crate::{read, schema, write};
 
@@ -30,8 +31,9 @@ type Check = fn(&Connection, &mut Integrity) -> Result<(), Fault>;
 const MOST_PROBLEMS: usize = 200;
 
 impl SqliteStore {
-    /// Checks everything: the tables that are there, the file's pages and indexes, the sums of all events, versions without
-    /// gaps, hashes of blobs, and marks that point at what exists.
+    /// Checks everything: the tables that are there, the file's pages and indexes, the sums of all
+    /// events, the ways to them by stream and by id, versions without gaps, hashes of blobs, and
+    /// marks that point at what exists.
     ///
     /// Cost: reads the whole file. Others may go on reading and writing.
     ///
@@ -39,7 +41,7 @@ impl SqliteStore {
     pub fn integrity(&self) -> Result<Integrity, StoreError> {
         self.read_moment(|connection| {
             let mut found = Integrity::default();
-            for check in [parts, pages, events, versions, blobs, marks] as [Check; 6] {
+            for check in [parts, pages, events, copies, versions, blobs, marks] as [Check; 7] {
                 match check(connection, &mut found) {
                     Ok(()) => {}
                     // Broken pages are what is looked for, not a reason to give up.
@@ -117,22 +119,97 @@ fn events(connection: &Connection, found: &mut Integrity) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Versions of each stream are 1 to its version.
+/// Each event that is sound stands in its stream and under its ids, and nothing else does.
+fn copies(connection: &Connection, found: &mut Integrity) -> Result<(), Fault> {
+    let mut rows =
+        connection.prepare("SELECT id FROM streams WHERE kind = ?1 AND aggregate = ?2")?;
+    let mut packed = connection.prepare("SELECT event FROM stream_events WHERE place = ?1")?;
+    let mut own = connection.prepare("SELECT what FROM ids WHERE id = ?1 AND named = 0")?;
+    let mut names = connection.prepare("SELECT what FROM ids WHERE id = ?1 AND named = ?2")?;
+    let mut sums = connection.prepare("SELECT sum FROM events WHERE position = ?1")?;
+    let (mut n_events, mut n_names) = (0_i64, 0_i64);
+    let mut fault = None;
+    read::all_unchecked(connection, &mut |event| {
+        let summed = Summed::of(event);
+        let position = sql(event.position);
+        n_events += 1;
+        n_names += 1 + named(&summed).count() as i64;
+        let mut check = || -> Result<(), rusqlite::Error> {
+            if sums.query_row([position], |row| row.get::<_, i64>(0))? != summed.sum() {
+                return Ok(());
+            }
+            let stream: i64 =
+                rows.query_row(params![event.kind, event.aggregate.as_bytes()], |row| row.get(0))?;
+            let place = place(stream, event.version);
+            let copy: Option<Vec<u8>> = packed.query_row([place], |row| row.get(0)).optional()?;
+            let packer = Packer::of(event.kind, event.aggregate);
+            let is_elsewhere = |copy: &[u8]| copy == packer.elsewhere(place, event.position);
+            let wanted = packer.pack(place, event.position, &summed);
+            if !copy.is_some_and(|copy| copy == wanted || is_elsewhere(&copy)) {
+                found.tell(format!("event {position} is not what its stream has of it"));
+            }
+            let mut is_named =
+                own.query_row([event.id.as_bytes()], |row| row.get::<_, i64>(0)).optional()?
+                    == Some(position);
+            for (id, what) in named(&summed) {
+                let noted = names
+                    .query_row(params![IdColumn(id), position], |row| row.get::<_, i64>(0))
+                    .optional()?;
+                is_named &= noted == Some(what);
+            }
+            if !is_named {
+                found.tell(format!("event {position} is not found by its ids"));
+            }
+            Ok(())
+        };
+        Ok(match check() {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                fault = Some(error);
+                ControlFlow::Break(())
+            }
+        })
+    })?;
+    if let Some(error) = fault {
+        return Err(error.into());
+    }
+    let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let n_packed = count("SELECT count(*) FROM stream_events")?;
+    if n_packed != n_events {
+        found.tell(format!("streams have {n_packed} events, but there are {n_events}"));
+    }
+    let n_noted = count("SELECT count(*) FROM ids")?;
+    if n_noted != n_names {
+        found.tell(format!("ids name events {n_noted} times, where events have {n_names}"));
+    }
+    Ok(())
+}
+
+/// The messages that an event names, and as what: its cause 1, its correlation 2, both 3.
+fn named<'a>(event: &Summed<'a>) -> impl Iterator<Item = (&'a MessageId, i64)> {
+    let is_one = event.causation == event.correlation;
+    let cause = (!is_one).then_some((event.causation, 1));
+    cause.into_iter().chain([(event.correlation, if is_one { 3 } else { 2 })])
+}
+
+/// Versions of each stream have no gaps.
 fn versions(connection: &Connection, found: &mut Integrity) -> Result<(), Fault> {
     let streams: i64 =
         connection.query_row("SELECT count(*) FROM streams", [], |row| row.get(0))?;
     found.streams = streams.unsigned_abs();
     let mut query = connection.prepare(
-        "SELECT s.kind, hex(s.aggregate), s.version, count(e.version), coalesce(max(e.version), 0) \
-         FROM streams s LEFT JOIN events e ON e.stream = s.id GROUP BY s.id \
-         HAVING count(e.version) <> s.version OR coalesce(max(e.version), 0) <> s.version",
+        "SELECT s.kind, hex(s.aggregate), count(p.place), \
+                coalesce(max(p.place) - (s.id << 31), 0) AS version \
+         FROM streams s LEFT JOIN stream_events p \
+         ON p.place BETWEEN s.id << 31 AND (s.id << 31) + 2147483647 \
+         GROUP BY s.id HAVING version = 0 OR count(p.place) <> version",
     )?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let (kind, aggregate): (String, String) = (row.get(0)?, row.get(1)?);
-        let (version, count, max) = (number(row, 2)?, number(row, 3)?, number(row, 4)?);
+        let (count, version): (i64, i64) = (row.get(2)?, row.get(3)?);
         found.tell(format!(
-            "stream {kind}-{} is at version {version}, but has {count} events up to version {max}",
+            "stream {kind}-{} is at version {version}, but has {count} events",
             aggregate.to_lowercase()
         ));
     }
@@ -172,8 +249,8 @@ fn marks(connection: &Connection, found: &mut Integrity) -> Result<(), Fault> {
         }
     }
     let ahead: i64 = connection.query_row(
-        "SELECT count(*) FROM snapshots n LEFT JOIN streams s ON s.id = n.stream \
-         WHERE n.version > coalesce(s.version, 0)",
+        "SELECT count(*) FROM snapshots n LEFT JOIN stream_events p \
+         ON p.place = (n.stream << 31) + n.version WHERE p.place IS NULL",
         [],
         |row| row.get(0),
     )?;

@@ -35,13 +35,16 @@ mod import;
 mod integrity;
 mod intents;
 mod lines;
+mod log;
 mod models;
 mod open;
+mod packed;
 mod partial;
 mod reach;
 mod read;
 mod schema;
 mod store;
+mod upgrade;
 mod write;
 
 pub use integrity::Integrity;

@@ -7,7 +7,7 @@ use std::path::Path;
 use cim_domain_nix::{Projection, Rows, Staged, StoreError, Visit};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::decode::{COLUMNS, Of, number, record, sql};
+use crate::decode::{COLUMNS, number, record, sql};
 use crate::fault::{Fault, corrupt};
 
 /// A read model as the file knows it.
@@ -82,7 +82,7 @@ pub(crate) fn follow(
     while let Some(row) = rows.next()? {
         let mut taken = Ok(());
         let mut position = model.position;
-        let _ = record(row, Of::Joined, &mut |event| {
+        let _ = record(row, &mut |event| {
             position = event.position;
             taken = take(&mut staged, projection, event);
             Ok(ControlFlow::Continue(()))

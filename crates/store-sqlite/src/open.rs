@@ -28,7 +28,7 @@ pub struct Options {
     /// here, whoever has it open.
     pub successor: Option<PathBuf>,
     /// Pages of 4 KiB that the log may have before it is taken over into the file. A single append
-    /// writes about eight: with the default, hundreds of appends share the flushes of a take-over.
+    /// writes about four: with the default, a thousand appends share the flushes of a take-over.
     pub checkpoint: u32,
 }
 
@@ -50,6 +50,12 @@ const LOG_BYTES: u32 = 64 << 20;
 /// Memory for pages, in KiB.
 const WRITER_CACHE: u32 = 16 << 10;
 const READER_CACHE: u32 = 16 << 10;
+
+/// How long the log becomes before it is taken over.
+pub(crate) fn log_bytes(options: &Options) -> u64 {
+    // A page and its head.
+    (u64::from(options.checkpoint) * (4_096 + 24)).min(u64::from(LOG_BYTES))
+}
 
 /// Only one store is opened at a time: a file that this process closes while it is open as a
 /// database in another thread would lose that one's locks.
@@ -90,6 +96,9 @@ fn connect(path: &Path) -> Result<Connection, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Otherwise some statements are compiled again with each new value, which may suggest another
+    // plan: a third of what an append and a read took.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Sorting and the like stay off the disk.
     connection.pragma_update(None, "temp_store", "memory")?;
     Ok(connection)
@@ -205,7 +214,7 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), Fault> {
     let found = schema::version(&moment)?;
     let n_parts: i64 =
         moment.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    let missing = schema::missing(&moment)?;
+    let missing = schema::missing(&moment, found)?;
     moment.finish()?;
     if application == 0 && found == 0 && n_parts == 0 {
         return Err(Fault::Store(empty(path)));

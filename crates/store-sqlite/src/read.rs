@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use cim_domain_nix::{MessageId, Outgoing, Record, Snapshot, StreamId, Uuid, Visit};
 use rusqlite::{CachedStatement, Connection, Params, params};
 
-use crate::decode::{COLUMNS, IdColumn, Of, number, record, sql, stream as stream_id, unchecked};
-use crate::fault::{Fault, corrupt};
+use crate::decode::{COLUMNS, IdColumn, number, record, sql, stream as stream_id, unchecked};
+use crate::fault::{Fault, altered, corrupt};
+use crate::packed::{MOST_VERSIONS, Packed, Packer, version_at};
 use crate::write::published_mark;
 
 type Visitor<'v> = &'v mut dyn FnMut(&Record<'_>) -> Visit;
@@ -19,18 +20,30 @@ fn joined<'c>(connection: &'c Connection, rest: &str) -> Result<CachedStatement<
     ))?)
 }
 
+/// A query for the events that an id names, with their streams.
+pub(crate) fn named<'c>(
+    connection: &'c Connection,
+    rest: &str,
+    position: &str,
+) -> Result<CachedStatement<'c>, Fault> {
+    Ok(connection.prepare_cached(&format!(
+        "SELECT {COLUMNS}, s.kind, s.aggregate FROM ids i \
+         CROSS JOIN events e ON e.position = {position} CROSS JOIN streams s ON s.id = e.stream \
+         WHERE i.id = ?1 AND {rest}"
+    ))?)
+}
+
 /// Shows what a query finds; answers whether it found anything.
 fn show(
     mut query: CachedStatement<'_>,
     values: impl Params,
-    of: Of<'_>,
     visit: Visitor<'_>,
 ) -> Result<bool, Fault> {
     let mut rows = query.query(values)?;
     let mut has_found = false;
     while let Some(row) = rows.next()? {
         has_found = true;
-        if record(row, of, visit)?.is_break() {
+        if record(row, visit)?.is_break() {
             break;
         }
     }
@@ -43,17 +56,60 @@ pub(crate) fn stream(
     after: u64,
     visit: Visitor<'_>,
 ) -> Result<(), Fault> {
-    let query = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM events e WHERE e.version > ?3 AND e.stream = \
-         (SELECT id FROM streams WHERE kind = ?1 AND aggregate = ?2) ORDER BY e.version"
-    ))?;
-    let values = params![stream.kind.token(), stream.id.as_bytes(), sql(after)];
-    show(query, values, Of::Stream(stream), visit).map(drop)
+    let mut query = connection.prepare_cached(
+        "SELECT p.place, p.event FROM streams s CROSS JOIN stream_events p \
+         WHERE s.kind = ?1 AND s.aggregate = ?2 \
+         AND p.place > (s.id << 31) + ?3 AND p.place <= (s.id << 31) + 2147483647 ORDER BY p.place",
+    )?;
+    let after = sql(after.min(MOST_VERSIONS));
+    let mut rows = query.query(params![stream.kind.token(), stream.id.as_bytes(), after])?;
+    let packer = Packer::new(stream);
+    while let Some(row) = rows.next()? {
+        let place = row.get(0)?;
+        let version = version_at(place);
+        let packed = row.get_ref(1)?.as_blob().ok().and_then(|event| packer.unpack(place, event));
+        let flow = match packed {
+            Some(Packed::Event(event)) => visit(&Record {
+                position: event.position,
+                kind: stream.kind.token(),
+                aggregate: stream.id,
+                version,
+                id: event.id,
+                event_type: event.event_type,
+                schema: event.schema,
+                at: event.at,
+                correlation: &event.correlation,
+                causation: &event.causation,
+                body: event.body,
+                meta: event.meta,
+            })?,
+            Some(Packed::Elsewhere(position)) => at(connection, position, visit)?,
+            None => return Err(altered(format!("version {version} of {stream}"))),
+        };
+        if flow.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The event at a position that has one.
+fn at(
+    connection: &Connection,
+    position: u64,
+    visit: Visitor<'_>,
+) -> Result<ControlFlow<()>, Fault> {
+    let mut query = joined(connection, "e.position = ?1")?;
+    let mut rows = query.query([sql(position)])?;
+    match rows.next()? {
+        Some(row) => record(row, visit),
+        None => Err(corrupt(format!("event {position}"), "it is missing (`store check`)")),
+    }
 }
 
 pub(crate) fn all(connection: &Connection, after: u64, visit: Visitor<'_>) -> Result<(), Fault> {
     let query = joined(connection, "e.position > ?1 ORDER BY e.position")?;
-    show(query, [sql(after)], Of::Joined, visit).map(drop)
+    show(query, [sql(after)], visit).map(drop)
 }
 
 /// All events as they stand there, whether or not they are what was written.
@@ -61,7 +117,7 @@ pub(crate) fn all_unchecked(connection: &Connection, visit: Visitor<'_>) -> Resu
     let mut query = joined(connection, "TRUE ORDER BY e.position")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
-        if unchecked(row, Of::Joined, visit)?.is_break() {
+        if unchecked(row, visit)?.is_break() {
             break;
         }
     }
@@ -70,11 +126,11 @@ pub(crate) fn all_unchecked(connection: &Connection, visit: Visitor<'_>) -> Resu
 
 pub(crate) fn back(connection: &Connection, before: u64, visit: Visitor<'_>) -> Result<(), Fault> {
     let query = joined(connection, "e.position < ?1 ORDER BY e.position DESC")?;
-    show(query, [sql(before)], Of::Joined, visit).map(drop)
+    show(query, [sql(before)], visit).map(drop)
 }
 
 pub(crate) fn find(connection: &Connection, id: Uuid, visit: Visitor<'_>) -> Result<bool, Fault> {
-    show(joined(connection, "e.id = ?1")?, [id.as_bytes()], Of::Joined, visit)
+    show(named(connection, "i.named = 0", "i.what")?, [id.as_bytes()], visit)
 }
 
 pub(crate) fn caused_by(
@@ -82,8 +138,8 @@ pub(crate) fn caused_by(
     cause: &MessageId,
     visit: Visitor<'_>,
 ) -> Result<(), Fault> {
-    let query = joined(connection, "e.causation = ?1 ORDER BY e.position")?;
-    show(query, [IdColumn(cause)], Of::Joined, visit).map(drop)
+    let query = named(connection, "i.named > 0 AND i.what & 1 ORDER BY i.named", "i.named")?;
+    show(query, [IdColumn(cause)], visit).map(drop)
 }
 
 pub(crate) fn correlated(
@@ -91,8 +147,8 @@ pub(crate) fn correlated(
     correlation: &MessageId,
     visit: Visitor<'_>,
 ) -> Result<(), Fault> {
-    let query = joined(connection, "e.correlation = ?1 ORDER BY e.position")?;
-    show(query, [IdColumn(correlation)], Of::Joined, visit).map(drop)
+    let query = named(connection, "i.named > 0 AND i.what & 2 ORDER BY i.named", "i.named")?;
+    show(query, [IdColumn(correlation)], visit).map(drop)
 }
 
 pub(crate) fn snapshot(
@@ -119,7 +175,7 @@ pub(crate) fn outgoing(connection: &Connection, limit: usize) -> Result<Vec<Outg
     )?;
     let values = params![sql(published_mark(connection)?), sql(limit as u64)];
     let mut found = Vec::new();
-    show(query, values, Of::Joined, &mut |event| {
+    show(query, values, &mut |event| {
         found.push(Outgoing {
             position: event.position,
             id: event.id,

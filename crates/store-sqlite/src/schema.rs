@@ -1,8 +1,16 @@
 //! What stands in the file, and how older files become newer ones.
 //!
-//! `events` is keyed by position, so appending writes at its end and reading all of them is one
-//! walk. `events_of_streams` finds those of a stream and keeps versions unique. Ids are 16 bytes; an
-//! id of a message that is a content id is a text instead. Nothing is ever updated in `events`.
+//! `events` is the log: keyed by position, so appending writes at its end and reading all of them is
+//! one walk. Nothing is ever updated in it, and it has no index: each would be a page more that an
+//! append writes. `stream_events` has the events once more, packed ([`crate::packed`]): its key
+//! `place` is the stream's row, shifted by 31 bits, and the version, so versions are unique and
+//! those of a stream lie side by side.
+//!
+//! `ids` finds events by ids. With `named` 0 the id is an event's own, `what` is its position, and
+//! there is one such row for an id; with another `named` the event at that position names the id,
+//! as its cause (bit 1 of `what`), its correlation (bit 2) or both. One table has all of them,
+//! because ids that belong together were mostly made one after the other, and so are on one page.
+//! Ids are 16 bytes; an id of a message that is a content id is a text instead.
 //!
 //! What was published is a mark in `store` and, above it, `published_ahead`: no event costs a row
 //! that has to be removed again.
@@ -12,12 +20,20 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::fault::Fault;
+use crate::upgrade;
 
 /// "cimx", so that `file` and we can tell it from other databases.
 pub(crate) const APPLICATION: i32 = 0x6369_6d78;
 
+/// What leads from one version of the file to the next.
+#[derive(Clone, Copy)]
+pub(crate) enum Step {
+    Sql(&'static str),
+    Code(fn(&Connection) -> Result<(), Fault>),
+}
+
 /// One step per version of the file: step n leads from version n to n + 1.
-pub(crate) const STEPS: &[&str] = &[V1];
+pub(crate) const STEPS: &[Step] = &[Step::Sql(V1), Step::Code(upgrade::second)];
 
 const V1: &str = "
 CREATE TABLE streams (
@@ -89,26 +105,28 @@ CREATE TABLE blobs (
 ) STRICT;
 ";
 
-/// The tables that a store of any version has.
-pub(crate) const TABLES: &[&str] = &[
-    "streams",
-    "events",
-    "store",
-    "published_ahead",
-    "snapshots",
-    "projections",
-    "rows",
-    "intents",
-    "blobs",
+/// The tables that a store has, and since which version.
+pub(crate) const TABLES: &[(&str, u32)] = &[
+    ("streams", 1),
+    ("events", 1),
+    ("stream_events", 2),
+    ("ids", 2),
+    ("store", 1),
+    ("published_ahead", 1),
+    ("snapshots", 1),
+    ("projections", 1),
+    ("rows", 1),
+    ("intents", 1),
+    ("blobs", 1),
 ];
 
-/// Those of [`TABLES`] that are not there.
-pub(crate) fn missing(connection: &Connection) -> Result<Vec<&'static str>, Fault> {
+/// Those of [`TABLES`] that are not there in a file of a version.
+pub(crate) fn missing(connection: &Connection, version: u32) -> Result<Vec<&'static str>, Fault> {
     let mut query =
         connection.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1")?;
     let mut missing = Vec::new();
-    for table in TABLES {
-        if !query.exists([table])? {
+    for (table, since) in TABLES {
+        if *since <= version && !query.exists([table])? {
             missing.push(*table);
         }
     }
@@ -143,7 +161,7 @@ pub(crate) fn differences(connection: &Connection) -> Result<Vec<String>, Fault>
 }
 
 /// The version that `steps` lead to.
-pub(crate) fn newest(steps: &[&str]) -> u32 {
+pub(crate) fn newest(steps: &[Step]) -> u32 {
     steps.len() as u32
 }
 
@@ -154,7 +172,7 @@ pub(crate) fn version(connection: &Connection) -> Result<u32, Fault> {
 }
 
 /// Takes the missing steps, in one transaction.
-pub(crate) fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), Fault> {
+pub(crate) fn migrate(connection: &mut Connection, steps: &[Step]) -> Result<(), Fault> {
     if version(connection)? == newest(steps) {
         return Ok(());
     }
@@ -162,7 +180,10 @@ pub(crate) fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(),
     // Another process may have been faster.
     let found = version(&transaction)?;
     for step in steps.iter().skip(found as usize) {
-        transaction.execute_batch(step)?;
+        match step {
+            Step::Sql(batch) => transaction.execute_batch(batch)?,
+            Step::Code(change) => change(&transaction)?,
+        }
     }
     if found < newest(steps) {
         transaction.pragma_update(None, "application_id", APPLICATION)?;
@@ -187,16 +208,17 @@ mod tests {
     fn takes_the_steps_that_are_missing() {
         let mut connection = Connection::open_in_memory().unwrap();
         assert!(migrate(&mut connection, STEPS).is_ok());
-        connection.execute("INSERT INTO streams VALUES (1, 'flake', zeroblob(16), 3)", []).unwrap();
+        connection.execute("INSERT INTO streams VALUES (3, 'flake', zeroblob(16))", []).unwrap();
         let later = [
-            V1,
-            "ALTER TABLE streams ADD COLUMN closed INTEGER NOT NULL DEFAULT 0",
-            "CREATE TABLE extra (one INTEGER) STRICT; UPDATE streams SET closed = version",
+            STEPS[0],
+            STEPS[1],
+            Step::Sql("ALTER TABLE streams ADD COLUMN closed INTEGER NOT NULL DEFAULT 0"),
+            Step::Sql("CREATE TABLE extra (one INTEGER) STRICT; UPDATE streams SET closed = id"),
         ];
         assert!(migrate(&mut connection, &later).is_ok());
-        assert_eq!(version(&connection).ok(), Some(3));
+        assert_eq!(version(&connection).ok(), Some(4));
         assert!(tables(&connection).contains(&"extra".to_owned()));
-        let row = "SELECT version, closed FROM streams";
+        let row = "SELECT id, closed FROM streams";
         let row: (i64, i64) =
             connection.query_row(row, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
         assert_eq!(row, (3, 3));
@@ -210,9 +232,10 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         assert!(migrate(&mut connection, STEPS).is_ok());
         let before = tables(&connection);
-        let broken = [V1, "CREATE TABLE extra (one INTEGER) STRICT", "CREATE NOTHING (x)"];
+        let steps = ["CREATE TABLE extra (one INTEGER) STRICT", "CREATE NOTHING (x)"];
+        let broken = [STEPS[0], STEPS[1], Step::Sql(steps[0]), Step::Sql(steps[1])];
         assert!(migrate(&mut connection, &broken).is_err());
-        assert_eq!((tables(&connection), version(&connection).ok()), (before, Some(1)));
+        assert_eq!((tables(&connection), version(&connection).ok()), (before, Some(2)));
     }
 
     /// The first version never changes: files that have it are out there.

@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use crate::fault::{Fault, unavailable};
 use crate::follow::Follower;
 use crate::group::{Answer, Group, Job};
+use crate::log::Log;
 use crate::models::{self, ModelRows};
 use crate::open::{self, Options};
 use crate::{read, schema, write};
@@ -26,6 +27,7 @@ pub struct SqliteStore {
     successor: Option<PathBuf>,
     group: Group,
     writer: Mutex<Connection>,
+    log: Log,
     readers: Mutex<Vec<Connection>>,
     /// The position of the last event that was stored through this value.
     pub(crate) head: Mutex<u64>,
@@ -46,6 +48,7 @@ impl SqliteStore {
         let writer = open::writer(path, &options)?;
         let head = write::head(&writer).map_err(|fault| fault.at(path))?;
         Ok(Self {
+            log: Log::of(path, open::log_bytes(&options)),
             path: path.to_owned(),
             projections: options.projections,
             patience: options.patience,
@@ -119,6 +122,7 @@ impl SqliteStore {
         open::check_version(schema::version(&writer)?, &self.path)?;
         self.check_place()?;
         let answer = write(&writer)?;
+        self.log.prepare();
         writer.prepare_cached("COMMIT")?.execute([])?;
         drop(guard);
         Ok(answer)

@@ -11,8 +11,10 @@ use cim_domain_nix::{
 use cim_nix_base::ContentHash;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::decode::{COLUMNS, IdColumn, Of, Summed, number, record, sql};
+use crate::decode::{IdColumn, Summed, number, record, sql};
 use crate::fault::{Fault, corrupt};
+use crate::packed::{MOST_VERSIONS, Packer, place, version_at};
+use crate::read;
 
 /// A stream as the file knows it.
 #[derive(Clone, Copy)]
@@ -26,11 +28,17 @@ pub(crate) fn stream_row(
     connection: &Connection,
     stream: &StreamId,
 ) -> Result<Option<StreamRow>, Fault> {
-    let mut query = connection
-        .prepare_cached("SELECT id, version FROM streams WHERE kind = ?1 AND aggregate = ?2")?;
+    let mut query = connection.prepare_cached(
+        "SELECT s.id, (SELECT max(place) FROM stream_events \
+                       WHERE place BETWEEN s.id << 31 AND (s.id << 31) + 2147483647) \
+         FROM streams s WHERE kind = ?1 AND aggregate = ?2",
+    )?;
     let mut rows = query.query(params![stream.kind.token(), stream.id.as_bytes()])?;
     match rows.next()? {
-        Some(row) => Ok(Some(StreamRow { id: row.get(0)?, version: number(row, 1)? })),
+        Some(row) => {
+            let last: Option<i64> = row.get(1)?;
+            Ok(Some(StreamRow { id: row.get(0)?, version: last.map_or(0, version_at) }))
+        }
         None => Ok(None),
     }
 }
@@ -62,10 +70,23 @@ pub(crate) fn append(
         return Err(Fault::Store(StoreError::Conflict { stream, expected, found }));
     }
     let version = found + append.events.len() as u64;
-    let stream = advance(connection, &append.stream, row, version)?;
+    if version > MOST_VERSIONS {
+        let stream = &append.stream;
+        return Err(StoreError::Invalid(format!("{stream} is full: it has {found} events")).into());
+    }
+    let row = match row {
+        Some(row) => row.id,
+        None => add_stream(connection, &append.stream)?,
+    };
+    let packer = Packer::new(&append.stream);
     for (event, version) in append.events.iter().zip(found + 1..) {
         *head += 1;
-        insert(connection, *head, &append.stream, stream, version, event)?;
+        let summed = Summed::new(&append.stream, version, event);
+        insert(connection, *head, row, &summed)?;
+        let place = place(row, version);
+        let mut packed = connection.prepare_cached("INSERT INTO stream_events VALUES (?1, ?2)")?;
+        packed.execute(params![place, packer.pack(place, *head, &summed)])?;
+        name(connection, *head, &summed)?;
     }
     close_intent(connection, append.intent)?;
     Ok(Appended { version, position: *head, is_repeated: false })
@@ -100,14 +121,11 @@ enum Stored {
 }
 
 fn same(connection: &Connection, stream: &StreamId, event: &NewEvent) -> Result<Stored, Fault> {
-    let mut query = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS}, s.kind, s.aggregate FROM events e JOIN streams s ON s.id = e.stream \
-         WHERE e.id = ?1"
-    ))?;
+    let mut query = read::named(connection, "i.named = 0", "i.what")?;
     let mut rows = query.query([event.id.as_bytes()])?;
     let Some(row) = rows.next()? else { return Ok(Stored::Not) };
     let mut found = Stored::Other;
-    let _ = record(row, Of::Joined, &mut |stored| {
+    let _ = record(row, &mut |stored| {
         let is_same = stored.kind == stream.kind.token()
             && stored.aggregate == stream.id
             && stored.event_type == event.event_type
@@ -126,37 +144,18 @@ fn same(connection: &Connection, stream: &StreamId, event: &NewEvent) -> Result<
     Ok(found)
 }
 
-/// Writes the new version of a stream; answers its row.
-fn advance(
-    connection: &Connection,
-    stream: &StreamId,
-    row: Option<StreamRow>,
-    version: u64,
-) -> Result<i64, Fault> {
-    match row {
-        Some(row) => {
-            let mut update =
-                connection.prepare_cached("UPDATE streams SET version = ?2 WHERE id = ?1")?;
-            update.execute(params![row.id, sql(version)])?;
-            Ok(row.id)
-        }
-        None => {
-            let mut insert = connection.prepare_cached(
-                "INSERT INTO streams (kind, aggregate, version) VALUES (?1, ?2, ?3)",
-            )?;
-            let values = params![stream.kind.token(), stream.id.as_bytes(), sql(version)];
-            Ok(insert.insert(values)?)
-        }
-    }
+/// The row of a stream that had no events.
+fn add_stream(connection: &Connection, stream: &StreamId) -> Result<i64, Fault> {
+    let mut insert =
+        connection.prepare_cached("INSERT INTO streams (kind, aggregate) VALUES (?1, ?2)")?;
+    Ok(insert.insert(params![stream.kind.token(), stream.id.as_bytes()])?)
 }
 
 fn insert(
     connection: &Connection,
     position: u64,
-    stream: &StreamId,
-    stream_row: i64,
-    version: u64,
-    event: &NewEvent,
+    stream: i64,
+    event: &Summed<'_>,
 ) -> Result<(), Fault> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO events (position, stream, version, id, type, schema, at, correlation, \
@@ -164,18 +163,32 @@ fn insert(
     )?;
     insert.execute(params![
         sql(position),
-        stream_row,
-        sql(version),
+        stream,
+        sql(event.version),
         event.id.as_bytes(),
         event.event_type,
         event.schema,
         event.at.micros(),
-        IdColumn(&event.correlation),
-        IdColumn(&event.causation),
-        Summed::new(stream, version, event).sum(),
+        IdColumn(event.correlation),
+        IdColumn(event.causation),
+        event.sum(),
         event.meta,
         event.body,
     ])?;
+    Ok(())
+}
+
+/// Notes under its ids where an event stands.
+fn name(connection: &Connection, position: u64, event: &Summed<'_>) -> Result<(), Fault> {
+    let (own, at) = (event.id.as_bytes(), sql(position));
+    let (correlation, causation) = (IdColumn(event.correlation), IdColumn(event.causation));
+    if event.correlation == event.causation {
+        let both = "INSERT INTO ids VALUES (?1, 0, ?2), (?3, ?2, 3)";
+        connection.prepare_cached(both)?.execute(params![own, at, correlation])?;
+    } else {
+        let each = "INSERT INTO ids VALUES (?1, 0, ?2), (?3, ?2, 1), (?4, ?2, 2)";
+        connection.prepare_cached(each)?.execute(params![own, at, causation, correlation])?;
+    }
     Ok(())
 }
 

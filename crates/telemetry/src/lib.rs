@@ -38,7 +38,7 @@ use cim_nix_base::Error;
 use cim_nix_service::metrics::{Kind, Metric, Unit};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tracing::Level;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::reload;
 
@@ -131,13 +131,24 @@ fn traced() -> Targets {
 
 /// Reads a filter such as `info,cim_nix_nats=debug`.
 ///
-/// Errors: something in it is no level.
+/// Errors: something in it is no level. A word alone is one, so that a misspelt level is no target.
 pub fn log_filter(filter: &str) -> Result<Targets, Error> {
-    filter.parse().map_err(|error| {
-        Error::config(format!("`{filter}` is no filter for logs")).because(error).hint(
-            "write a level (`error`, `warn`, `info`, `debug`, `trace`), and behind a comma \
-                   levels for single targets: `info,cim_nix_nats=debug`",
-        )
+    filter.split(',').try_fold(Targets::new(), |targets, part| {
+        let (target, level) = match part.split_once('=') {
+            Some((target, level)) => (Some(target.trim()), level),
+            None => (None, part),
+        };
+        let level: Option<LevelFilter> = level.trim().parse().ok();
+        match (target, level) {
+            (None, Some(level)) => Ok(targets.with_default(level)),
+            (Some(target), Some(level)) if !target.is_empty() => {
+                Ok(targets.with_target(target, level))
+            }
+            _ => Err(Error::config(format!("`{part}` is no filter for logs")).hint(
+                "write a level (`off`, `error`, `warn`, `info`, `debug`, `trace`), and behind \
+                 commas levels for single targets: `info,cim_nix_nats=debug`",
+            )),
+        }
     })
 }
 
@@ -179,7 +190,7 @@ impl Guard {
     /// Errors: something in it is no level; then all stays as it is.
     pub fn set_log_filter(&self, filter: &str) -> Result<(), Error> {
         let targets = log_filter(filter)?;
-        (self.set_filter)(targets).map_err(|error| Error::bug(error))
+        (self.set_filter)(targets).map_err(Error::bug)
     }
 
     /// Delivers spans and lines that wait, within `limit`, and stops. Whether all were delivered.

@@ -182,7 +182,7 @@ fn closing(bytes: &[u8], from: usize, quote: u8, n_escapes: usize) -> usize {
 /// Whether a quote with backslashes before it ends what another began: it has no more of them, or
 /// they escape each other.
 fn closes(n_before: usize, n_escapes: usize) -> bool {
-    n_before <= n_escapes || (n_escapes == 0 && n_before % 2 == 0)
+    n_before <= n_escapes || (n_escapes == 0 && n_before.is_multiple_of(2))
 }
 
 /// Where the user and password of an address end, if it has any: at the last `@` of its authority.

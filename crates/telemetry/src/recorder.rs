@@ -107,7 +107,7 @@ impl Bounded {
             return true;
         }
         let mut values = values.write().unwrap_or_else(PoisonError::into_inner);
-        values.len() < MOST_VALUES && (values.insert(value.to_owned()) || true)
+        values.contains(value) || (values.len() < MOST_VALUES && values.insert(value.to_owned()))
     }
 }
 
@@ -160,16 +160,16 @@ mod tests {
             declared::events_appended("acme", "flake", 1);
             declared::store_append(0.002);
             declared::store_append(0.5);
-            declared::nats_connected(true);
+            declared::nats_connected("main", true);
         });
         expect![[r#"
             # HELP cim_nix_events_appended_total Events that were appended to the store.
             # TYPE cim_nix_events_appended_total counter
             cim_nix_events_appended_total{tenant="acme",kind="flake"} 4
 
-            # HELP cim_nix_nats_connected Whether the connection to NATS stands (1) or not (0).
+            # HELP cim_nix_nats_connected Whether a connection to NATS stands (1) or not (0).
             # TYPE cim_nix_nats_connected gauge
-            cim_nix_nats_connected 1
+            cim_nix_nats_connected{connection="main"} 1
 
             # HELP cim_nix_store_append_seconds Time that one append took, the flush included.
             # TYPE cim_nix_store_append_seconds histogram
@@ -202,10 +202,11 @@ mod tests {
             declared::store_append(0.1);
             declared::tenant_storage("t", 1);
             declared::outbox_lag("t", 1);
-            declared::outbox_published("t", 1);
+            declared::outbox_oldest("t", 1.0);
+            declared::events_published("t", "published", 1);
             declared::projection_lag("t", "p", 1);
-            declared::nats_connected(false);
-            declared::nats_reconnected();
+            declared::nats_connected("main", false);
+            declared::nats_event("main", "connected");
             declared::http_request("/a/{id}", "GET", 200, 0.1);
             declared::queue_depth("command", 1);
             declared::rejected("overloaded");
@@ -237,7 +238,7 @@ mod tests {
         let (registry, handle, n_undeclared) = registry(ALL.iter()).unwrap();
         metrics::with_local_recorder(&registry, || {
             metrics::counter!("invented_total").increment(1);
-            metrics::counter!("cim_nix_rejected_total", "reason" => "x", "id" => "42").increment(1);
+            metrics::counter!(declared::REJECTED.name, "reason" => "x", "id" => "42").increment(1);
         });
         assert_eq!(n_undeclared.load(Ordering::Relaxed), 1);
         let text = handle.render();
@@ -249,14 +250,14 @@ mod tests {
     fn invented_tenants_are_one() {
         let text = rendered(|| {
             for n in 0..10_000 {
-                declared::outbox_published(&format!("t{n}"), 1);
+                declared::outbox_lag(&format!("t{n}"), 1);
             }
-            declared::outbox_published(&"x".repeat(1000), 1);
-            declared::outbox_published("t7", 1);
+            declared::outbox_lag(&"x".repeat(1000), 1);
+            declared::outbox_lag("t7", 2);
         });
-        let n_series = text.lines().filter(|line| line.starts_with("cim_nix_outbox")).count();
+        let n_series = text.lines().filter(|line| line.starts_with("cim_nix_outbox_lag{")).count();
         assert_eq!(n_series, MOST_VALUES + 1);
-        assert!(text.contains("{tenant=\"other\"} 9745\n"), "{text}");
+        assert!(text.contains("{tenant=\"other\"} 1\n"), "{text}");
         assert!(text.contains("{tenant=\"t7\"} 2\n"), "{text}");
     }
 }

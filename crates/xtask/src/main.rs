@@ -10,6 +10,7 @@
 )]
 
 mod broker;
+mod chaos;
 mod codegen;
 mod coverage;
 mod domain;
@@ -51,6 +52,9 @@ Commands:
                     and print a table of what was in them. Takes --count N, --seed N, --nix PATH;
                     --record FILE writes Nix's answers down instead, with --old-nix PATH also
                     where Nix 2.8.0 agrees.
+  chaos             Build the service, break it in every way that happens while writers send
+                    commands, and count whether anything was lost or done twice. Takes faults,
+                    --commands N, --store sqlite|jetstream, --seed N, --control.
   oracle            Put a current Nix beside the build output and print the path to its
                     nix-instantiate, the judge of the differential tests.
 ";
@@ -79,6 +83,7 @@ fn dispatch(args: &[&str]) -> Result<ExitCode> {
         ["codegen", "--check"] => codegen::check(&Repo::open()?)?,
         ["tidy"] => tidy::run(&Repo::open()?)?,
         ["fuzz-eval", options @ ..] => fuzz::run(&Repo::open()?, options)?,
+        ["chaos", options @ ..] => return chaos::run(&Repo::open()?, options),
         ["oracle"] => println!("{}", oracle::obtain(&Repo::open()?)?.path.display()),
         _ => {
             let line = args.join(" ");

@@ -14,6 +14,9 @@ const PACE: Duration = Duration::from_millis(50);
 /// Columns that the line that moves takes at most.
 const COLUMNS: usize = 79;
 
+/// Who is told.
+pub(crate) type Listener = Box<dyn Fn(&Progress)>;
+
 /// Tells what happens.
 pub(super) struct Teller {
     is_quiet: bool,
@@ -21,7 +24,7 @@ pub(super) struct Teller {
     has_logs: bool,
     is_terminal: bool,
     /// Who is told instead.
-    listener: Option<Box<dyn Fn(&Progress)>>,
+    listener: Option<Listener>,
     drawn: Option<Instant>,
     /// What is being copied or fetched, so that each is told once.
     current: String,
@@ -35,7 +38,7 @@ impl Teller {
     }
 
     /// Tells somebody else.
-    pub(super) fn to(listener: Box<dyn Fn(&Progress)>) -> Self {
+    pub(super) fn to(listener: Listener) -> Self {
         Self { listener: Some(listener), is_terminal: false, ..Self::new(true, false) }
     }
 

@@ -121,9 +121,9 @@ fn answer(around: &'static Confinement, task: &Task) -> Result<Value, Error> {
         }
         Task::Work { command } => value(code::work(around, &command.read()?)?),
         Task::Before { command, state } => {
-            let (programs, command) = effect(around, command)?;
+            let (programs, mut command) = effect(around, command)?;
             sweep(around);
-            preflight::check(around, &command)?;
+            preflight::check(around, &mut command)?;
             value(programs.before(&command, state)?)
         }
         Task::Plan { command, state, before } => {
@@ -131,8 +131,8 @@ fn answer(around: &'static Confinement, task: &Task) -> Result<Value, Error> {
             value(programs.plan(&command, state, before)?)
         }
         Task::Run { command, state, before } => {
-            let (programs, command) = effect(around, command)?;
-            preflight::check(around, &command)?;
+            let (programs, mut command) = effect(around, command)?;
+            preflight::check(around, &mut command)?;
             let evidence = programs.run(&command, state, before);
             for text in programs.troubles() {
                 say(&Line::Progress { progress: json!({ "what": "trouble", "text": text }) });

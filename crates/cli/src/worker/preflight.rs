@@ -8,6 +8,7 @@ use cim_domain_nix::model::FlakeRef;
 use cim_nix_base::Error;
 use cim_nix_builder::Source;
 use cim_nix_eval::{FlakeOptions, with_stack};
+use cim_nix_host::sources::Origin;
 use cim_nix_vfs::is_within;
 
 use crate::confinement::Confinement;
@@ -43,24 +44,40 @@ pub(super) fn options(around: &Confinement) -> Vec<(String, String)> {
     .into()
 }
 
-/// Whether Nix may be asked for a command.
+/// Whether Nix may be asked for a command. A flake from elsewhere becomes the version that was looked
+/// at.
 ///
 /// Errors: it would read what it must not.
-pub(super) fn check(around: &Confinement, command: &Command) -> Result<(), Error> {
+pub(super) fn check(around: &Confinement, command: &mut Command) -> Result<(), Error> {
     match command {
-        Command::BuildPackage(it) => package(around, &source(&it.flake_ref, &it.attribute)?),
-        Command::CachePackage(it) => package(around, &source(&it.flake_ref, &it.attribute)?),
+        Command::BuildPackage(it) => {
+            let source = source(&it.flake_ref, &it.attribute)?;
+            package(around, &source, &mut it.flake_ref)
+        }
+        Command::CachePackage(it) => {
+            let source = source(&it.flake_ref, &it.attribute)?;
+            package(around, &source, &mut it.flake_ref)
+        }
         Command::ActivateConfiguration(it) if it.store_path.is_none() => {
             let folder = around.folder(Path::new(&it.project))?;
-            flake(around, &flake_in(&folder)?)
+            flake(around, &flake_in(&folder)?).map(drop)
         }
         _ => Ok(()),
     }
 }
 
-fn package(around: &Confinement, source: &Source) -> Result<(), Error> {
+fn package(around: &Confinement, source: &Source, flake_ref: &mut String) -> Result<(), Error> {
     match source {
-        Source::Flake { reference: typed, .. } => flake(around, &reference(typed)?),
+        Source::Flake { reference: typed, .. } => {
+            let asked = reference(typed)?;
+            let locked = flake(around, &asked)?;
+            if let Ok(Origin::Host(_) | Origin::Registry) = Origin::of(&asked)
+                && let Some(url) = locked.exact_url()
+            {
+                *flake_ref = url.to_string();
+            }
+            Ok(())
+        }
         Source::File { file, .. } => {
             let full = around.setup.root.join(file);
             match is_within(&full, [around.setup.root.as_path()]) {
@@ -72,8 +89,8 @@ fn package(around: &Confinement, source: &Source) -> Result<(), Error> {
     }
 }
 
-/// Whether a flake, and all that it locks, may be used.
-fn flake(around: &Confinement, flake: &FlakeRef) -> Result<(), Error> {
+/// Whether a flake, and all that it locks, may be used; its version that was looked at.
+fn flake(around: &Confinement, flake: &FlakeRef) -> Result<FlakeRef, Error> {
     around.admit(flake)?;
     let mut surroundings = EvalArgs::default().surroundings()?;
     surroundings.with_flakes(true, false);
@@ -81,16 +98,16 @@ fn flake(around: &Confinement, flake: &FlakeRef) -> Result<(), Error> {
         let (evaluation, _) = surroundings.start();
         let options = FlakeOptions { is_for_this_run: true, ..FlakeOptions::default() };
         let locked = evaluation.lock(flake, &options);
-        locked.map(|locked| (locked.old_lock_file, locked.lock_file))
+        locked.map(|locked| (locked.locked, locked.old_lock_file, locked.lock_file))
     });
     let locked = locked
         .map_err(|error| Error::outside("cannot start a thread to evaluate on").because(error))?;
-    let (old, new) = locked.map_err(|error| {
+    let (locked, old, new) = locked.map_err(|error| {
         Error::user(format!("cannot tell what `{flake}` needs")).because(error.render(false))
     })?;
     around.admit_locks(&new)?;
     match old == new {
-        true => Ok(()),
+        true => Ok(locked),
         // Nix would look for what is missing by itself.
         false => Err(Error::user(format!("the lock file of `{flake}` is not up to date"))
             .hint("lock it first: UpdateFlake does")),

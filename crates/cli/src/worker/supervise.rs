@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use cim_nix_base::Error;
 use cim_nix_builder::Family;
 use cim_nix_host::protocol::{Dependency, Failure, GRACE_MILLIS, Line, Request};
+use rustix::process::WaitOptions;
 
 use super::{environment, say, say_text};
 
@@ -22,6 +23,9 @@ const PACE: Duration = Duration::from_millis(250);
 
 /// How long what evaluates may take to say itself that time is up.
 const SLACK: Duration = Duration::from_millis(700);
+
+/// How long what is killed may take to be gone.
+const BURIAL: Duration = Duration::from_secs(3);
 
 /// How long the programs of Nix may take to end.
 const GRACE: Duration = Duration::from_millis(GRACE_MILLIS);
@@ -58,7 +62,8 @@ pub(super) fn run(text: &[u8], request: &Request) -> Result<(), Error> {
     }
     thread::spawn(move || wait_for_end(&send));
     let family = Family::new(std::process::id());
-    let inner = Inner { request, child, input, events, family, looked: Instant::now() };
+    let looked = Instant::now();
+    let inner = Inner { request, child, input, events, family, looked, is_over: false };
     inner.attend();
     Ok(())
 }
@@ -136,6 +141,7 @@ struct Inner<'r> {
     events: Receiver<Event>,
     family: Family,
     looked: Instant,
+    is_over: bool,
 }
 
 impl Inner<'_> {
@@ -214,11 +220,30 @@ impl Inner<'_> {
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < until {
             thread::sleep(Duration::from_millis(1));
         }
-        self.family.look();
-        let _ = self.child.kill();
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.family.look();
+            let _ = self.child.kill();
+        }
         let status = self.child.wait().ok();
-        self.family.kill();
+        self.bury();
+        self.is_over = true;
         status
+    }
+
+    /// Ends what the inner process left behind: it has become ours, so there is somebody as long as
+    /// we have children.
+    fn bury(&mut self) {
+        let until = Instant::now() + BURIAL;
+        while Instant::now() < until {
+            match rustix::process::wait(WaitOptions::NOHANG) {
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    self.family.kill();
+                    thread::sleep(Duration::from_millis(1));
+                }
+                Err(_) => return,
+            }
+        }
     }
 
     fn failure(&self, why: Option<Why>, status: Option<ExitStatus>) -> Failure {
@@ -248,7 +273,9 @@ impl Inner<'_> {
 
 impl Drop for Inner<'_> {
     fn drop(&mut self) {
-        self.end();
+        if !self.is_over {
+            self.end();
+        }
     }
 }
 

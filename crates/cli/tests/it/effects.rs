@@ -63,14 +63,14 @@ const FLAKE: &str = r#"{
 "#;
 
 /// A project, and a store of Nix beside it.
-struct Bench {
+pub(crate) struct Bench {
     sandbox: Sandbox,
     folder: TempDir,
 }
 
 impl Bench {
     /// None if there is no Nix, which is a failure in CI.
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let path = env::var_os("PATH").unwrap_or_default();
         if !env::split_paths(&path).any(|folder| folder.join("nix-store").is_file()) {
             assert!(env::var("CI").as_deref() != Ok("true"), "there is no Nix");
@@ -97,15 +97,37 @@ impl Bench {
         self.folder.path().canonicalize().unwrap().join(name)
     }
 
-    fn around(&self, mut command: Command) -> Command {
-        for (name, place) in [
+    /// The project's folder.
+    pub(crate) fn project(&self) -> PathBuf {
+        self.sandbox.project()
+    }
+
+    /// The variables that say where the store is.
+    pub(crate) fn variables(&self) -> Vec<(String, String)> {
+        let places = [
             ("NIX_STORE_DIR", "s/store"),
             ("NIX_STATE_DIR", "s/var"),
             ("NIX_LOG_DIR", "s/log"),
             ("NIX_CONF_DIR", "conf"),
-        ] {
-            command.env(name, self.at(place));
-        }
+        ];
+        let place = |place| self.at(place).display().to_string();
+        places.into_iter().map(|(name, it)| (name.to_owned(), place(it))).collect()
+    }
+
+    /// The number of the builder that waits, once it does.
+    pub(crate) fn builder(&self) -> String {
+        self.wait(|| self.noted().is_some());
+        self.noted().unwrap()
+    }
+
+    /// The number of the builder, if one has noted it.
+    pub(crate) fn noted(&self) -> Option<String> {
+        let text = fs::read_to_string(self.at("pid")).ok()?;
+        Some(text.strip_suffix('\n')?.to_owned())
+    }
+
+    fn around(&self, mut command: Command) -> Command {
+        command.envs(self.variables());
         command.env("PATH", env::var_os("PATH").unwrap());
         command
     }
@@ -219,7 +241,7 @@ fn signal(signal: &str, id: &str) {
     assert!(Command::new("kill").args([signal, id]).status().unwrap().success());
 }
 
-fn is_alive(id: &str) -> bool {
+pub(crate) fn is_alive(id: &str) -> bool {
     let state = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     !state.is_empty() && !state.contains(") Z")
 }

@@ -12,6 +12,7 @@ mod check;
 mod check_eval;
 mod config;
 mod crash;
+mod deploy;
 mod docs;
 mod effects;
 mod explain;
@@ -35,6 +36,7 @@ mod locks;
 mod migrate;
 mod options;
 mod readers;
+mod rename;
 mod repl;
 mod reports;
 mod sandbox;
@@ -42,6 +44,7 @@ mod stores;
 mod streams;
 mod usage;
 mod watch;
+mod worker;
 
 #[test]
 fn every_file_here_is_a_module() {

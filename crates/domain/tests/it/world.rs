@@ -218,7 +218,9 @@ impl World {
             20 => RunGarbageCollection { older_than_days: Some(30), identity }.into(),
             _ => {
                 let file = "lib.nix".to_owned();
-                RenameSymbol { path, file, offset: 0, to: name, identity }.into()
+                let even_if_used_elsewhere = self.rng.bool();
+                RenameSymbol { path, file, offset: 0, to: name, even_if_used_elsewhere, identity }
+                    .into()
             }
         }
     }

@@ -68,7 +68,13 @@ impl<'s> Walk<'s> {
         let is_per_system = path.first().is_some_and(|name| PER_SYSTEM.contains(&&**name));
         let lacks_system = is_per_system && !path.get(1).is_some_and(|name| is_system(name));
         let mut walk = Self { source, path: path.to_vec(), lacks_system, steps: 0 };
-        walk.enter(body, 0)
+        match walk.enter(body, 0) {
+            Ok(Found::Beside(node)) if is_per_system => {
+                let (name, range) = (walk.path[0].clone(), source.node(node).range());
+                Err(Refusal::EverySystem { name, range })
+            }
+            found => found,
+        }
     }
 
     fn name(&self, depth: usize) -> String {
@@ -134,6 +140,11 @@ impl<'s> Walk<'s> {
                         attr.name().is_some_and(|found| found == name.as_str())
                     };
                     let shared = names.iter().zip(rest).take_while(is_same).count();
+                    // Nix refuses a system that a computed name turns out to be as well.
+                    let is_computed = names.get(shared).is_some_and(|attr| attr.name().is_none());
+                    if is_computed && rest.get(shared).is_some_and(|name| is_system(name)) {
+                        return Err(self.elsewhere(binding.node(), depth + shared));
+                    }
                     if shared == 0 {
                         continue;
                     }
@@ -196,11 +207,10 @@ impl<'s> Walk<'s> {
         let (mut fallback, mut beside, mut refusal) = (None, None, None);
         for operand in operands.iter().rev() {
             let found = self.enter(*operand, depth);
-            let has_name = |goal: &Goal| goal.path.len() + depth < self.path.len();
             match found {
                 Ok(Found::There(node)) => return Ok(Found::There(node)),
                 Ok(Found::Beside(node)) => beside = beside.or(Some(node)),
-                Ok(Found::Goal(goal)) if has_name(&goal) || self.defines(goal.set, depth) => {
+                Ok(Found::Goal(goal)) if self.has_begun(&goal, depth) => {
                     return Ok(Found::Goal(goal));
                 }
                 Ok(Found::Goal(goal)) => {
@@ -210,6 +220,18 @@ impl<'s> Walk<'s> {
                         fallback = Some(goal);
                     }
                 }
+                // It has the name, and one of the two would hide the other.
+                Err(error) if self.is_below(&error, depth) => return Err(error),
+                // It may have the name, and hides whatever stands in front of it.
+                Err(error @ Refusal::Elsewhere { .. })
+                    if fallback.is_none() && beside.is_none() =>
+                {
+                    return Err(error);
+                }
+                // It has something of its own for some systems.
+                Err(Refusal::NoSystem(_)) if depth > 0 => {
+                    return Err(self.elsewhere(*operand, depth));
+                }
                 Err(error) => refusal = refusal.or(Some(error)),
             }
         }
@@ -218,6 +240,34 @@ impl<'s> Walk<'s> {
             (None, Some(node), _) => Ok(Found::Beside(node)),
             (None, None, Some(refusal)) => Err(refusal),
             (None, None, None) => Err(self.elsewhere(binary.node(), depth)),
+        }
+    }
+
+    /// Whether a set has something of the next name of the path already.
+    fn has_begun(&self, goal: &Goal, depth: usize) -> bool {
+        goal.path.len() + depth < self.path.len() || self.defines(goal.set, depth)
+    }
+
+    /// Whether what was refused lies behind the next name of the path, so that this is there.
+    fn is_below(&self, refusal: &Refusal, depth: usize) -> bool {
+        match refusal {
+            Refusal::Elsewhere { what, .. } => *what != self.name(depth),
+            Refusal::EverySystem { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether what is made for each system has something of the next name of the path, as far as that
+    /// can be seen.
+    fn makes(&mut self, body: Node<'s>, depth: usize) -> bool {
+        let lacked = std::mem::replace(&mut self.lacks_system, false);
+        let found = self.enter(body, depth);
+        self.lacks_system = lacked;
+        match found {
+            Ok(Found::There(_)) => true,
+            Ok(Found::Goal(goal)) => self.has_begun(&goal, depth),
+            Ok(Found::Beside(_)) => false,
+            Err(refusal) => self.is_below(&refusal, depth),
         }
     }
 
@@ -243,15 +293,23 @@ impl<'s> Walk<'s> {
             self.path = path;
             return found;
         }
-        let Some(lambda) = Lambda::cast(last).filter(|_| is_over_systems(&name)) else {
-            return Err(self.elsewhere(apply.node(), depth));
-        };
-        let Some(body) = lambda.body() else { return Err(self.elsewhere(apply.node(), depth)) };
         // The name of the output stands inside of some functions, in front of others.
         let is_around = depth == 0 && name.starts_with("each") && !name.ends_with("PassThrough");
         let is_per_system = self.path.first().is_some_and(|n| PER_SYSTEM.contains(&&**n));
-        if !is_per_system && is_around {
+        let is_over_systems = is_over_systems(&name);
+        let Some(body) = Lambda::cast(last).filter(|_| is_over_systems).and_then(Lambda::body)
+        else {
+            if is_over_systems && is_around && !is_per_system {
+                return Ok(Found::Beside(apply.node().id()));
+            }
+            return Err(self.elsewhere(apply.node(), depth));
+        };
+        if is_around && !self.lacks_system && !self.makes(body, depth) {
             return Ok(Found::Beside(apply.node().id()));
+        }
+        if is_around && !is_per_system {
+            let (name, range) = (self.path[0].clone(), apply.node().range());
+            return Err(Refusal::EverySystem { name, range });
         }
         if !is_per_system || (depth == 0 && !is_around) {
             return Err(self.elsewhere(apply.node(), depth));

@@ -193,8 +193,11 @@ impl Field {
     }
 }
 
-/// All commands, as they are admitted, with the fields that can be led astray.
-fn commands() -> Vec<(&'static str, Value, Vec<(&'static str, Field)>)> {
+/// A command as it is admitted, with the fields that can be led astray.
+type Example = (&'static str, Value, Vec<(&'static str, Field)>);
+
+/// All commands.
+fn commands() -> Vec<Example> {
     use Field::{Cache, File, Flake, Folder, Formatter, Input, Name, Output, Profile, StorePath};
 
     let module = json!({ "name": "web", "file": "modules/web.nix" });

@@ -176,3 +176,36 @@ fn a_worker_that_is_not_there_is_told() {
     assert_eq!(dependency_of(&error), Some(&Dependency::Worker));
     assert!(error.chain().starts_with("cannot run `/nowhere/cim-nix`: "), "{}", error.chain());
 }
+
+#[test]
+fn who_counts_is_told_of_each_run() {
+    static TOLD: Mutex<Vec<(&str, RanEnd)>> = Mutex::new(Vec::new());
+    let ask = |script: &str, millis: u64, is_cancelled: bool| {
+        let worker = shell(script).watched(|ran| TOLD.lock().unwrap().push((ran.task, ran.end)));
+        let (run, _) = run(millis);
+        let _ = match is_cancelled {
+            false => worker.ask::<Value>(&request(1 << 10), &run),
+            true => std::thread::scope(|scope| {
+                let asking = scope.spawn(|| worker.ask::<Value>(&request(1 << 10), &run));
+                std::thread::sleep(Duration::from_millis(100));
+                run.cancelled.store(true, Ordering::Relaxed);
+                asking.join().unwrap()
+            }),
+        };
+    };
+    ask(r#"echo '{"line":"result","result":1}'"#, 20_000, false);
+    ask(r#"echo '{"line":"error","error":{"kind":"user","message":"no"}}'"#, 20_000, false);
+    ask("exit 3", 20_000, false);
+    ask("head -c 3000000 /dev/zero | tr '\\0' x", 20_000, false);
+    ask("sleep 30", 200, false);
+    ask("sleep 30", 20_000, true);
+    let ends = [
+        RanEnd::Done,
+        RanEnd::Failed(ErrorKind::User),
+        RanEnd::Broke,
+        RanEnd::SaidTooMuch,
+        RanEnd::TimedOut,
+        RanEnd::Cancelled,
+    ];
+    assert_eq!(*TOLD.lock().unwrap(), ends.map(|end| ("nix_files", end)));
+}

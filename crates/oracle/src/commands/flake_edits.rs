@@ -25,6 +25,8 @@ struct Count {
     n_mirrored: usize,
     /// Other code asks for the input, as the edit's notes warned.
     n_warned: usize,
+    /// The place of a new output cannot be evaluated.
+    n_unseen: usize,
     n_different: usize,
     refused: BTreeMap<&'static str, usize>,
 }
@@ -99,10 +101,11 @@ impl Totals {
             let n_refused: usize = count.refused.values().sum();
             let _ = writeln!(
                 text,
-                "{kind:13} {:5} same outputs, {:3} that are the inputs, {:4} same failure, {:3} warned \
-                 of, {:3} different, {n_refused:4} refused",
+                "{kind:13} {:5} same outputs, {:3} that are the inputs, {:3} not seen, {:4} same \
+                 failure, {:3} warned of, {:3} different, {n_refused:4} refused",
                 count.n_same,
                 count.n_mirrored,
+                count.n_unseen,
                 count.n_same_failure,
                 count.n_warned,
                 count.n_different,
@@ -194,6 +197,7 @@ impl Contest<'_> {
                 FlakeOutcome::Same => count.n_same += 1,
                 FlakeOutcome::SameFailure => count.n_same_failure += 1,
                 FlakeOutcome::Mirrored => count.n_mirrored += 1,
+                FlakeOutcome::Unseen => count.n_unseen += 1,
                 FlakeOutcome::Different(_) if is_warned => count.n_warned += 1,
                 FlakeOutcome::Different(_) => count.n_different += 1,
             }
@@ -221,6 +225,13 @@ impl Contest<'_> {
             Refusal::Hides { .. } | Refusal::Hidden { .. } => "the name means something else",
             Refusal::NoSource { .. } => "a registry knows the source",
             Refusal::InvalidName { .. } => "not a name for it",
+            Refusal::Elsewhere { .. } => "made elsewhere",
+            Refusal::EverySystem { .. } => "made for every system at once",
+            Refusal::NoSystem(_) => "made for each system by itself",
+            Refusal::SystemsElsewhere { .. } => "the systems are listed elsewhere",
+            Refusal::Ambiguous { .. } => "several places",
+            Refusal::Undefined(_) => "a name is missing there",
+            Refusal::AlreadyThere { .. } => "there is one",
             Refusal::Unproven(_) => "unproven",
             _ => "other",
         };

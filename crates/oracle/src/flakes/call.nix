@@ -1,8 +1,9 @@
 # What a flake declares and gives, without fetching anything: `outputs` is called with stubs, or with
-# flakes that lie below the folder `real` under the names of the inputs.
-{ file, folder, real ? null, aliases ? { } }:
+# flakes that lie below the folder `real` under the names of the inputs. `probe` asks for the names of
+# what lies at a path of the outputs, or of what lies in that.
+{ file, folder, real ? null, aliases ? { }, probe ? null }:
 let
-  inherit (builtins) attrNames functionArgs isAttrs isFunction isList isPath listToAttrs map mapAttrs pathExists removeAttrs;
+  inherit (builtins) attrNames foldl' functionArgs isAttrs isFunction isList isPath listToAttrs map mapAttrs pathExists removeAttrs;
 
   systems = [ "x86_64-linux" "aarch64-linux" "x86_64-darwin" "aarch64-darwin" ];
   perSystem = value: listToAttrs (map (name: { inherit name value; }) systems);
@@ -68,8 +69,18 @@ let
     else value;
 
   flake = import file;
+  outputs = (call { inherit flake folder aliases; }).outputs;
+
+  probed = { path, deep }:
+    let
+      step = value: name: if isAttrs value && value ? ${name} then value.${name} else null;
+      at = foldl' step outputs path;
+      names = value: if isAttrs value then attrNames value else null;
+    in
+    if deep && isAttrs at then mapAttrs (name: names) at else names at;
 in
 {
   inputs = plain (flake.inputs or { });
-  names = attrNames (call { inherit flake folder aliases; }).outputs;
+  names = attrNames outputs;
+  probed = if probe == null then null else probed probe;
 }

@@ -68,7 +68,9 @@ fn edits_change_what_they_should_and_nothing_else() {
         }
     }
     // Every kind of edit was made, and none was always refused.
-    for kind in ["add", "add alias", "add following", "add source", "follows", "remove", "rename"] {
+    let kinds = ["add", "add alias", "add following", "add source", "follows", "remove", "rename"];
+    let of_outputs = ["add inner", "add module", "add output", "add overlay", "add package"];
+    for kind in kinds.iter().chain(&of_outputs) {
         assert!(made.get(kind).is_some_and(|n| *n > 1), "{kind}: {made:?}");
     }
 }
@@ -117,4 +119,57 @@ fn broken_edits_are_noticed() {
     let other =
         plan("{ outputs = _: { }; }", &Request::AddInput(NewInput::of_url("x", "github:o/x")));
     assert_ne!(add.faults(text, &other.unwrap()), Vec::<String>::new());
+}
+
+/// Flakes with outputs for each system, in the ways that take more of them.
+const SYSTEMS: &[&str] = &[
+    "{\n  outputs = { self }:\n    let\n      systems = [ \"x86_64-linux\" ];\n      forAllSystems = f: builtins.listToAttrs (map (name: { inherit name; value = f name; }) systems);\n    in\n    {\n      packages = forAllSystems (system: {\n        a = system;\n      });\n      lib.x = 1;\n    };\n}\n",
+    "{\n  outputs = { self }: {\n    packages.x86_64-linux.a = 1;\n    packages.aarch64-linux.a = 1;\n    overlays.a = final: prev: { };\n  };\n}\n",
+];
+
+#[test]
+fn outputs_come_to_where_nix_finds_them() {
+    let Some(judge) = judge() else { return };
+    let mut made = std::collections::BTreeMap::new();
+    for text in SYSTEMS {
+        let stage = Stage::of(&judge, text);
+        for trial in Trial::all(&[]) {
+            let Ok(edit) = plan(text, &trial.request) else { continue };
+            assert_eq!(trial.faults(text, &edit), Vec::<String>::new(), "{text}\n{trial:?}");
+            let edited = [(edit.apply(text).unwrap(), trial.change)];
+            let outcome = judge.judge(stage.folder.path(), &stage.before, &edited).unwrap();
+            assert_eq!(outcome, [FlakeOutcome::Same], "{}\n{}", trial.kind, edited[0].0);
+            *made.entry(trial.kind).or_insert(0) += 1;
+        }
+    }
+    for (kind, n) in [("add for each", 1), ("add check", 1), ("add package", 1), ("add system", 1)]
+    {
+        assert_eq!(made.get(kind), Some(&n), "{made:?}");
+    }
+}
+
+#[test]
+fn outputs_that_are_lost_are_noticed() {
+    let Some(judge) = judge() else { return };
+    let text = SYSTEMS[0];
+    let stage = Stage::of(&judge, text);
+    let all = Trial::all(&[]);
+    let differs = |after: &str, kind: &str| {
+        let change = all.iter().find(|trial| trial.kind == kind).unwrap().change.clone();
+        let edited = [(after.to_owned(), change)];
+        let outcomes = judge.judge(stage.folder.path(), &stage.before, &edited).unwrap();
+        assert!(
+            matches!(outcomes[..], [FlakeOutcome::Different(_)]),
+            "{kind} {outcomes:?}\n{after}"
+        );
+    };
+    let instead = |new: &str| text.replacen("lib.x = 1;", new, 1);
+    // Nothing is done, or it stands elsewhere, or hides what was there.
+    for kind in ["add output", "add inner", "add overlay", "add module", "add for each"] {
+        differs(text, kind);
+    }
+    differs(&instead("lib.x = 1; overlays.other = 1;"), "add overlay");
+    differs(&instead("overlays.cim-probe = 1;"), "add overlay");
+    differs(&text.replacen("a = system;", "cim-probe = system;", 1), "add for each");
+    differs(&text.replacen("\"x86_64-linux\"", "\"mipsel-linux\"", 1), "add system");
 }

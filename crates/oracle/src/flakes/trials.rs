@@ -1,7 +1,7 @@
 //! The edits that are tried on each flake.
 
 use cim_nix_base::TextEdit;
-use cim_nix_flake::edit::{Edit, Follows, NewInput, Origin, Request, plan};
+use cim_nix_flake::edit::{Edit, Follows, ModuleKind, NewInput, Origin, Request, plan};
 use serde_json::json;
 
 use super::FlakeChange;
@@ -10,6 +10,8 @@ use super::FlakeChange;
 const NEW: &str = "cim-probe";
 /// Where it comes from.
 const URL: &str = "github:cim-probe/cim-probe";
+/// A system that few flakes are for.
+const SYSTEM: &str = "mipsel-linux";
 /// How many inputs of one flake are retargeted and renamed and follow others.
 const MOST_INPUTS: usize = 2;
 
@@ -53,6 +55,7 @@ impl Trial {
             change: FlakeChange::Removed(name.clone()),
             undo: None,
         }));
+        all.extend(outputs());
         all
     }
 
@@ -108,6 +111,51 @@ fn added(names: &[String]) -> Vec<Trial> {
         undo: Some(Request::RemoveInput { name: NEW.to_owned() }),
     });
     trials.collect()
+}
+
+/// Outputs of every kind, and a system that hardly any flake is for.
+fn outputs() -> Vec<Trial> {
+    let path = |text: &str| -> Vec<String> { text.split('/').map(str::to_owned).collect() };
+    let added = |kind, at: &str, value: &str, for_each| Trial {
+        kind,
+        request: Request::AddOutput { path: path(at), value: value.to_owned() },
+        change: FlakeChange::Output { path: path(at), for_each },
+        undo: None,
+    };
+    let module = |kind, class, at: &str| Trial {
+        kind,
+        request: Request::AddModule {
+            kind: class,
+            name: NEW.to_owned(),
+            value: "{ lib, ... }: { }".to_owned(),
+        },
+        change: FlakeChange::Output { path: path(at), for_each: false },
+        undo: None,
+    };
+    vec![
+        added("add output", "cimProbe", "\"probe\"", false),
+        added("add inner", "lib/cimProbe/inner", "x: x", false),
+        added("add package", "packages/x86_64-linux/cim-probe", "null", false),
+        added("add for each", "packages/cim-probe", "null", true),
+        added("add check", "checks/cim-probe", "{\n  type = \"probe\";\n}", true),
+        Trial {
+            kind: "add overlay",
+            request: Request::AddOverlay {
+                name: NEW.to_owned(),
+                value: "final: prev: { }".to_owned(),
+            },
+            change: FlakeChange::Output { path: path("overlays/cim-probe"), for_each: false },
+            undo: None,
+        },
+        module("add module", ModuleKind::NixOs, "nixosModules/cim-probe"),
+        module("add darwin", ModuleKind::Darwin, "darwinModules/cim-probe"),
+        Trial {
+            kind: "add system",
+            request: Request::AddSystem { system: SYSTEM.to_owned(), list: None },
+            change: FlakeChange::System(SYSTEM.to_owned()),
+            undo: None,
+        },
+    ]
 }
 
 /// An input of an input that follows another one, or nothing where there is no other.

@@ -62,6 +62,7 @@ struct Disk {
 
 static DISK: Mutex<Option<Disk>> = Mutex::new(None);
 static SYNCS: AtomicU64 = AtomicU64::new(0);
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
 static REAL: AtomicPtr<sqlite3_vfs> = AtomicPtr::new(std::ptr::null_mut());
 /// Files that are opened now cannot share memory, as on a network file system.
 static LACKS_SHARED_MEMORY: AtomicBool = AtomicBool::new(false);
@@ -101,6 +102,12 @@ pub(crate) fn lack_shared_memory() {
 /// How many syncs there were at all.
 pub(crate) fn n_syncs() -> u64 {
     SYNCS.load(Ordering::Acquire)
+}
+
+/// How many bytes were written at all.
+#[allow(dead_code, reason = "the tests do not ask, measuring does")]
+pub(crate) fn n_written() -> u64 {
+    WRITTEN.load(Ordering::Acquire)
 }
 
 /// Cuts the power, unless it is cut.
@@ -360,6 +367,7 @@ unsafe extern "C" fn write(
     len: c_int,
     at: sqlite3_int64,
 ) -> c_int {
+    WRITTEN.fetch_add(len as u64, Ordering::AcqRel);
     // SAFETY: the file is one of `open`.
     let path = unsafe { path(file) };
     if let (Some(disk), Some(path)) = (&mut *disk(), path) {

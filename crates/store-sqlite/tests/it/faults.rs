@@ -125,6 +125,10 @@ fn altered_events_are_not_served() {
     let raw = rusqlite::Connection::open(&path).unwrap();
     raw.execute("UPDATE events SET body = '\"y\"' WHERE position = 4", []).unwrap();
     raw.execute("UPDATE events SET type = 'CodeFormatted' WHERE position = 5", []).unwrap();
+    // Streams have their own copies.
+    let place = "place & 0x7fffffff = 6";
+    raw.execute(&format!("UPDATE stream_events SET event = zeroblob(60) WHERE {place}"), [])
+        .unwrap();
     drop(raw);
     let mut seen = Vec::new();
     let mut visit = |event: &cim_domain_nix::Record<'_>| {
@@ -151,7 +155,7 @@ fn altered_events_are_not_served() {
     });
     expect![[r#"
         the event store is damaged: event 4: it is not what was written (`store check`)
-        the event store is damaged: event 4: it is not what was written (`store check`)
+        the event store is damaged: version 6 of project-00000000-0000-0000-0000-000000000001: it is not what was written (`store check`)
         the event store is damaged: event 5: it is not what was written (`store check`)
         the event store is damaged: event 4: it is not what was written (`store check`)
         the event store is damaged: event 4: it is not what was written (`store check`)
@@ -161,11 +165,12 @@ fn altered_events_are_not_served() {
         fine
         the event store is damaged: event 4: it is not what was written (`store check`)"#]]
     .assert_eq(&said.join("\n"));
-    expect!["[1, 2, 3, 3, 6, 3, 1, 2, 3]"].assert_eq(&format!("{seen:?}"));
+    expect!["[1, 2, 3, 3, 4, 5, 6, 3, 1, 2, 3]"].assert_eq(&format!("{seen:?}"));
     // The damage is told whole, and new events are stored.
     expect![[r#"
         event 4 is not what was written: its sum differs
-        event 5 is not what was written: its sum differs"#]]
+        event 5 is not what was written: its sum differs
+        event 6 is not what its stream has of it"#]]
     .assert_eq(&store.integrity().unwrap().problems.join("\n"));
     fill(&store, 1, [10]);
 }
@@ -181,11 +186,11 @@ fn a_damaged_schema_is_found() {
         raw.execute_batch(sql).unwrap();
     };
     change(
-        "DROP INDEX events_by_id; ALTER TABLE snapshots ADD COLUMN more TEXT; CREATE TABLE cats (name)",
+        "CREATE INDEX more ON events (at); ALTER TABLE snapshots ADD COLUMN more TEXT; CREATE TABLE cats (name)",
     );
     expect![[r#"
-        the index events_by_id is missing
         the table snapshots is not as it was made
+        the index more does not belong to a store
         the table cats does not belong to a store"#]]
     .assert_eq(&read(&path).unwrap().join("\n"));
     change("ALTER TABLE streams RENAME TO streamq");
@@ -258,6 +263,8 @@ fn what_was_changed_by_hand_is_found() {
         "PRAGMA foreign_keys = OFF;
          DELETE FROM events WHERE position = 7;
          UPDATE events SET meta = '{\"who\":\"me\"}' WHERE position = 9;
+         DELETE FROM stream_events WHERE place = (3 << 31) + 20;
+         DELETE FROM ids WHERE named = 11;
          UPDATE projections SET position = 5000;
          UPDATE store SET published = 4000;
          INSERT INTO blobs VALUES (zeroblob(32), x'01');
@@ -269,7 +276,10 @@ fn what_was_changed_by_hand_is_found() {
     expect![[r#"
         events between 6 and 8 are missing
         event 9 is not what was written: its sum differs
-        stream project-00000000000000000000000000000000 is at version 400, but has 399 events up to version 400
+        event 11 is not found by its ids
+        event 120 is not what its stream has of it
+        ids name events 5996 times, where events have 5995
+        stream project-00000000000000000000000000000002 is at version 400, but has 399 events
         blob 0000000000000000000000000000000000000000000000000000000000000000 is not what was written: its hash differs
         events up to 4000 count as published, but 2000 is the last
         read model counts is at event 5000, but 2000 is the last

@@ -12,3 +12,4 @@ mod models;
 mod power;
 mod processes;
 mod transfer;
+mod upgrade;

@@ -211,5 +211,10 @@ fn wrong_settings_are_told() {
         refused(|s| s.traces.token_file = Some("/nowhere/token".into())),
         refused(|s| s.log.filter = "info,=".to_owned()),
     ];
-    expect_test::expect![[""]].assert_eq(&texts.join("\n"));
+    expect_test::expect![[r#"
+        `collector:4317` is no address of a collector
+        cannot use `http://a b` for traces: invalid exporter configuration: endpoint: invalid endpoint 'http://a b': invalid URI: invalid uri character
+        `ratio` of traces is 1.5, not between 0 and 1
+        cannot read `token-file` of traces `/nowhere/token`: No such file or directory (os error 2)
+        `=` is no filter for logs"#]].assert_eq(&texts.join("\n"));
 }

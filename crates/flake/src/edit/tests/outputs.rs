@@ -684,3 +684,75 @@ fn outputs_go_if_they_have_the_value() {
     "#]],
     );
 }
+
+/// Found by real Nix over real flakes: the new attribute stood where a later operand hid it.
+#[test]
+fn what_a_later_operand_makes_hides_the_rest() {
+    let mut out = String::new();
+    for (text, request) in [
+        (
+            "    { lib.a = 1; } // (let f = nixpkgs.lib.genAttrs [ ]; in { packages = f (s: { }); })",
+            output("packages.x86_64-linux.b", "2"),
+        ),
+        (
+            "    { lib.a = 1; } // flake-utils.lib.eachDefaultSystem (s: { packages.a = 1; })",
+            output("packages.x86_64-linux.b", "2"),
+        ),
+        ("    { } // flake-utils.lib.eachDefaultSystem (s: { lib.a = 1; })", output("lib.b", "2")),
+        (
+            "    { packages = nixpkgs.lib.genAttrs [ ] (s: { }); } // { lib.a = 1; }",
+            output("packages.x86_64-linux.b", "2"),
+        ),
+        (
+            "    { lib.a = 1; } // flake-utils.lib.eachDefaultSystem (s: { devShells.a = 1; })",
+            output("packages.x86_64-linux.b", "2"),
+        ),
+        (
+            "    flake-utils.lib.eachDefaultSystem (s: { devShells.a = 1; })",
+            output("packages.x86_64-linux.b", "2"),
+        ),
+        (
+            "    let system = nixpkgs.s; in { packages.${system}.a = 1; }",
+            output("packages.x86_64-linux.b", "2"),
+        ),
+        (
+            "    let system = nixpkgs.s; in { packages = { ${system}.a = 1; }; }",
+            output("packages.x86_64-linux.b", "2"),
+        ),
+        (
+            "    { checks = nixpkgs.lib.genAttrs [ ] (s: { }) // { x86_64-linux.a = 1; }; }",
+            output("checks.b", "2"),
+        ),
+        ("    { lib.a = 1; } // import ./more.nix", output("lib.b", "2")),
+        ("    import ./more.nix // { lib.a = 1; }", output("lib.b", "2")),
+        (
+            "    { lib.a = 1; } // flake-utils.lib.eachDefaultSystem (import ./more.nix)",
+            output("lib.b", "2"),
+        ),
+    ] {
+        out.push_str(&body(text, &request));
+    }
+    expect![[r#"
+        error: `packages` is not written out as a set in this file, so nothing can be added to it
+          hint: flake.nix:3:74: here
+        error: `packages` is made for every system at once, so it has none of its own
+          hint: flake.nix:3:23: here
+        error: `lib` is made for every system at once, so it has none of its own
+          hint: flake.nix:3:12: here
+        error: `packages` is made for every system at once, so it has none of its own
+          hint: flake.nix:3:18: here
+            { lib.a = 1; packages.x86_64-linux.b = 2; } // flake-utils.lib.eachDefaultSystem (s: { devShells.a = 1; })
+        error: `packages` is made for every system at once, so it has none of its own
+          hint: flake.nix:3:5: here
+        error: `packages` is not written out as a set in this file, so nothing can be added to it
+          hint: flake.nix:3:34: here
+        error: `packages` is not written out as a set in this file, so nothing can be added to it
+          hint: flake.nix:3:47: here
+        error: `checks` is not written out as a set in this file, so nothing can be added to it
+          hint: flake.nix:3:53: here
+        error: `outputs` is not written out as a set in this file, so nothing can be added to it
+          hint: flake.nix:3:23: here
+            import ./more.nix // { lib.a = 1; lib.b = 2; }
+            { lib.a = 1; lib.b = 2; } // flake-utils.lib.eachDefaultSystem (import ./more.nix)
+    "#]].assert_eq(&out);
+}

@@ -1,0 +1,63 @@
+//! Configurations, good and bad.
+
+use std::fs;
+
+use crate::scene::{Scene, said};
+
+fn check(config: &str) -> String {
+    let scene = Scene::new("");
+    fs::write(scene.path("bad.toml"), config).expect("the folder is ours");
+    let output = scene.cli(&["check-config", "--config", "bad.toml"]);
+    let code = output.status.code().unwrap_or(-1);
+    let out = String::from_utf8_lossy(&output.stdout);
+    format!("{code}: {out}{}", said(&output, scene.folder.path()))
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_place() {
+    let mut all = String::new();
+    for config in [
+        "",
+        "[[tenant]]\nname = \"Main\"\n[http]\n",
+        "[[tenant]]\nname = \"main\"\n",
+        "[[tenant]]\nname = \"main\"\nfolder = \"here\"\n[http]\n",
+        "[http]\nlisten = \"nowhere\"\n",
+        "[http]\nlissten = \"127.0.0.1:1\"\n",
+        "store = \"mysql:x\"\n[[tenant]]\nname = \"main\"\n[http]\n",
+        "[[tenant]]\nname = \"main\"\nlimits = { effects-at-onze = 1 }\n[http]\n",
+        "[[tenant]]\nname = \"main\"\n[[token]]\nname = \"a\"\nrole = \"reader\"\ntenants = [\"mian\"]\nsha256 = \"00\"\n[http]\n",
+        "[log]\nfilter = \"loud\"\n[[tenant]]\nname = \"main\"\n[http]\n",
+        "[[tenant\n",
+    ] {
+        all.push_str(&check(config));
+    }
+    expect_test::expect![[r#""#]].assert_eq(&all);
+}
+
+#[test]
+fn a_token_is_shown_once_and_kept_as_its_hash() {
+    let scene = Scene::new("[[tenant]]\nname = \"main\"\n");
+    let made =
+        ["token", "new", "--name", "bob \"the\" builder", "--role", "reader", "--for", "main"];
+    let output = scene.cli(&made);
+    let text = String::from_utf8(output.stdout).expect("text");
+    let token = text.split_whitespace().find(|word| word.starts_with("cimnix_")).expect("a token");
+    assert_eq!(token.len(), "cimnix_".len() + 64);
+    let config = scene.path("server.toml");
+    let before = fs::read_to_string(&config).expect("it was written");
+    fs::write(&config, format!("{before}{text}")).expect("the folder is ours");
+    let checked = scene.cli(&["check-config", "--config", "server.toml"]);
+    let told = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert_eq!(told, "the configuration is good: 1 tenants, 2 tokens\n", "{checked:?}");
+}
+
+#[test]
+fn permissions_are_a_configuration_that_the_server_takes() {
+    let scene = Scene::new("[[tenant]]\nname = \"main\"\n[nats]\n");
+    let output = scene.cli(&["nats", "permissions", "--config", "server.toml"]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(text.contains("nix.cmd.flake.create"), "{text}");
+    if let Some(checked) = cim_nix_rig::Nats::check(&text) {
+        assert_eq!(checked, Ok(()), "{text}");
+    }
+}

@@ -1,0 +1,5 @@
+//! The program as people run it: a configuration, a real broker, requests over HTTP and NATS.
+
+mod config;
+mod life;
+mod scene;

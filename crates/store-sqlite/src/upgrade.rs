@@ -1,0 +1,80 @@
+//! How a file of version 1 becomes one of version 2.
+//!
+//! Version 1 found events by four indexes of the log, each a page more that an append has to write,
+//! and loading a stream read a page of the log for each of its events.
+
+use std::ops::ControlFlow;
+
+use rusqlite::{Connection, params};
+
+use crate::decode::{COLUMNS, Summed, number, record, uuid};
+use crate::fault::{Fault, corrupt};
+use crate::packed::{Packer, place};
+
+const TABLES: &str = "
+CREATE TABLE stream_events (
+  place INTEGER PRIMARY KEY,
+  event BLOB NOT NULL
+) STRICT;
+CREATE TABLE ids (
+  id ANY NOT NULL,
+  named INTEGER NOT NULL,
+  what INTEGER NOT NULL,
+  PRIMARY KEY (id, named)
+) STRICT, WITHOUT ROWID;
+";
+
+const IDS: &str = "
+INSERT INTO ids SELECT id, 0, position FROM events;
+INSERT INTO ids SELECT causation, position, 1 FROM events WHERE causation <> correlation;
+INSERT INTO ids SELECT correlation, position, iif(causation = correlation, 3, 2) FROM events;
+DROP INDEX events_of_streams;
+DROP INDEX events_by_id;
+DROP INDEX events_by_correlation;
+DROP INDEX events_by_causation;
+ALTER TABLE streams DROP COLUMN version;
+";
+
+pub(crate) fn second(connection: &Connection) -> Result<(), Fault> {
+    connection.execute_batch(TABLES)?;
+    fill(connection)?;
+    Ok(connection.execute_batch(IDS)?)
+}
+
+/// Packs all events, in the order of their places, so that pages are filled one after the other.
+fn fill(connection: &Connection) -> Result<(), Fault> {
+    let mut query = connection.prepare(&format!(
+        "SELECT {COLUMNS}, s.kind, s.aggregate, e.stream FROM streams s \
+         CROSS JOIN events e INDEXED BY events_of_streams ON e.stream = s.id \
+         ORDER BY s.id, e.version"
+    ))?;
+    let mut insert = connection.prepare("INSERT INTO stream_events VALUES (?1, ?2)")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let (position, version) = (number(row, 0)?, number(row, 1)?);
+        let place = place(row.get(13)?, version);
+        let mut packed = None;
+        let shown = record(row, &mut |event| {
+            let packer = Packer::of(event.kind, event.aggregate);
+            packed = Some(packer.pack(place, position, &Summed::of(event)));
+            Ok(ControlFlow::Continue(()))
+        });
+        if let Err(Fault::Sql(error)) = shown {
+            return Err(Fault::Sql(error));
+        }
+        let packed = match packed {
+            Some(packed) => packed,
+            // One that is not what was written stays where it is: there it is known, told and not
+            // served, and the others are as useful as before.
+            None => {
+                let kind = row.get_ref(11)?.as_str().unwrap_or_default();
+                let aggregate = uuid(row.get_ref(12)?).ok_or_else(|| {
+                    corrupt(format!("event {position}"), "its aggregate cannot be read")
+                })?;
+                Packer::of(kind, aggregate).elsewhere(place, position)
+            }
+        };
+        insert.execute(params![place, packed])?;
+    }
+    Ok(())
+}
