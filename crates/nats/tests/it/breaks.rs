@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cim_nix_nats::{NatsSettings, StreamSettings};
-use cim_nix_rig::{Nats, Proxy, Setup};
+use cim_nix_rig::{Cluster, Nats, Proxy, Setup};
 use cim_nix_service::{Caller, Message, Reply, Request, Role, Service, Size};
 use serde_json::{Value, json};
 
@@ -149,5 +149,27 @@ fn a_stream_that_others_own_is_looked_for() {
     make(&other.service.clone(), 5, 6);
     wait_for("publishing", || is_all_published(&running) && is_all_published(&other));
     other.stop();
+    running.stop();
+}
+
+#[test]
+fn a_cluster_that_loses_a_server() {
+    let Some(mut cluster) = Cluster::start(3, &Setup::jetstream()) else { return };
+    let service = service(&["acme"]);
+    let stream = StreamSettings { replicas: 3, ..StreamSettings::default() };
+    let urls = cluster.urls();
+    let all = NatsSettings { servers: urls.clone(), stream, ..settings(&urls[0]) };
+    let mut running = Running::start(&service, &all);
+    make(&service, 0, 100);
+    wait_for("publishing", || is_all_published(&running));
+    for node in 0..2 {
+        cluster.nodes[node].kill();
+        let from = 100 + node * 100;
+        make(&service, from, from + 100);
+        wait_for("publishing with two servers", || is_all_published(&running));
+        cluster.nodes[node].restart();
+    }
+    let Some(mut python) = Python::connect(&urls[2]) else { return };
+    assert_eq!(published(&mut python), (wanted(300), 300));
     running.stop();
 }
