@@ -61,6 +61,7 @@ impl Shared {
         let n_events = u32::try_from(append.events.len())
             .map_err(|_| StoreError::Invalid("an append has too many events".to_owned()))?;
         let payload = payload(&append.events)?.into();
+        self.see_again().await?;
         let _turn = self.turn(&append.stream).await;
         let mut progress = Progress {
             id: append.events[0].id.to_string(),

@@ -175,6 +175,12 @@ impl Index {
         self.places[message]
     }
 
+    /// The last message that counts, and the id of its first event.
+    pub(crate) fn last(&self) -> Option<(u64, Uuid)> {
+        let place = self.places.last()?;
+        Some((place.sequence, self.ids[place.position as usize - 1]))
+    }
+
     /// The message with the first event after position `after`.
     pub(crate) fn message_after(&self, after: u64) -> usize {
         let starts_before = |place: &Place| u64::from(place.position) <= after.saturating_add(1);

@@ -44,3 +44,8 @@ pub use async_nats;
 pub use models::Models;
 pub use options::Options;
 pub use store::{JetStreamStore, Status};
+
+/// The page about the store; its example is compiled with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/jetstream.md")]
+struct Page;

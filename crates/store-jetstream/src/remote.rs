@@ -2,6 +2,7 @@
 
 use std::str::FromStr as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::header::{HeaderName, NATS_SEQUENCE, NATS_SUBJECT};
@@ -96,6 +97,20 @@ impl Remote {
 
     pub(crate) fn patience(&self) -> Duration {
         self.patience
+    }
+
+    /// How often this has been connected: after each time the server may have lost something.
+    pub(crate) fn n_connections(&self) -> u64 {
+        self.client.statistics().connects.load(Ordering::Acquire)
+    }
+
+    /// Whether message `sequence` is an append that begins with the event `id`.
+    pub(crate) async fn has(&self, sequence: u64, id: Uuid) -> Result<bool, StoreError> {
+        let Some(arrived) = self.message(sequence).await? else { return Ok(false) };
+        match self.read(arrived).await? {
+            Content::Stored(stored) => Ok(stored.facts()?.ids.first() == Some(&id)),
+            Content::Foreign(_) => Ok(false),
+        }
     }
 
     /// How long a payload may be.

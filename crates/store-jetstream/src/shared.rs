@@ -34,6 +34,8 @@ pub(crate) struct State {
     ahead: BTreeMap<u64, Facts>,
     /// When the stream was made: another moment is another stream.
     created: Option<String>,
+    /// How often this had been connected when the stream was seen to be the same.
+    n_connections: u64,
     /// What the history cannot be read beyond.
     damage: Option<Damage>,
     recorder: Option<Recorder>,
@@ -96,6 +98,7 @@ impl Shared {
             index: Index::default(),
             ahead: BTreeMap::new(),
             created: None,
+            n_connections: 0,
             damage: None,
             recorder: None,
         };
@@ -156,13 +159,38 @@ impl Shared {
             let created = state.created.get_or_insert_with(|| standing.created.clone());
             *created != standing.created
         };
-        if is_another || standing.last < applied {
+        if is_another || standing.last < applied || !self.is_the_same().await? {
             return Err(self.replaced());
         }
         if applied + 1 < standing.first {
             return Err(self.damaged(gap_of(applied + 1, standing.first - 1)));
         }
         self.advance_to(standing.last).await
+    }
+
+    /// Makes sure that the stream is the one that it was, after a connection was made anew.
+    pub(crate) async fn see_again(self: &Arc<Self>) -> Result<(), StoreError> {
+        let is_seen = self.state().n_connections == self.remote.n_connections();
+        if is_seen { Ok(()) } else { self.sync().await }
+    }
+
+    /// Whether the stream still has the last message that counts. A server that lost power, or got
+    /// an older state back, may have lost it, and has been connected to anew since.
+    async fn is_the_same(&self) -> Result<bool, StoreError> {
+        let n_connections = self.remote.n_connections();
+        let last = {
+            let state = self.state();
+            match state.n_connections == n_connections {
+                true => return Ok(true),
+                false => state.index.last(),
+            }
+        };
+        let is_there = match last {
+            Some((sequence, id)) => self.remote.has(sequence, id).await?,
+            None => true,
+        };
+        self.state().n_connections = n_connections;
+        Ok(is_there)
     }
 
     /// Takes in all messages up to `target`.

@@ -338,9 +338,18 @@ async fn begin(shared: &Shared) -> Result<(), StoreError> {
     let Some(path) = shared.options.index_file.clone() else { return Ok(()) };
     let standing = shared.remote.standing().await?;
     let (name, created) = (shared.remote.name.clone(), standing.created.clone());
-    let read = move || saved::open(&path, &name, &created, standing.last);
-    let (index, recorder) =
-        tokio::task::spawn_blocking(read).await.map_err(|_| interrupted())??;
+    let read = move |last| {
+        let (path, name, created) = (path.clone(), name.clone(), created.clone());
+        tokio::task::spawn_blocking(move || saved::open(&path, &name, &created, last))
+    };
+    let (mut index, mut recorder) = read(standing.last).await.map_err(|_| interrupted())??;
+    if let Some((sequence, id)) = index.last()
+        && !shared.remote.has(sequence, id).await?
+    {
+        // It is of a state that the server has lost.
+        drop(recorder);
+        (index, recorder) = read(0).await.map_err(|_| interrupted())??;
+    }
     shared.begin(index, standing.created, Some(recorder));
     Ok(())
 }

@@ -188,3 +188,53 @@ fn other_settings_are_named() {
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
     assert!(error.to_string().contains("replicas > 1 not supported"), "{error}");
 }
+
+/// A server that comes back with an older state, and goes on from there.
+#[test]
+fn an_older_state_is_noticed() {
+    let Some(mut place) = place() else { return };
+    let file = place.folder().join("index");
+    let with_file = Options { index_file: Some(file), ..options() };
+    let (store, filed) = (place.open(), place.open_with(with_file.clone()).unwrap());
+    store.append(append(1, [1])).unwrap();
+    place.server.kill();
+    copy_folder(&place.folder().join("data"), &place.folder().join("older"));
+    place.server.restart();
+    for n in 2..=5 {
+        store.append(append(1, [n])).unwrap();
+    }
+    assert_eq!(all(&filed).len(), 5);
+    drop(filed);
+    place.server.kill();
+    std::fs::remove_dir_all(place.folder().join("data")).unwrap();
+    copy_folder(&place.folder().join("older"), &place.folder().join("data"));
+    place.server.restart();
+    // Others go on, beyond what this program has seen.
+    let other = place.open();
+    assert_eq!(all(&other), [1]);
+    for n in 12..=20 {
+        other.append(append(1, [n])).unwrap();
+    }
+    let error = store.head().unwrap_err();
+    assert!(error.to_string().contains("an older state was restored"), "{error}");
+    let error = store.append(append(2, [30])).unwrap_err();
+    assert!(error.to_string().contains("an older state was restored"), "{error}");
+    // What a program starts with from its file is the same as without.
+    let again = (0..200).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        place.open_with(with_file.clone()).ok()
+    });
+    assert_eq!(all(&again.unwrap()), all(&other));
+}
+
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_folder(&entry.path(), &to),
+            false => drop(std::fs::copy(entry.path(), to).unwrap()),
+        }
+    }
+}

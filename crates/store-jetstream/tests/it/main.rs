@@ -9,6 +9,7 @@ mod damage;
 mod ids;
 mod limits;
 mod models;
+mod page;
 mod proxy;
 mod samples;
 mod server;
