@@ -57,10 +57,7 @@ pub(crate) fn who(
     let refusal = match found {
         Some(Ok(known)) => return Ok(Arc::new(known)),
         Some(Err(refusal)) => refusal,
-        None => Refusal::new(
-            cim_nix_service::Cause::Unauthenticated,
-            "the request has to come with a bearer token",
-        ),
+        None => Refusal::new(cim_nix_service::Cause::Unauthenticated, "no token came"),
     };
     Err(refused(shared, peer, path, scheme, &refusal, first.is_some()))
 }
@@ -88,7 +85,8 @@ fn refused(
         };
         shared.note(&caller, "", path, refusal);
     }
-    let problem = Problem::unauthenticated(refusal.message.clone());
+    let detail = "the request has to come with a token that is known and has not expired";
+    let problem = Problem::unauthenticated(detail);
     match scheme {
         Scheme::Bearer => problem.hint("Authorization: Bearer cimnix_.."),
         Scheme::Basic => {

@@ -167,10 +167,18 @@ where
 {
     check_head(&request)?;
     let path = request.uri().path();
-    let openness = openness(path, &shared.settings);
-    if let Openness::For(scheme) = openness {
-        let known = who(shared, peer, request.headers(), path, scheme)?;
-        request.extensions_mut().insert(known);
+    match openness(path, &shared.settings) {
+        Openness::For(scheme) => {
+            let known = who(shared, peer, request.headers(), path, scheme)?;
+            request.extensions_mut().insert(known);
+        }
+        // Who says who they are may learn more; who does not need not.
+        Openness::All if request.headers().contains_key(header::AUTHORIZATION) => {
+            if let Ok(known) = who(shared, peer, request.headers(), path, Scheme::Bearer) {
+                request.extensions_mut().insert(known);
+            }
+        }
+        Openness::All => {}
     }
     let answered = router.oneshot(request.map(Body::new)).await;
     Ok(answered.unwrap_or_else(|never| match never {}))

@@ -38,6 +38,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     if shared.settings.page {
         router = router
             .route("/", get(page::overview))
+            .route("/operations/style.css", get(page::style))
             .route("/operations/{tenant}/events/{id}", get(page::event));
     }
     router

@@ -152,6 +152,10 @@ impl Kit {
     }
 
     pub(crate) fn with(settings: Settings, limits: Limits) -> Self {
+        Self::at(Settings { listen: ([127, 0, 0, 1], 0).into(), ..settings }, limits)
+    }
+
+    pub(crate) fn at(settings: Settings, limits: Limits) -> Self {
         let script = Script::default();
         let tenant = |name: &str| {
             Tenant::new(TenantParts {
@@ -176,7 +180,6 @@ impl Kit {
             problems: Box::new(move || elsewhere.read().expect("not poisoned").clone()),
             version: Version { name: "cim-nix-server", version: "0.0.0-test" },
         };
-        let settings = Settings { listen: ([127, 0, 0, 1], 0).into(), ..settings };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -202,8 +205,8 @@ impl Kit {
     pub(crate) fn stop(&mut self) {
         self.shutdown.cancel();
         if let (Some(serving), Some(runtime)) = (self.serving.take(), &self.runtime) {
-            let ended = runtime.block_on(tokio::time::timeout(Duration::from_secs(20), serving));
-            ended.expect("in time").expect("no panic").expect("no error");
+            let ended = async { tokio::time::timeout(Duration::from_secs(20), serving).await };
+            runtime.block_on(ended).expect("in time").expect("no panic").expect("no error");
         }
     }
 
@@ -264,6 +267,14 @@ impl Kit {
         Answer::read(&mut socket)
     }
 
+    /// As [`send`](Self::send), and nothing more will come.
+    pub(crate) fn send_and_close(&self, bytes: &[u8]) -> Answer {
+        let mut socket = self.connect();
+        let _ = socket.write_all(bytes);
+        let _ = socket.shutdown(std::net::Shutdown::Write);
+        Answer::read(&mut socket)
+    }
+
     pub(crate) fn connect(&self) -> TcpStream {
         let socket = TcpStream::connect(self.address).expect("it listens");
         socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
@@ -306,6 +317,29 @@ fn tokens() -> Tokens {
         old,
     ])
     .expect("good tokens")
+}
+
+/// A program that a test needs: named by `CIM_NIX_NAME`, or on `PATH`. Without it the test is left
+/// out, visibly; in CI it fails.
+pub(crate) fn is_there(program: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(format!("CIM_NIX_{}", program.to_ascii_uppercase()));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut found = std::env::split_paths(&path).map(|folder| folder.join(program));
+    let found = named.map(PathBuf::from).or_else(|| found.find(|file| file.is_file()));
+    if found.is_none() {
+        let is_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+        assert!(!is_ci, "{program} has to be there in CI");
+        eprintln!("skipped: {program} is not there");
+    }
+    found
+}
+
+/// Asks whoever listens there.
+pub(crate) fn ask(address: SocketAddr, request: &[u8]) -> Answer {
+    let mut socket = TcpStream::connect(address).expect("it listens");
+    socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+    socket.write_all(request).expect("it reads");
+    Answer::read(&mut socket)
 }
 
 /// An answer.

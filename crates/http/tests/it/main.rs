@@ -2,8 +2,14 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests open sockets, start programs and wait")]
 
+mod abuse;
+mod docs;
 mod kit;
+mod openapi;
+mod page;
 mod rest;
+mod stream;
+mod tls;
 
 #[test]
 fn every_file_here_is_listed() {
