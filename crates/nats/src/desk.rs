@@ -329,10 +329,8 @@ fn unknown(text: &str, place: &Place) -> Refusal {
         true => For::Query,
         false => For::Command,
     };
-    let known: Vec<&str> = Subject::every()
-        .filter(|subject| subject.role() == role)
-        .map(Subject::as_str)
-        .collect();
+    let known: Vec<&str> =
+        Subject::every().filter(|subject| subject.role() == role).map(Subject::as_str).collect();
     let shown: String = relative.chars().take(60).collect();
     Refusal::new(Cause::NotFound, format!("nothing is served on `{}`", shown.escape_debug()))
         .hint(format!("subjects are {}", known.join(", ")))
