@@ -55,8 +55,8 @@ pub use effect::Programs;
 pub use flakes::flake_facts;
 pub use history::{BlamedLine, Drift, Filter, Logged, OpenChange, Past, Writer};
 pub use outside::{
-    Code, LockWish, Locks, NewLock, Outside, Run, Settled, Sources, Store, Templates, Tools, Work,
-    Workspace, World,
+    Code, LockWish, Locks, NewLock, Outside, Repository, Run, Settled, Sources, Store, Templates,
+    Tools, Work, Workspace, World,
 };
 pub use recover::Recovery;
 pub use undo::Stored;

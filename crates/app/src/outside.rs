@@ -159,10 +159,18 @@ pub trait Code {
     fn work(&self, command: &Command) -> Result<Work, Error>;
 }
 
-/// All that commands need beside files and clock.
-pub trait Tools: Locks + Sources + Templates + Code + Programs {}
+/// The repository that files lie in, if they lie in one.
+pub trait Repository {
+    /// Tells it of files that were made: what it does not know is no part of a flake.
+    ///
+    /// Errors: it fails.
+    fn announce(&self, files: &[PathBuf]) -> Result<(), Error>;
+}
 
-impl<T: Locks + Sources + Templates + Code + Programs> Tools for T {}
+/// All that commands need beside files and clock.
+pub trait Tools: Locks + Sources + Templates + Code + Repository + Programs {}
+
+impl<T: Locks + Sources + Templates + Code + Repository + Programs> Tools for T {}
 
 /// What one run of tools has to heed.
 #[derive(Clone)]

@@ -1,9 +1,9 @@
 //! Any command, for whoever takes them from others: which handler runs it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cim_domain_nix::{Command, ConfigurationKind, Evidence, FileChange, ModuleClass};
-use cim_nix_base::Error;
+use cim_nix_base::{Error, Op};
 
 use crate::{App, Listing, Mode, Outcome, Proposal, Tools};
 
@@ -12,6 +12,22 @@ impl App<'_> {
     ///
     /// Errors: those of its handler. Nothing has changed then.
     pub fn run(&self, command: &Command, tools: &dyn Tools, mode: Mode) -> Result<Outcome, Error> {
+        let mut outcome = self.run_only(command, tools, mode)?;
+        let made = outcome.set.changes.iter().filter(|it| matches!(it.op, Op::Create { .. }));
+        let made: Vec<PathBuf> = made.map(|change| change.path.clone()).collect();
+        // The change is made and recorded; that the repository does not know of it is worth a note.
+        if outcome.position.is_some()
+            && !made.is_empty()
+            && let Err(error) = tools.announce(&made)
+        {
+            outcome
+                .notes
+                .push(format!("the repository was not told of new files: {}", error.chain()));
+        }
+        Ok(outcome)
+    }
+
+    fn run_only(&self, command: &Command, tools: &dyn Tools, mode: Mode) -> Result<Outcome, Error> {
         match command {
             Command::CreateFlake(it) => {
                 let folder = self.below(Path::new(&it.path))?;
@@ -41,10 +57,8 @@ impl App<'_> {
             | Command::RollbackConfiguration(_)
             | Command::EvaluateExpression(_)
             | Command::RunGarbageCollection(_) => self.effect(command, mode),
-            Command::CheckFlake(_)
-            | Command::FixProject(_)
-            | Command::FormatProject(_)
-            | Command::RenameSymbol(_) => {
+            Command::RenameSymbol(_) => self.rename(command, mode),
+            Command::CheckFlake(_) | Command::FixProject(_) | Command::FormatProject(_) => {
                 let work = tools.work(command)?;
                 let found = work.evidence;
                 let evidence = move |changes| with_changes(found.clone(), changes);

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use cim_domain_nix::{Command, Evidence, State};
 use cim_nix_app::{
-    Code, LockWish, Locks, NewLock, Outside, Programs, Run, Sources, Templates, Tools, Work,
-    Workspace, World,
+    Code, LockWish, Locks, NewLock, Outside, Programs, Repository, Run, Sources, Templates, Tools,
+    Work, Workspace, World,
 };
 use cim_nix_base::{ChangeSet, Error};
 use cim_nix_project::{Excludes, Request as Search, discover};
@@ -249,6 +249,12 @@ impl Sources for Asking<'_> {
         let below = found.files.iter().filter_map(|file| file.path.strip_prefix(root).ok());
         let below: Vec<PathBuf> = below.map(Path::to_path_buf).collect();
         Ok(below.iter().filter(is_code).cloned().collect())
+    }
+}
+
+impl Repository for Asking<'_> {
+    fn announce(&self, files: &[PathBuf]) -> Result<(), Error> {
+        self.ask(Task::Announce { files: files.to_vec() })
     }
 }
 

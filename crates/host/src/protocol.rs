@@ -137,6 +137,12 @@ pub enum Task {
     },
     /// List the Nix files of the project, relative to the root.
     NixFiles {},
+    /// Tell Git of files that were made, where they lie in a repository: what Git does not know is
+    /// no part of a flake. The answer is nothing.
+    Announce {
+        /// The files, relative to the root.
+        files: Vec<PathBuf>,
+    },
     /// Find out what a command about code comes to; the answer is [`Worked`].
     Work {
         /// The command.
@@ -189,6 +195,7 @@ impl Task {
             Self::Lock { .. } => "lock",
             Self::Template { .. } => "template",
             Self::NixFiles {} => "nix_files",
+            Self::Announce { .. } => "announce",
             Self::Work { .. } => "work",
             Self::Before { .. } => "before",
             Self::Plan { .. } => "plan",

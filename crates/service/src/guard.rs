@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use cim_domain_nix::{Command, Evidence, State};
-use cim_nix_app::{Code, LockWish, Locks, NewLock, Programs, Run, Sources, Templates, Tools, Work};
+use cim_nix_app::{
+    Code, LockWish, Locks, NewLock, Programs, Repository, Run, Sources, Templates, Tools, Work,
+};
 use cim_nix_base::{ChangeSet, Error, ErrorKind};
 use serde_json::Value;
 
@@ -92,6 +94,12 @@ impl Locks for Guarded<'_> {
 impl Sources for Guarded<'_> {
     fn nix_files(&self) -> Result<Vec<PathBuf>, Error> {
         self.tools.nix_files()
+    }
+}
+
+impl Repository for Guarded<'_> {
+    fn announce(&self, files: &[PathBuf]) -> Result<(), Error> {
+        self.call("git", Again::Yes, &|| self.tools.announce(files))
     }
 }
 

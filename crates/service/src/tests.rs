@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use cim_domain_nix::headers::Headers;
 use cim_domain_nix::{Command, EventStore as _, Evidence, MemoryStore, State, Timestamp, Uuid};
 use cim_nix_app::{
-    Code, LockWish, Locks, NewLock, Outside, Programs, Run, Sources, Templates, Tools, Work,
-    Workspace, World,
+    Code, LockWish, Locks, NewLock, Outside, Programs, Repository, Run, Sources, Templates, Tools,
+    Work, Workspace, World,
 };
 use cim_nix_base::{ChangeSet, Error};
 use serde_json::{Value, json};
@@ -86,6 +86,12 @@ impl Sources for Scripted {
 impl Templates for Scripted {
     fn files(&self, _: &Path, _: Option<&str>, _: &str) -> Result<ChangeSet, Error> {
         Ok(ChangeSet::default())
+    }
+}
+
+impl Repository for Scripted {
+    fn announce(&self, _: &[PathBuf]) -> Result<(), Error> {
+        Ok(())
     }
 }
 

@@ -38,7 +38,6 @@ pub(super) fn work(around: &Confinement, command: &Command) -> Result<Worked, Er
             let evidence = Evidence::Formatted { formatter, changes: Vec::new() };
             Ok(Worked { set, evidence, notes })
         }
-        Command::RenameSymbol(_) => Err(Error::user("names cannot be changed here yet")),
         _ => Err(Error::bug(format!("{} is not about code", command.command_type()))),
     }
 }

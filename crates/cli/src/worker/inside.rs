@@ -24,6 +24,7 @@ use crate::commands::flake::edit::LocksHere;
 use crate::confinement::{self, Confinement};
 use crate::evaluation::EvalArgs;
 use crate::flake_template::Template;
+use crate::flake_writing::announce;
 use crate::installable::Installable;
 use crate::lock_args::{LockArgs, LockRequest};
 use crate::programs::{self, NixArgs, NixPrograms, Wishes};
@@ -118,6 +119,16 @@ fn answer(around: &'static Confinement, task: &Task) -> Result<Value, Error> {
             use cim_nix_app::Sources as _;
 
             value(SourcesHere { root: &around.setup.root }.nix_files()?)
+        }
+        Task::Announce { files } => {
+            for file in files {
+                let full = around.folder(file)?;
+                let (Some(folder), Some(name)) = (full.parent(), full.file_name()) else {
+                    continue;
+                };
+                announce(folder, &[Path::new(name)])?;
+            }
+            value(())
         }
         Task::Work { command } => value(code::work(around, &command.read()?)?),
         Task::Before { command, state } => {

@@ -83,6 +83,12 @@ impl Sources for Scripted {
     }
 }
 
+impl cim_nix_app::Repository for Scripted {
+    fn announce(&self, _: &[std::path::PathBuf]) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
 impl Templates for Scripted {
     fn files(&self, _: &Path, _: Option<&str>, _: &str) -> Result<ChangeSet, Error> {
         Ok(ChangeSet::default())

@@ -114,6 +114,12 @@ impl Locks for Hands {
     }
 }
 
+impl cim_nix_app::Repository for Hands {
+    fn announce(&self, _: &[std::path::PathBuf]) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
 impl Templates for Hands {
     fn files(&self, _: &Path, _: Option<&str>, _: &str) -> Result<ChangeSet, Error> {
         not_here()
