@@ -480,7 +480,8 @@ fn parameters() -> Value {
     let header = |name: &str, description: &str, schema: Value| json!({ "name": name, "in": "header", "description": description, "schema": schema });
     let id = json!({ "type": "string", "format": "uuid" });
     let message = json!({
-        "anyOf": [id, { "type": "string", "pattern": "^[A-Za-z0-9+/_=]{8,128}$" }],
+        "type": "string",
+        "pattern": "^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[A-Za-z0-9+/_=]{8,128})$",
     });
     let tag = json!({ "type": "string", "pattern": "^\"[0-9]{1,18}\"$" });
     json!({
