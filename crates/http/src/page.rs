@@ -320,7 +320,7 @@ fn refusals(shared: &Shared, known: &Known) -> Markup {
                         tr {
                             td.when { (refused.at) }
                             td { (refused.caller) " " span.quiet { (refused.via) } }
-                            td.code { (refused.what) }
+                            td.code.wrap { (refused.what) }
                             td title=(refused.message) { (refused.cause.replace('_', " ")) }
                         }
                     }

@@ -77,7 +77,11 @@ pub(crate) fn message_headers(headers: &HeaderMap) -> Result<Headers, Problem> {
                 .into_iter()
                 .any(|known| known.eq_ignore_ascii_case(name));
         if is_known {
-            pairs.push((name, text(name, value)?));
+            let value = text(name, value)?;
+            if value.trim().is_empty() && name != "x-user-id" {
+                return Err(Problem::malformed(format!("the header {name} is empty")));
+            }
+            pairs.push((name, value));
         }
     }
     if pairs.is_empty() {
