@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use cim_domain_nix::command::{
     BuildPackage, CheckFlake, CreateFlake, EvaluateExpression, FixProject, FormatProject,
-    RenameSymbol,
 };
 use cim_domain_nix::{
     Command as Wanted, Event, Evidence, MemoryStore, MessageIdentity, State, Uuid,
@@ -315,9 +314,6 @@ fn code_is_checked_fixed_and_formatted() {
     let failure = work(&tenant, own).unwrap_err();
     assert!(text(&failure).contains("is not run here"), "{failure:?}");
     assert!(!mark.exists());
-    let (file, to) = ("a.nix".to_owned(), "b".to_owned());
-    let rename = RenameSymbol { path, file, offset: 4, to, identity: identity() };
-    assert_eq!(work(&tenant, rename).unwrap_err().kind, FailureKind::User);
 }
 
 #[test]

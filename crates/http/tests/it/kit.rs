@@ -84,7 +84,7 @@ impl Sources for Scripted {
 }
 
 impl cim_nix_app::Repository for Scripted {
-    fn announce(&self, _: &[std::path::PathBuf]) -> Result<(), Error> {
+    fn announce(&self, _: &[PathBuf]) -> Result<(), Error> {
         Ok(())
     }
 }

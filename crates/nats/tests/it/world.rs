@@ -115,7 +115,7 @@ impl Locks for Hands {
 }
 
 impl cim_nix_app::Repository for Hands {
-    fn announce(&self, _: &[std::path::PathBuf]) -> Result<(), Error> {
+    fn announce(&self, _: &[PathBuf]) -> Result<(), Error> {
         Ok(())
     }
 }
