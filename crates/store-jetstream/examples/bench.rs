@@ -134,38 +134,66 @@ async fn slice<F: Future<Output = ()>>(next: &mut u128, work: impl Fn(u128) -> F
     (n_done as u64, start.elapsed().as_secs_f64())
 }
 
+/// What this process and the server have used of a processor, in microseconds: on a machine that
+/// others use as well, time says little.
+fn cpu(server: &server::Server) -> [f64; 2] {
+    let of = |process: &str| {
+        let account = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+        let (_, fields) = account.rsplit_once(") ").unwrap();
+        let ticks = fields.split(' ').skip(11).take(2);
+        // A tick is 10 ms.
+        ticks.map(|ticks| ticks.parse::<f64>().unwrap() * 10_000.0).sum()
+    };
+    [of("self"), of(&server.pid().to_string())]
+}
+
+/// Adds what `work` used.
+fn account<T>(server: &server::Server, sum: &mut [f64; 2], work: impl FnOnce() -> T) -> T {
+    let before = cpu(server);
+    let out = work();
+    for (sum, (after, before)) in sum.iter_mut().zip(cpu(server).into_iter().zip(before)) {
+        *sum += after - before;
+    }
+    out
+}
+
 /// Many in flight, in turns, so that both meet the same machine.
 fn pipelined(server: &server::Server) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let store = open(server, "many", None);
-    runtime.block_on(async {
-        let bare = Bare::open(server).await;
-        let (bare, store) = (&bare, &store);
-        let (mut next_bare, mut next_store) = (0, 0);
-        let (mut bares, mut stores) = (Vec::new(), Vec::new());
-        for _ in 0..ROUNDS {
-            let (n, took) = slice(&mut next_bare, |n| bare.publish(n)).await;
-            bares.push(n as f64 / took);
-            let append = |n| async move {
-                store.append_async(request(n)).await.unwrap();
-            };
-            let (n, took) = slice(&mut next_store, append).await;
-            stores.push(n as f64 / took);
-        }
-        let mean = |rates: &[f64]| rates.iter().sum::<f64>() / rates.len() as f64;
+    let bare = runtime.block_on(Bare::open(server));
+    let (bare, store) = (&bare, &store);
+    let (mut next_bare, mut next_store) = (0, 0);
+    let (mut bares, mut stores) = (Vec::new(), Vec::new());
+    let mut used = [[0.0; 2]; 2];
+    for _ in 0..ROUNDS {
+        let turn = || runtime.block_on(slice(&mut next_bare, |n| bare.publish(n)));
+        bares.push(account(server, &mut used[0], turn));
+        let append = |n| async move {
+            store.append_async(request(n)).await.unwrap();
+        };
+        let turn = || runtime.block_on(slice(&mut next_store, append));
+        stores.push(account(server, &mut used[1], turn));
+    }
+    for (name, turns, used) in [("bare", &bares, used[0]), ("store", &stores, used[1])] {
+        let n_done: u64 = turns.iter().map(|(n_done, _)| n_done).sum();
+        let took: f64 = turns.iter().map(|(_, took)| took).sum();
         println!(
-            "{IN_FLIGHT} in flight: bare {:.0}/s, store {:.0}/s, ratio {:.2} (each of {ROUNDS} turns: {})",
-            mean(&bares),
-            mean(&stores),
-            mean(&stores) / mean(&bares),
-            bares
-                .iter()
-                .zip(&stores)
-                .map(|(bare, store)| format!("{:.2}", store / bare))
-                .collect::<Vec<_>>()
-                .join(" ")
+            "{IN_FLIGHT} in flight, {name}: {:.0}/s; {:.1} us of CPU here and {:.1} us in the server each",
+            n_done as f64 / took,
+            used[0] / n_done as f64,
+            used[1] / n_done as f64
         );
-    });
+    }
+    let mut ratios: Vec<f64> = bares
+        .iter()
+        .zip(&stores)
+        .map(|((n_bare, bare), (n_store, store))| {
+            (*n_store as f64 / store) / (*n_bare as f64 / bare)
+        })
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    println!("store against bare, {ROUNDS} turns: {ratios:.2?}");
 }
 
 fn one_by_one(server: &server::Server) {
@@ -232,14 +260,22 @@ fn large(program: &Path, folder: &Path, millions: f64) {
     for file in [None, Some(index_file)] {
         let (start, before) = (Instant::now(), memory("VmRSS"));
         let what = if file.is_some() { "with" } else { "without" };
-        let store = open(&server, "large", file);
+        let mut used = [0.0; 2];
+        let store = account(&server, &mut used, || open(&server, "large", file));
         println!(
-            "start {what} an index file: {:.2} s, memory from {before} to {} MB",
+            "start {what} an index file: {:.2} s ({:.2} s of CPU here), memory from {before} to {} MB",
             start.elapsed().as_secs_f64(),
+            used[0] / 1e6,
             memory("VmRSS")
         );
         if what == "with" {
-            replay(&store, n_events);
+            let mut used = [0.0; 2];
+            account(&server, &mut used, || replay(&store, n_events));
+            println!(
+                "replay: {:.1} us of CPU here and {:.1} us in the server each",
+                used[0] / n_events as f64,
+                used[1] / n_events as f64
+            );
             load(&store, n_events);
         }
     }

@@ -139,6 +139,11 @@ impl Server {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    #[allow(dead_code, reason = "for measuring")]
+    pub(crate) fn pid(&self) -> u32 {
+        self.running.as_ref().map_or(0, |running| running.server.id())
+    }
+
     /// Ends it without a warning.
     pub(crate) fn kill(&mut self) {
         if let Some(mut running) = self.running.take() {
