@@ -4,7 +4,7 @@
 //! With `--listen ADDRESS` it only serves, for whoever wants to look.
 
 #![allow(clippy::disallowed_methods, reason = "it measures, and starts what it measures with")]
-#![allow(clippy::print_stdout, reason = "it tells what it has measured")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it tells what it has measured")]
 
 #[allow(dead_code, unreachable_pub, reason = "it needs a part of what tests need")]
 #[path = "../tests/it/kit.rs"]
@@ -97,7 +97,9 @@ fn measure(what: &str, url: &str, seconds: u32) {
     let time = format!("-d{seconds}s");
     let mut wrk = Command::new("wrk");
     wrk.args(["-t1", "-c64", "--latency", &time, "-H", &bearer, url]);
+    let before = cpu_seconds();
     let output = wrk.output().expect("wrk is on PATH");
+    let spent = cpu_seconds() - before;
     let text = String::from_utf8_lossy(&output.stdout);
     let wanted = ["Requests/sec", "50%", "99%", "Non-2xx", "Socket errors"];
     let lines: Vec<&str> = text
@@ -106,4 +108,18 @@ fn measure(what: &str, url: &str, seconds: u32) {
         .filter(|line| wanted.iter().any(|it| line.contains(it)))
         .collect();
     println!("  {what:26} {}", lines.join("  "));
+    let n_requests =
+        text.split("requests in").next().and_then(|head| head.split_whitespace().last());
+    if let Some(n) = n_requests.and_then(|n| n.parse::<f64>().ok()) {
+        println!("  {:26} {:.1} us of CPU a request", "", spent / n * 1e6);
+    }
+}
+
+/// What this process has used of CPUs: on a machine with other work, the number that means something.
+fn cpu_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: f64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+    // Linux counts a hundred ticks a second wherever it runs today.
+    ticks / 100.0
 }

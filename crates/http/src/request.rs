@@ -178,14 +178,14 @@ pub(crate) fn wants_stream(headers: &HeaderMap) -> bool {
     })
 }
 
+/// Names and values of parameters.
+pub(crate) type Params<'q> = Vec<(Cow<'q, str>, Cow<'q, str>)>;
+
 /// The parameters of a query string, each once.
 ///
 /// Errors: one comes twice, or is none of `known`.
-pub(crate) fn params<'q>(
-    query: Option<&'q str>,
-    known: &[&str],
-) -> Result<Vec<(Cow<'q, str>, Cow<'q, str>)>, Problem> {
-    let mut params: Vec<(Cow<'q, str>, Cow<'q, str>)> = Vec::new();
+pub(crate) fn params<'q>(query: Option<&'q str>, known: &[&str]) -> Result<Params<'q>, Problem> {
+    let mut params = Params::new();
     let Some(query) = query else { return Ok(params) };
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         if !known.contains(&&*name) {

@@ -149,7 +149,10 @@ impl Message {
             return Ok(Self { wish: Wish::Query(Box::new(query)), ids, issued_by });
         }
         let mut fields = object(text)?;
-        let is_enveloped = fields.get("query").is_some_and(Value::is_object);
+        // A query that has a field of this name itself is in an envelope only if that says more.
+        let has_own = Query::fields_of(message_type).is_some_and(|own| own.contains(&"query"));
+        let is_enveloped = fields.get("query").is_some_and(Value::is_object)
+            && (!has_own || fields.contains_key("identity") || fields.contains_key("id"));
         let mut identity = None;
         let mut issued_by = headers.user.clone();
         if is_enveloped {
