@@ -46,8 +46,8 @@ fn main() {
     }
 }
 
-/// What one small durable write costs without any store: as many bytes as an append writes, over a
-/// file that is long enough, then `fdatasync`.
+/// What one small durable write costs without any store: a page over a file that is long enough,
+/// then `fdatasync`.
 struct Bare {
     file: File,
     path: PathBuf,
@@ -55,8 +55,8 @@ struct Bare {
     took: Duration,
 }
 
-/// About what an append writes; the measured number is printed beside it.
-const BARE_WRITE: usize = 16 << 10;
+/// An append writes no less; how much it writes is printed beside it.
+const BARE_WRITE: usize = 4 << 10;
 const BARE_WRITES: u32 = 1_000;
 
 impl Bare {
@@ -89,6 +89,54 @@ impl Bare {
 impl Drop for Bare {
     fn drop(&mut self) {
         std::fs::remove_file(&self.path).unwrap();
+    }
+}
+
+/// The bytes of an event of [`event`] in the log, about.
+const FLOOR_ROW: usize = 420;
+
+/// What SQLite takes by itself: one table, one row in each transaction, with the settings of a store.
+struct Floor {
+    connection: rusqlite::Connection,
+    path: PathBuf,
+    n_rows: u32,
+    took: Duration,
+    used: Duration,
+}
+
+impl Floor {
+    fn make(folder: &Path) -> Self {
+        let path = folder.join("floor.db");
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        connection
+            .execute_batch(
+                "PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 4000; PRAGMA synchronous = off; \
+                 CREATE TABLE rows (number INTEGER PRIMARY KEY, value BLOB NOT NULL) STRICT",
+            )
+            .unwrap();
+        let mut floor =
+            Self { connection, path, n_rows: 0, took: Duration::ZERO, used: Duration::ZERO };
+        // Until the log has its length.
+        while std::fs::metadata(folder.join("floor.db-wal")).unwrap().len() < 15 << 20 {
+            floor.run(SLICE / 10);
+        }
+        floor.connection.execute_batch("PRAGMA synchronous = full").unwrap();
+        Self { n_rows: 0, took: Duration::ZERO, used: Duration::ZERO, ..floor }
+    }
+
+    fn run(&mut self, slice: Duration) {
+        let (start, before) = (Instant::now(), cpu());
+        let [mut begin, mut insert, mut commit] =
+            ["BEGIN IMMEDIATE", "INSERT INTO rows (value) VALUES (?1)", "COMMIT"]
+                .map(|sql| self.connection.prepare(sql).unwrap());
+        while start.elapsed() < slice {
+            self.n_rows += 1;
+            begin.execute([]).unwrap();
+            insert.execute([&[7_u8; FLOOR_ROW][..]]).unwrap();
+            commit.execute([]).unwrap();
+        }
+        self.took += start.elapsed();
+        self.used += cpu() - before;
     }
 }
 
@@ -129,11 +177,18 @@ fn single(folder: &Path) {
     let path = folder.join("single.db");
     let store = open(&path);
     let mut bare = Bare::make(folder);
+    let mut floor = Floor::make(folder);
+    let mut floor_writes = (0, 0);
     let (mut n_events, mut took, mut used) = (0_u32, Duration::ZERO, Duration::ZERO);
-    let before = (disk::n_syncs(), disk::n_written());
+    let (mut n_syncs, mut n_bytes) = (0, 0);
     let mut latencies = Vec::new();
     while took < 2 * SECONDS {
         bare.run(SLICE);
+        let before = (disk::n_syncs(), disk::n_written());
+        floor.run(SLICE);
+        floor_writes.0 += disk::n_syncs() - before.0;
+        floor_writes.1 += disk::n_written() - before.1;
+        let before = (disk::n_syncs(), disk::n_written());
         let (start, cpu_before) = (Instant::now(), cpu());
         while start.elapsed() < SLICE {
             let one = Instant::now();
@@ -143,12 +198,21 @@ fn single(folder: &Path) {
         }
         took += start.elapsed();
         used += cpu() - cpu_before;
+        n_syncs += disk::n_syncs() - before.0;
+        n_bytes += disk::n_written() - before.1;
     }
-    let (n_syncs, n_bytes) = (disk::n_syncs() - before.0, disk::n_written() - before.1);
     let rate = f64::from(n_events) / took.as_secs_f64();
     latencies.sort_unstable();
     let at = |share: usize| latencies[latencies.len() * share / 1000].as_secs_f64() * 1e3;
     println!("bare fdatasync of {BARE_WRITE} bytes: {:.0}/s", bare.rate());
+    let floor_rate = f64::from(floor.n_rows) / floor.took.as_secs_f64();
+    println!(
+        "one row with SQLite: {floor_rate:.0}/s, {:.2} of the bare rate, {:.3} flushes and {} bytes each; {:.0} us of CPU",
+        floor_rate / bare.rate(),
+        floor_writes.0 as f64 / f64::from(floor.n_rows),
+        floor_writes.1 / u64::from(floor.n_rows),
+        floor.used.as_secs_f64() * 1e6 / f64::from(floor.n_rows),
+    );
     println!(
         "single appends: {rate:.0}/s, {:.2} of the bare rate, {:.3} flushes and {} bytes each; {:.0} us of CPU; p50 {:.3} ms, p99 {:.3} ms",
         rate / bare.rate(),
@@ -159,6 +223,9 @@ fn single(folder: &Path) {
         at(990),
     );
     remove(store, &path);
+    let path = floor.path.clone();
+    drop(floor);
+    std::fs::remove_file(path).unwrap();
 }
 
 /// Many writers, each with a stream of its own.
@@ -226,6 +293,11 @@ fn large(folder: &Path, millions: u128) {
             n_seen as f64 / (self::cpu() - cpu).as_secs_f64(),
             n_bytes >> 20
         );
+    }
+    // As many events in the log alone as there can be: who loads a stream goes through them.
+    for _ in 1..Options::default().loose {
+        let n = (1 << 40) + u128::from(store.head().unwrap()) + 1;
+        store.append(request(1 << 40, [n])).unwrap();
     }
     load(&store, n_events / 100);
     println!("memory at the end: {} MB, at most {} MB", memory("VmRSS"), memory("VmHWM"));

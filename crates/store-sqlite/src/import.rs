@@ -13,10 +13,13 @@ use crate::decode::sql;
 use crate::fault::{Fault, full, is_no_room, unavailable};
 use crate::lines::{BlobLine, EventLine, Head, Line, Moved, VERSION, stored};
 use crate::store::SqliteStore;
+use crate::tail::Tail;
 use crate::{partial, reach, write};
 
 /// The longest line: the largest blob and its name.
 const MOST_LINE: u64 = 700 << 20;
+/// Events that are arranged at once.
+const PORTION: u64 = 10_000;
 
 impl SqliteStore {
     /// Takes over what [`export`](Self::export) wrote, in one transaction; answers what is new.
@@ -30,11 +33,13 @@ impl SqliteStore {
     /// end that is missing. Then nothing was taken over.
     pub fn import(&self, lines: &mut dyn BufRead) -> Result<Moved, StoreError> {
         let mut lines = BufReader::new(self.spool(lines)?);
-        let imported = self.write(|connection| {
-            let before = write::head(connection)?;
-            let mut import = Import::after(connection, before);
+        let imported = self.write_with_tail(|connection, tail| {
+            tail.catch_up(connection)?;
+            let mut import = Import::after(connection, tail);
             import.lines(&mut lines)?;
-            Ok((import.taken, import.head))
+            let taken = import.taken;
+            tail.arrange(connection, 1)?;
+            Ok((taken, tail.head))
         });
         let (moved, head) = imported.map_err(|fault| fault.at(self.path()))?;
         self.note(head);
@@ -61,7 +66,7 @@ struct Import<'c> {
     connection: &'c Connection,
     /// The position of the last event before.
     before: u64,
-    head: u64,
+    tail: &'c mut Tail,
     /// What the lines hold.
     moved: Moved,
     /// What of it was not here.
@@ -77,11 +82,11 @@ struct Import<'c> {
 }
 
 impl<'c> Import<'c> {
-    fn after(connection: &'c Connection, before: u64) -> Self {
+    fn after(connection: &'c Connection, tail: &'c mut Tail) -> Self {
         Self {
             connection,
-            before,
-            head: before,
+            before: tail.head,
+            tail,
             moved: Moved::default(),
             taken: Moved::default(),
             number: 0,
@@ -202,7 +207,9 @@ impl<'c> Import<'c> {
     }
 
     fn append(&mut self, version: u64, append: Append) -> Result<(), Fault> {
-        match write::append(self.connection, &append, &mut self.head) {
+        let appended = write::append(self.connection, &append, self.tail);
+        self.tail.arrange(self.connection, PORTION)?;
+        match appended {
             Ok(_) if version == 0 => return Err(self.wrong("has version 0: they count from 1")),
             Ok(appended) if !appended.is_repeated => self.taken.events += 1,
             Ok(appended) if appended.version == version => {}

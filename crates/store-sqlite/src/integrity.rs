@@ -10,7 +10,7 @@ use crate::decode::{IdColumn, Summed, number, sql};
 use crate::fault::{Fault, corrupt};
 use crate::packed::{Packer, place};
 use crate::store::SqliteStore;
-use crate::{read, schema, write};
+use crate::{read, schema, tail, write};
 
 /// What a check of the whole store found.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -129,7 +129,11 @@ fn copies(connection: &Connection, found: &mut Integrity) -> Result<(), Fault> {
     let mut sums = connection.prepare("SELECT sum FROM events WHERE position = ?1")?;
     let (mut n_events, mut n_names) = (0_i64, 0_i64);
     let mut fault = None;
+    let arranged = tail::arranged(connection)?;
     read::all_unchecked(connection, &mut |event| {
+        if event.position > arranged {
+            return Ok(ControlFlow::Break(()));
+        }
         let summed = Summed::of(event);
         let position = sql(event.position);
         n_events += 1;
@@ -198,13 +202,17 @@ fn versions(connection: &Connection, found: &mut Integrity) -> Result<(), Fault>
         connection.query_row("SELECT count(*) FROM streams", [], |row| row.get(0))?;
     found.streams = streams.unsigned_abs();
     let mut query = connection.prepare(
-        "SELECT s.kind, hex(s.aggregate), count(p.place), \
-                coalesce(max(p.place) - (s.id << 31), 0) AS version \
-         FROM streams s LEFT JOIN stream_events p \
-         ON p.place BETWEEN s.id << 31 AND (s.id << 31) + 2147483647 \
-         GROUP BY s.id HAVING version = 0 OR count(p.place) <> version",
+        "WITH loose AS (SELECT stream, count(*) AS n, max(version) AS version \
+                        FROM events WHERE position > ?1 GROUP BY stream), \
+         packed AS (SELECT place >> 31 AS stream, count(*) AS n, max(place & 2147483647) AS version \
+                    FROM stream_events GROUP BY place >> 31), \
+         ends AS (SELECT s.kind, hex(s.aggregate), coalesce(p.n, 0) + coalesce(l.n, 0) AS n, \
+                         max(coalesce(p.version, 0), coalesce(l.version, 0)) AS version \
+                  FROM streams s LEFT JOIN packed p ON p.stream = s.id \
+                  LEFT JOIN loose l ON l.stream = s.id ORDER BY s.id) \
+         SELECT * FROM ends WHERE version = 0 OR n <> version",
     )?;
-    let mut rows = query.query([])?;
+    let mut rows = query.query([sql(tail::arranged(connection)?)])?;
     while let Some(row) = rows.next()? {
         let (kind, aggregate): (String, String) = (row.get(0)?, row.get(1)?);
         let (count, version): (i64, i64) = (row.get(2)?, row.get(3)?);
@@ -235,7 +243,11 @@ fn blobs(connection: &Connection, found: &mut Integrity) -> Result<(), Fault> {
 
 /// Checkpoints, snapshots and the mark of the outbox point at what exists.
 fn marks(connection: &Connection, found: &mut Integrity) -> Result<(), Fault> {
-    let head = write::head(connection)?;
+    let head = tail::head(connection)?;
+    let arranged = tail::arranged(connection)?;
+    if arranged > head {
+        found.tell(format!("events up to {arranged} count as arranged, but {head} is the last"));
+    }
     let published = write::published_mark(connection)?;
     if published > head {
         found.tell(format!("events up to {published} count as published, but {head} is the last"));
@@ -250,8 +262,10 @@ fn marks(connection: &Connection, found: &mut Integrity) -> Result<(), Fault> {
     }
     let ahead: i64 = connection.query_row(
         "SELECT count(*) FROM snapshots n LEFT JOIN stream_events p \
-         ON p.place = (n.stream << 31) + n.version WHERE p.place IS NULL",
-        [],
+         ON p.place = (n.stream << 31) + n.version \
+         WHERE p.place IS NULL AND NOT EXISTS (SELECT 1 FROM events e \
+         WHERE e.position > ?1 AND e.stream = n.stream AND e.version = n.version)",
+        [sql(arranged)],
         |row| row.get(0),
     )?;
     if ahead > 0 {

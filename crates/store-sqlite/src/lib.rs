@@ -44,6 +44,7 @@ mod reach;
 mod read;
 mod schema;
 mod store;
+mod tail;
 mod upgrade;
 mod write;
 

@@ -27,8 +27,12 @@ pub struct Options {
     /// The file that takes this one's place as soon as it is there: from then on nothing is written
     /// here, whoever has it open.
     pub successor: Option<PathBuf>,
+    /// Events at the end that may stand in the log alone: loading a stream or looking for an id goes
+    /// through them, and as soon as there are as many, an append takes them all up into the tables
+    /// for that.
+    pub loose: u32,
     /// Pages of 4 KiB that the log may have before it is taken over into the file. A single append
-    /// writes about four: with the default, a thousand appends share the flushes of a take-over.
+    /// writes about two: with the default, two thousand share the flushes of a take-over.
     pub checkpoint: u32,
 }
 
@@ -39,6 +43,7 @@ impl Default for Options {
             patience: Duration::from_secs(10),
             create: true,
             successor: None,
+            loose: 256,
             checkpoint: 4_000,
         }
     }

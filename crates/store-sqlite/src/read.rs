@@ -3,17 +3,21 @@
 use std::ops::ControlFlow;
 
 use cim_domain_nix::{MessageId, Outgoing, Record, Snapshot, StreamId, Uuid, Visit};
-use rusqlite::{CachedStatement, Connection, Params, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Params, params};
 
 use crate::decode::{COLUMNS, IdColumn, number, record, sql, stream as stream_id, unchecked};
 use crate::fault::{Fault, altered, corrupt};
-use crate::packed::{MOST_VERSIONS, Packed, Packer, version_at};
+use crate::packed::{MOST_VERSIONS, Packed, Packer, place, version_at};
+use crate::tail::arranged;
 use crate::write::published_mark;
 
 type Visitor<'v> = &'v mut dyn FnMut(&Record<'_>) -> Visit;
 
 /// A query for events with their streams.
-fn joined<'c>(connection: &'c Connection, rest: &str) -> Result<CachedStatement<'c>, Fault> {
+pub(crate) fn joined<'c>(
+    connection: &'c Connection,
+    rest: &str,
+) -> Result<CachedStatement<'c>, Fault> {
     Ok(connection.prepare_cached(&format!(
         "SELECT {COLUMNS}, s.kind, s.aggregate FROM events e JOIN streams s ON s.id = e.stream \
          WHERE {rest}"
@@ -33,36 +37,64 @@ pub(crate) fn named<'c>(
     ))?)
 }
 
-/// Shows what a query finds; answers whether it found anything.
+/// What came of showing what a query finds.
+struct Shown {
+    is_found: bool,
+    flow: ControlFlow<()>,
+}
+
+/// Shows what a query finds.
 fn show(
     mut query: CachedStatement<'_>,
     values: impl Params,
     visit: Visitor<'_>,
-) -> Result<bool, Fault> {
+) -> Result<Shown, Fault> {
     let mut rows = query.query(values)?;
-    let mut has_found = false;
-    while let Some(row) = rows.next()? {
-        has_found = true;
-        if record(row, visit)?.is_break() {
-            break;
-        }
+    let mut shown = Shown { is_found: false, flow: ControlFlow::Continue(()) };
+    while shown.flow.is_continue()
+        && let Some(row) = rows.next()?
+    {
+        shown = Shown { is_found: true, flow: record(row, visit)? };
     }
-    Ok(has_found)
+    Ok(shown)
 }
 
+/// The row of a stream.
+fn stream_row(connection: &Connection, stream: &StreamId) -> Result<Option<i64>, Fault> {
+    let mut query =
+        connection.prepare_cached("SELECT id FROM streams WHERE kind = ?1 AND aggregate = ?2")?;
+    let values = params![stream.kind.token(), stream.id.as_bytes()];
+    Ok(query.query_row(values, |row| row.get(0)).optional()?)
+}
+
+/// The events of a stream. In one moment, like all that look at the end of the log as well.
 pub(crate) fn stream(
     connection: &Connection,
     stream: &StreamId,
     after: u64,
     visit: Visitor<'_>,
 ) -> Result<(), Fault> {
+    let Some(row) = stream_row(connection, stream)? else { return Ok(()) };
+    if arranged_stream(connection, (stream, row), after, visit)?.is_continue() {
+        let query = joined(
+            connection,
+            "e.position > ?1 AND e.stream = ?2 AND e.version > ?3 ORDER BY e.position",
+        )?;
+        show(query, params![sql(arranged(connection)?), row, sql(after)], visit)?;
+    }
+    Ok(())
+}
+
+fn arranged_stream(
+    connection: &Connection,
+    (stream, row): (&StreamId, i64),
+    after: u64,
+    visit: Visitor<'_>,
+) -> Result<ControlFlow<()>, Fault> {
     let mut query = connection.prepare_cached(
-        "SELECT p.place, p.event FROM streams s CROSS JOIN stream_events p \
-         WHERE s.kind = ?1 AND s.aggregate = ?2 \
-         AND p.place > (s.id << 31) + ?3 AND p.place <= (s.id << 31) + 2147483647 ORDER BY p.place",
+        "SELECT place, event FROM stream_events WHERE place > ?1 AND place <= ?2 ORDER BY place",
     )?;
-    let after = sql(after.min(MOST_VERSIONS));
-    let mut rows = query.query(params![stream.kind.token(), stream.id.as_bytes(), after])?;
+    let mut rows = query.query([place(row, after), place(row, MOST_VERSIONS)])?;
     let packer = Packer::new(stream);
     while let Some(row) = rows.next()? {
         let place = row.get(0)?;
@@ -87,10 +119,26 @@ pub(crate) fn stream(
             None => return Err(altered(format!("version {version} of {stream}"))),
         };
         if flow.is_break() {
-            break;
+            return Ok(flow);
         }
     }
-    Ok(())
+    Ok(ControlFlow::Continue(()))
+}
+
+/// The version of a stream.
+pub(crate) fn version(connection: &Connection, stream: &StreamId) -> Result<u64, Fault> {
+    let Some(row) = stream_row(connection, stream)? else { return Ok(0) };
+    let mut query = connection
+        .prepare_cached("SELECT max(version) FROM events WHERE position > ?1 AND stream = ?2")?;
+    let values = params![sql(arranged(connection)?), row];
+    if let Some(version) = query.query_row(values, |row| row.get::<_, Option<i64>>(0))? {
+        return Ok(version.unsigned_abs());
+    }
+    let mut query = connection
+        .prepare_cached("SELECT max(place) FROM stream_events WHERE place BETWEEN ?1 AND ?2")?;
+    let last: Option<i64> =
+        query.query_row([place(row, 0), place(row, MOST_VERSIONS)], |row| row.get(0))?;
+    Ok(last.map_or(0, version_at))
 }
 
 /// The event at a position that has one.
@@ -130,7 +178,11 @@ pub(crate) fn back(connection: &Connection, before: u64, visit: Visitor<'_>) -> 
 }
 
 pub(crate) fn find(connection: &Connection, id: Uuid, visit: Visitor<'_>) -> Result<bool, Fault> {
-    show(named(connection, "i.named = 0", "i.what")?, [id.as_bytes()], visit)
+    if show(named(connection, "i.named = 0", "i.what")?, [id.as_bytes()], visit)?.is_found {
+        return Ok(true);
+    }
+    let query = joined(connection, "e.position > ?1 AND e.id = ?2")?;
+    Ok(show(query, params![sql(arranged(connection)?), id.as_bytes()], visit)?.is_found)
 }
 
 pub(crate) fn caused_by(
@@ -139,7 +191,11 @@ pub(crate) fn caused_by(
     visit: Visitor<'_>,
 ) -> Result<(), Fault> {
     let query = named(connection, "i.named > 0 AND i.what & 1 ORDER BY i.named", "i.named")?;
-    show(query, [IdColumn(cause)], visit).map(drop)
+    if show(query, [IdColumn(cause)], visit)?.flow.is_continue() {
+        let query = joined(connection, "e.position > ?1 AND e.causation = ?2 ORDER BY e.position")?;
+        show(query, params![sql(arranged(connection)?), IdColumn(cause)], visit)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn correlated(
@@ -148,7 +204,12 @@ pub(crate) fn correlated(
     visit: Visitor<'_>,
 ) -> Result<(), Fault> {
     let query = named(connection, "i.named > 0 AND i.what & 2 ORDER BY i.named", "i.named")?;
-    show(query, [IdColumn(correlation)], visit).map(drop)
+    if show(query, [IdColumn(correlation)], visit)?.flow.is_continue() {
+        let query =
+            joined(connection, "e.position > ?1 AND e.correlation = ?2 ORDER BY e.position")?;
+        show(query, params![sql(arranged(connection)?), IdColumn(correlation)], visit)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn snapshot(

@@ -12,6 +12,9 @@
 //! because ids that belong together were mostly made one after the other, and so are on one page.
 //! Ids are 16 bytes; an id of a message that is a content id is a text instead.
 //!
+//! Both take up many events at once ([`crate::tail`]): those after the mark `arranged` of `store`
+//! stand in the log alone.
+//!
 //! What was published is a mark in `store` and, above it, `published_ahead`: no event costs a row
 //! that has to be removed again.
 
@@ -33,7 +36,7 @@ pub(crate) enum Step {
 }
 
 /// One step per version of the file: step n leads from version n to n + 1.
-pub(crate) const STEPS: &[Step] = &[Step::Sql(V1), Step::Code(upgrade::second)];
+pub(crate) const STEPS: &[Step] = &[Step::Sql(V1), Step::Code(upgrade::second), Step::Sql(V3)];
 
 const V1: &str = "
 CREATE TABLE streams (
@@ -103,6 +106,12 @@ CREATE TABLE blobs (
   hash BLOB PRIMARY KEY CHECK (length(hash) = 32),
   bytes BLOB NOT NULL
 ) STRICT;
+";
+
+/// All events of version 2 are arranged.
+const V3: &str = "
+ALTER TABLE store ADD COLUMN arranged INTEGER NOT NULL DEFAULT 0;
+UPDATE store SET arranged = (SELECT coalesce(max(position), 0) FROM events);
 ";
 
 /// The tables that a store has, and since which version.
@@ -212,11 +221,12 @@ mod tests {
         let later = [
             STEPS[0],
             STEPS[1],
+            STEPS[2],
             Step::Sql("ALTER TABLE streams ADD COLUMN closed INTEGER NOT NULL DEFAULT 0"),
             Step::Sql("CREATE TABLE extra (one INTEGER) STRICT; UPDATE streams SET closed = id"),
         ];
         assert!(migrate(&mut connection, &later).is_ok());
-        assert_eq!(version(&connection).ok(), Some(4));
+        assert_eq!(version(&connection).ok(), Some(5));
         assert!(tables(&connection).contains(&"extra".to_owned()));
         let row = "SELECT id, closed FROM streams";
         let row: (i64, i64) =
@@ -233,9 +243,9 @@ mod tests {
         assert!(migrate(&mut connection, STEPS).is_ok());
         let before = tables(&connection);
         let steps = ["CREATE TABLE extra (one INTEGER) STRICT", "CREATE NOTHING (x)"];
-        let broken = [STEPS[0], STEPS[1], Step::Sql(steps[0]), Step::Sql(steps[1])];
+        let broken = [STEPS[0], STEPS[1], STEPS[2], Step::Sql(steps[0]), Step::Sql(steps[1])];
         assert!(migrate(&mut connection, &broken).is_err());
-        assert_eq!((tables(&connection), version(&connection).ok()), (before, Some(2)));
+        assert_eq!((tables(&connection), version(&connection).ok()), (before, Some(3)));
     }
 
     /// The first version never changes: files that have it are out there.

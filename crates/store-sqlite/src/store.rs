@@ -16,6 +16,7 @@ use crate::group::{Answer, Group, Job};
 use crate::log::Log;
 use crate::models::{self, ModelRows};
 use crate::open::{self, Options};
+use crate::tail::{self, Tail};
 use crate::{read, schema, write};
 
 /// Events, intents, blobs and read models in one SQLite file. Shared by threads as it is, and by
@@ -26,12 +27,18 @@ pub struct SqliteStore {
     patience: Duration,
     successor: Option<PathBuf>,
     group: Group,
-    writer: Mutex<Connection>,
+    writer: Mutex<Writer>,
+    loose: u64,
     log: Log,
     readers: Mutex<Vec<Connection>>,
     /// The position of the last event that was stored through this value.
     pub(crate) head: Mutex<u64>,
     pub(crate) grown: Condvar,
+}
+
+struct Writer {
+    connection: Connection,
+    tail: Tail,
 }
 
 /// Readers that are kept for the next ones.
@@ -45,8 +52,8 @@ impl SqliteStore {
     /// Errors: [`StoreError::Unavailable`] for a file that is none of ours or that cannot be used,
     /// [`StoreError::Newer`] for one from a newer version; neither is changed.
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
-        let writer = open::writer(path, &options)?;
-        let head = write::head(&writer).map_err(|fault| fault.at(path))?;
+        let connection = open::writer(path, &options)?;
+        let head = tail::head(&connection).map_err(|fault| fault.at(path))?;
         Ok(Self {
             log: Log::of(path, open::log_bytes(&options)),
             path: path.to_owned(),
@@ -54,7 +61,8 @@ impl SqliteStore {
             patience: options.patience,
             successor: options.successor,
             group: Group::default(),
-            writer: Mutex::new(writer),
+            writer: Mutex::new(Writer { connection, tail: Tail::default() }),
+            loose: options.loose.into(),
             readers: Mutex::default(),
             head: Mutex::new(head),
             grown: Condvar::new(),
@@ -116,15 +124,27 @@ impl SqliteStore {
         &self,
         write: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        self.begin(&writer)?;
-        let guard = Rollback(&writer);
-        open::check_version(schema::version(&writer)?, &self.path)?;
+        self.write_with_tail(|connection, _| write(connection))
+    }
+
+    /// [`write`](Self::write), for those that append events.
+    pub(crate) fn write_with_tail<T>(
+        &self,
+        write: impl FnOnce(&Connection, &mut Tail) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Writer { connection, tail: known } = &mut *writer;
+        self.begin(connection)?;
+        let guard = Rollback(connection);
+        open::check_version(schema::version(connection)?, &self.path)?;
         self.check_place()?;
-        let answer = write(&writer)?;
+        // What is not committed is forgotten.
+        let mut tail = std::mem::take(known);
+        let answer = write(connection, &mut tail)?;
         self.log.prepare();
-        writer.prepare_cached("COMMIT")?.execute([])?;
+        connection.prepare_cached("COMMIT")?.execute([])?;
         drop(guard);
+        *known = tail;
         Ok(answer)
     }
 
@@ -190,21 +210,22 @@ impl SqliteStore {
     }
 
     fn try_group(&self, jobs: &[Job]) -> Result<Vec<Answer>, Fault> {
-        let (answers, head) = self.write(|connection| {
-            let before = write::head(connection)?;
-            let mut head = before;
+        let (answers, head) = self.write_with_tail(|connection, tail| {
+            tail.catch_up(connection)?;
+            let before = tail.head;
             let mut answers = Vec::with_capacity(jobs.len());
             for job in jobs {
-                answers.push(match run(connection, job, &mut head) {
+                answers.push(match run(connection, job, tail) {
                     Ok(answer) => Ok(answer),
                     Err(Fault::Store(refusal)) => Err(refusal),
                     Err(fault) => return Err(fault),
                 });
             }
-            if head > before {
+            if tail.head > before {
+                tail.arrange(connection, self.loose)?;
                 self.move_models(connection, before)?;
             }
-            Ok((answers, head))
+            Ok((answers, tail.head))
         })?;
         self.note(head);
         Ok(answers)
@@ -249,15 +270,15 @@ impl Drop for Rollback<'_> {
     }
 }
 
-fn run(connection: &Connection, job: &Job, head: &mut u64) -> Result<Option<Appended>, Fault> {
+fn run(connection: &Connection, job: &Job, tail: &mut Tail) -> Result<Option<Appended>, Fault> {
     match job {
-        Job::Append(append) => write::append(connection, append, head).map(Some),
+        Job::Append(append) => write::append(connection, append, tail).map(Some),
         Job::OpenIntent(intent, blobs) => {
             write::open_intent(connection, intent, blobs).map(|()| None)
         }
         Job::CloseIntent(id) => write::close_intent(connection, Some(*id)).map(|()| None),
         Job::SaveSnapshot(stream, snapshot) => {
-            write::save_snapshot(connection, stream, snapshot).map(|()| None)
+            write::save_snapshot(connection, stream, snapshot, tail).map(|()| None)
         }
         Job::Published(positions) => write::published(connection, positions).map(|()| None),
     }
@@ -276,7 +297,7 @@ impl EventStore for SqliteStore {
         after: u64,
         visit: &mut dyn FnMut(&Record<'_>) -> Visit,
     ) -> Result<(), StoreError> {
-        self.read(|connection| read::stream(connection, stream, after, visit))
+        self.read_moment(|connection| read::stream(connection, stream, after, visit))
     }
 
     fn read_all(
@@ -300,7 +321,7 @@ impl EventStore for SqliteStore {
         id: Uuid,
         visit: &mut dyn FnMut(&Record<'_>) -> Visit,
     ) -> Result<bool, StoreError> {
-        self.read(|connection| read::find(connection, id, visit))
+        self.read_moment(|connection| read::find(connection, id, visit))
     }
 
     fn caused_by(
@@ -308,7 +329,7 @@ impl EventStore for SqliteStore {
         cause: &MessageId,
         visit: &mut dyn FnMut(&Record<'_>) -> Visit,
     ) -> Result<(), StoreError> {
-        self.read(|connection| read::caused_by(connection, cause, visit))
+        self.read_moment(|connection| read::caused_by(connection, cause, visit))
     }
 
     fn correlated(
@@ -316,17 +337,15 @@ impl EventStore for SqliteStore {
         correlation: &MessageId,
         visit: &mut dyn FnMut(&Record<'_>) -> Visit,
     ) -> Result<(), StoreError> {
-        self.read(|connection| read::correlated(connection, correlation, visit))
+        self.read_moment(|connection| read::correlated(connection, correlation, visit))
     }
 
     fn version(&self, stream: &StreamId) -> Result<u64, StoreError> {
-        self.read(|connection| {
-            Ok(write::stream_row(connection, stream)?.map_or(0, |row| row.version))
-        })
+        self.read_moment(|connection| read::version(connection, stream))
     }
 
     fn head(&self) -> Result<u64, StoreError> {
-        self.read(write::head)
+        self.read(tail::head)
     }
 
     fn subscribe(&self, after: u64) -> Result<Box<dyn Subscription + '_>, StoreError> {
@@ -356,7 +375,7 @@ impl EventStore for SqliteStore {
     fn catch_up(&self, projection: &dyn Projection) -> Result<Progress, StoreError> {
         loop {
             let (model, head) = self.read_moment(|connection| {
-                Ok((models::model(connection, projection.name())?, write::head(connection)?))
+                Ok((models::model(connection, projection.name())?, tail::head(connection)?))
             })?;
             if let Some(model) = model
                 && model.schema == projection.schema()
@@ -377,7 +396,7 @@ impl EventStore for SqliteStore {
     fn progress(&self, name: &str) -> Result<Progress, StoreError> {
         self.read_moment(|connection| {
             let position = models::model(connection, name)?.map_or(0, |model| model.position);
-            Ok(Progress { position, head: write::head(connection)? })
+            Ok(Progress { position, head: tail::head(connection)? })
         })
     }
 

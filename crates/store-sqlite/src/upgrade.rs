@@ -3,13 +3,11 @@
 //! Version 1 found events by four indexes of the log, each a page more that an append has to write,
 //! and loading a stream read a page of the log for each of its events.
 
-use std::ops::ControlFlow;
+use rusqlite::Connection;
 
-use rusqlite::{Connection, params};
-
-use crate::decode::{COLUMNS, Summed, number, record, uuid};
-use crate::fault::{Fault, corrupt};
-use crate::packed::{Packer, place};
+use crate::decode::COLUMNS;
+use crate::fault::Fault;
+use crate::tail::pack_row;
 
 const TABLES: &str = "
 CREATE TABLE stream_events (
@@ -51,30 +49,7 @@ fn fill(connection: &Connection) -> Result<(), Fault> {
     let mut insert = connection.prepare("INSERT INTO stream_events VALUES (?1, ?2)")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
-        let (position, version) = (number(row, 0)?, number(row, 1)?);
-        let place = place(row.get(13)?, version);
-        let mut packed = None;
-        let shown = record(row, &mut |event| {
-            let packer = Packer::of(event.kind, event.aggregate);
-            packed = Some(packer.pack(place, position, &Summed::of(event)));
-            Ok(ControlFlow::Continue(()))
-        });
-        if let Err(Fault::Sql(error)) = shown {
-            return Err(Fault::Sql(error));
-        }
-        let packed = match packed {
-            Some(packed) => packed,
-            // One that is not what was written stays where it is: there it is known, told and not
-            // served, and the others are as useful as before.
-            None => {
-                let kind = row.get_ref(11)?.as_str().unwrap_or_default();
-                let aggregate = uuid(row.get_ref(12)?).ok_or_else(|| {
-                    corrupt(format!("event {position}"), "its aggregate cannot be read")
-                })?;
-                Packer::of(kind, aggregate).elsewhere(place, position)
-            }
-        };
-        insert.execute(params![place, packed])?;
+        pack_row(row, &mut insert)?;
     }
     Ok(())
 }

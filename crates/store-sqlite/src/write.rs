@@ -13,8 +13,9 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::decode::{IdColumn, Summed, number, record, sql};
 use crate::fault::{Fault, corrupt};
-use crate::packed::{MOST_VERSIONS, Packer, place, version_at};
+use crate::packed::{MOST_VERSIONS, version_at};
 use crate::read;
+use crate::tail::{self, Tail};
 
 /// A stream as the file knows it.
 #[derive(Clone, Copy)]
@@ -24,10 +25,14 @@ pub(crate) struct StreamRow {
 }
 
 /// The row of a stream that has events.
-pub(crate) fn stream_row(
+fn known_row(
     connection: &Connection,
     stream: &StreamId,
+    tail: &Tail,
 ) -> Result<Option<StreamRow>, Fault> {
+    if let Some(row) = tail.stream(stream) {
+        return Ok(Some(row));
+    }
     let mut query = connection.prepare_cached(
         "SELECT s.id, (SELECT max(place) FROM stream_events \
                        WHERE place BETWEEN s.id << 31 AND (s.id << 31) + 2147483647) \
@@ -43,25 +48,17 @@ pub(crate) fn stream_row(
     }
 }
 
-/// The position of the last event.
-pub(crate) fn head(connection: &Connection) -> Result<u64, Fault> {
-    let mut query = connection.prepare_cached("SELECT max(position) FROM events")?;
-    let head: Option<i64> = query.query_row([], |row| row.get(0))?;
-    let head = head.unwrap_or(0);
-    u64::try_from(head).map_err(|_| corrupt("events", format!("position {head} is below zero")))
-}
-
-/// Appends events after what `head` counts, and moves it.
+/// Appends events after those that `tail` knows.
 pub(crate) fn append(
     connection: &Connection,
     append: &Append,
-    head: &mut u64,
+    tail: &mut Tail,
 ) -> Result<Appended, Fault> {
-    if let Some(appended) = repeated(connection, append)? {
+    if let Some(appended) = repeated(connection, append, tail)? {
         close_intent(connection, append.intent)?;
         return Ok(appended);
     }
-    let row = stream_row(connection, &append.stream)?;
+    let row = known_row(connection, &append.stream, tail)?;
     let found = row.map_or(0, |row| row.version);
     if let Expected::Version(expected) = append.expected
         && expected != found
@@ -74,29 +71,28 @@ pub(crate) fn append(
         let stream = &append.stream;
         return Err(StoreError::Invalid(format!("{stream} is full: it has {found} events")).into());
     }
-    let row = match row {
+    let id = match row {
         Some(row) => row.id,
         None => add_stream(connection, &append.stream)?,
     };
-    let packer = Packer::new(&append.stream);
     for (event, version) in append.events.iter().zip(found + 1..) {
-        *head += 1;
-        let summed = Summed::new(&append.stream, version, event);
-        insert(connection, *head, row, &summed)?;
-        let place = place(row, version);
-        let mut packed = connection.prepare_cached("INSERT INTO stream_events VALUES (?1, ?2)")?;
-        packed.execute(params![place, packer.pack(place, *head, &summed)])?;
-        name(connection, *head, &summed)?;
+        tail.push(event.id);
+        insert(connection, tail.head, id, &Summed::new(&append.stream, version, event))?;
     }
+    tail.end(&append.stream, StreamRow { id, version });
     close_intent(connection, append.intent)?;
-    Ok(Appended { version, position: *head, is_repeated: false })
+    Ok(Appended { version, position: tail.head, is_repeated: false })
 }
 
 /// Where the events stand if they were all stored before, next to each other.
-fn repeated(connection: &Connection, append: &Append) -> Result<Option<Appended>, Fault> {
+fn repeated(
+    connection: &Connection,
+    append: &Append,
+    tail: &Tail,
+) -> Result<Option<Appended>, Fault> {
     let mut stored = Vec::with_capacity(append.events.len());
     for event in &append.events {
-        stored.push(same(connection, &append.stream, event)?);
+        stored.push(same(connection, &append.stream, event, tail)?);
     }
     let Some(known) = stored.iter().position(|stored| !matches!(stored, Stored::Not)) else {
         return Ok(None);
@@ -120,9 +116,23 @@ enum Stored {
     Other,
 }
 
-fn same(connection: &Connection, stream: &StreamId, event: &NewEvent) -> Result<Stored, Fault> {
-    let mut query = read::named(connection, "i.named = 0", "i.what")?;
-    let mut rows = query.query([event.id.as_bytes()])?;
+fn same(
+    connection: &Connection,
+    stream: &StreamId,
+    event: &NewEvent,
+    tail: &Tail,
+) -> Result<Stored, Fault> {
+    let (mut in_tail, mut arranged);
+    let mut rows = match tail.find(event.id) {
+        Some(position) => {
+            in_tail = read::joined(connection, "e.position = ?1")?;
+            in_tail.query([sql(position)])?
+        }
+        None => {
+            arranged = read::named(connection, "i.named = 0", "i.what")?;
+            arranged.query([event.id.as_bytes()])?
+        }
+    };
     let Some(row) = rows.next()? else { return Ok(Stored::Not) };
     let mut found = Stored::Other;
     let _ = record(row, &mut |stored| {
@@ -175,20 +185,6 @@ fn insert(
         event.meta,
         event.body,
     ])?;
-    Ok(())
-}
-
-/// Notes under its ids where an event stands.
-fn name(connection: &Connection, position: u64, event: &Summed<'_>) -> Result<(), Fault> {
-    let (own, at) = (event.id.as_bytes(), sql(position));
-    let (correlation, causation) = (IdColumn(event.correlation), IdColumn(event.causation));
-    if event.correlation == event.causation {
-        let both = "INSERT INTO ids VALUES (?1, 0, ?2), (?3, ?2, 3)";
-        connection.prepare_cached(both)?.execute(params![own, at, correlation])?;
-    } else {
-        let each = "INSERT INTO ids VALUES (?1, 0, ?2), (?3, ?2, 1), (?4, ?2, 2)";
-        connection.prepare_cached(each)?.execute(params![own, at, causation, correlation])?;
-    }
     Ok(())
 }
 
@@ -246,8 +242,9 @@ pub(crate) fn save_snapshot(
     connection: &Connection,
     stream: &StreamId,
     snapshot: &Snapshot,
+    tail: &Tail,
 ) -> Result<(), Fault> {
-    let row = stream_row(connection, stream)?;
+    let row = known_row(connection, stream, tail)?;
     let found = row.map_or(0, |row| row.version);
     let Some(row) = row.filter(|_| snapshot.version <= found) else {
         let (stream, expected) = (stream.clone(), snapshot.version);
@@ -263,7 +260,7 @@ pub(crate) fn save_snapshot(
 
 /// Notes that events are published: those after the mark one by one, until the mark reaches them.
 pub(crate) fn published(connection: &Connection, positions: &[u64]) -> Result<(), Fault> {
-    let head = head(connection)?;
+    let head = tail::head(connection)?;
     let mut mark = published_mark(connection)?;
     let former = mark;
     let mut insert = connection.prepare_cached(

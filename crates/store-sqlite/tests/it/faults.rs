@@ -229,6 +229,37 @@ fn garbage_in_a_page_is_found() {
     }
 }
 
+/// An event that is damaged while it stands in the log alone stays known as that, and the others
+/// are written and read as ever.
+#[test]
+fn damage_of_the_last_events_is_kept_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = SqliteStore::open(&path, options(4_000)).unwrap();
+    fill(&store, 1, 1..=3);
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute("UPDATE events SET body = '\"y\"' WHERE position = 2", []).unwrap();
+    drop(raw);
+    let read = |store: &SqliteStore, after| {
+        let mut seen = 0;
+        let mut visit = |_: &cim_domain_nix::Record<'_>| {
+            seen += 1;
+            Ok(ControlFlow::Continue(()))
+        };
+        let read = store.read_stream(&stream(1), after, &mut visit);
+        format!("{seen} events, {}", read.err().map_or_else(String::new, |error| error.to_string()))
+    };
+    let told =
+        "1 events, the event store is damaged: event 2: it is not what was written (`store check`)";
+    assert_eq!((&*read(&store, 0), &*read(&store, 2)), (told, "1 events, "));
+    drop(store);
+    let store = SqliteStore::open(&path, options(4_000)).unwrap();
+    fill(&store, 1, 4..=9);
+    assert_eq!((&*read(&store, 0), &*read(&store, 2)), (told, "7 events, "));
+    let problems = store.integrity().unwrap().problems;
+    assert_eq!(problems, ["event 2 is not what was written: its sum differs"]);
+}
+
 /// One bit in a body breaks no page; the event's sum finds it.
 #[test]
 fn a_bit_in_a_body_is_found() {

@@ -192,26 +192,26 @@ fn leaves_a_store_of_a_newer_version_alone() {
     let path = folder.path().join("store.db");
     fill(&SqliteStore::open(&path, Options::default()).unwrap(), 1, 1..=3);
     let raw = Connection::open(&path).unwrap();
-    raw.pragma_update(None, "user_version", 3).unwrap();
+    raw.pragma_update(None, "user_version", 4).unwrap();
     drop(raw);
     let before = fs::read(&path).unwrap();
     check(
         &path,
         plain(),
         expect![
-            "the event store ../store.db was written by a newer version: it has version 3, 2 is known here"
+            "the event store ../store.db was written by a newer version: it has version 4, 3 is known here"
         ],
     );
     // Also where what is newer stands in the log alone.
     let raw = Connection::open(&path).unwrap();
-    raw.pragma_update(None, "user_version", 4).unwrap();
+    raw.pragma_update(None, "user_version", 5).unwrap();
     let log = fs::read(folder.path().join("store.db-wal")).unwrap();
     assert!(!log.is_empty());
     check(
         &path,
         plain(),
         expect![
-            "the event store ../store.db was written by a newer version: it has version 4, 2 is known here"
+            "the event store ../store.db was written by a newer version: it has version 5, 3 is known here"
         ],
     );
     assert_eq!(fs::read(folder.path().join("store.db-wal")).unwrap(), log);
@@ -226,10 +226,10 @@ fn stops_writing_when_the_store_becomes_newer() {
     let store = SqliteStore::open(&path, plain()).unwrap();
     fill(&store, 1, 1..=3);
     let raw = Connection::open(&path).unwrap();
-    raw.pragma_update(None, "user_version", 3).unwrap();
+    raw.pragma_update(None, "user_version", 4).unwrap();
     let refused = store.append(append(1, [4]));
-    assert!(matches!(refused, Err(StoreError::Newer { found: 3, known: 2, .. })), "{refused:?}");
-    raw.pragma_update(None, "user_version", 2).unwrap();
+    assert!(matches!(refused, Err(StoreError::Newer { found: 4, known: 3, .. })), "{refused:?}");
+    raw.pragma_update(None, "user_version", 3).unwrap();
     fill(&store, 1, 4..=4);
 }
 

@@ -74,7 +74,7 @@ pub(crate) fn all(store: &SqliteStore) -> Vec<u128> {
 }
 
 pub(crate) fn options(checkpoint: u32) -> Options {
-    Options { projections: vec![Arc::new(Counts)], checkpoint, ..Options::default() }
+    Options { projections: vec![Arc::new(Counts)], loose: 4, checkpoint, ..Options::default() }
 }
 
 /// What the store said that it has.

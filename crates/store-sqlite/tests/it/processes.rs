@@ -7,10 +7,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use cim_domain_nix::EventStore;
-use cim_nix_store_sqlite::SqliteStore;
+use cim_domain_nix::{Append, Appended, EventStore, Expected, Record, StoreError};
+use cim_nix_store_sqlite::{Options, SqliteStore};
 
-use crate::power::{all, append, fill, options};
+use crate::power::{all, append, fill, options, stream};
 
 const STORE: &str = "CIM_NIX_TEST_STORE";
 const FIRST: &str = "CIM_NIX_TEST_FIRST";
@@ -72,6 +72,62 @@ fn processes_share_a_store() {
     let progress = store.progress("counts").unwrap();
     assert_eq!((progress.position, progress.head), (450, 450));
     assert_eq!(store.integrity().unwrap().problems, Vec::<String>::new());
+}
+
+/// Each writer has the last events in memory, and another one adds to them and arranges them.
+#[test]
+fn writers_know_what_others_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let open = |loose| SqliteStore::open(&path, Options { loose, ..options(30) }).unwrap();
+    let stores = [open(3), open(7), open(40)];
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut versions = [0_u64; 5];
+    let mut stored: Vec<(usize, Appended)> = Vec::new();
+    for n in 1..=400 {
+        // Now and then one writes much, and the others are far behind.
+        let store = &stores[if n % 100 < 60 { random.usize(..3) } else { 2 }];
+        let to = random.usize(..versions.len());
+        let id = stored.len() as u128 + 1;
+        let right = Expected::Version(versions[to]);
+        let request = |to: usize, id, expected| Append { expected, ..append(to as u128, [id]) };
+        match random.usize(..4) {
+            0 if !stored.is_empty() => {
+                let at = random.usize(..stored.len());
+                let (to, appended) = stored[at];
+                let again = store.append(request(to, at as u128 + 1, Expected::Any)).unwrap();
+                assert_eq!(again, Appended { is_repeated: true, ..appended });
+                let elsewhere = request(to + 1, at as u128 + 1, Expected::Any);
+                let refused = store.append(elsewhere);
+                assert!(matches!(refused, Err(StoreError::Duplicate { .. })), "{refused:?}");
+            }
+            1 => {
+                let wrong = Expected::Version(versions[to] + 1);
+                let refused = store.append(request(to, id, wrong));
+                assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
+            }
+            _ => {
+                let appended = store.append(request(to, id, right)).unwrap();
+                versions[to] += 1;
+                let (version, position) = (versions[to], id as u64);
+                assert_eq!(appended, Appended { version, position, is_repeated: false });
+                stored.push((to, appended));
+            }
+        }
+        let (store, to) = (&stores[random.usize(..3)], random.usize(..versions.len()));
+        let after = random.u64(..=versions[to]);
+        let mut seen = Vec::new();
+        let mut visit = |event: &Record<'_>| {
+            seen.push(event.version);
+            Ok(ControlFlow::Continue(()))
+        };
+        store.read_stream(&stream(to as u128), after, &mut visit).unwrap();
+        assert_eq!(seen, (after + 1..=versions[to]).collect::<Vec<_>>());
+        assert_eq!(store.version(&stream(to as u128)).unwrap(), versions[to]);
+    }
+    assert_eq!(stores[0].integrity().unwrap().problems, Vec::<String>::new());
 }
 
 #[test]

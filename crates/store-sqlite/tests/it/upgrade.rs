@@ -116,3 +116,29 @@ fn damage_is_not_laundered() {
     expect!["event 4 is not what was written: its sum differs"]
         .assert_eq(&store.integrity().unwrap().problems.join("\n"));
 }
+
+/// In version 2 all events were arranged when they came.
+#[test]
+fn a_store_of_the_second_version_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let options = Options { loose: 1, ..Options::default() };
+    fill(&SqliteStore::open(&path, options).unwrap(), 1, 1..=5);
+    let raw = Connection::open(&path).unwrap();
+    raw.execute_batch("ALTER TABLE store DROP COLUMN arranged; PRAGMA user_version = 2").unwrap();
+    drop(raw);
+    let store = SqliteStore::open(&path, Options::default()).unwrap();
+    assert_eq!(store.integrity().unwrap().problems, Vec::<String>::new());
+    fill(&store, 1, 6..=7);
+    let mut seen = Vec::new();
+    let mut visit = |event: &Record<'_>| {
+        seen.push((event.version, event.position));
+        Ok(ControlFlow::Continue(()))
+    };
+    store.read_stream(&crate::power::stream(1), 3, &mut visit).unwrap();
+    assert_eq!(seen, [(4, 4), (5, 5), (6, 6), (7, 7)]);
+    let raw = Connection::open(&path).unwrap();
+    let loose = "SELECT count(*), (SELECT arranged FROM store) FROM stream_events";
+    let found: (u32, u32) = raw.query_row(loose, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    assert_eq!(found, (5, 5));
+}
