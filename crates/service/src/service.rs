@@ -18,7 +18,7 @@ use crate::message::{Message, Size, Wish};
 use crate::metrics::{self, InFlight, Outcome};
 use crate::pool::Pool;
 use crate::reply::{Accepted, Answered, Cause, EventRef, Ids, Refusal, Reply};
-use crate::tenant::{Keeps, Tenant, TenantHealth};
+use crate::tenant::{Keeps, Tenant, TenantHealth, UnderWay};
 
 /// Is told of progress, one JSON object at a time.
 pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
@@ -365,11 +365,22 @@ impl Service {
         // Who sends a command again while it runs gets the reply of the first one.
         {
             let mut under_way = tenant.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(others) = under_way.get_mut(&ids.message) {
-                others.push(done);
-                return;
+            let digest = digest(command);
+            match under_way.get_mut(&ids.message) {
+                Some(same) if same.digest == digest => {
+                    same.waiting.push(done);
+                    return;
+                }
+                Some(_) => {
+                    drop(under_way);
+                    done(Reply::Refused(taken(&ids), Some(ids)));
+                    return;
+                }
+                None => {
+                    let new = UnderWay { digest, waiting: vec![done] };
+                    under_way.insert(ids.message.clone(), new);
+                }
             }
-            under_way.insert(ids.message.clone(), vec![done]);
         }
         let in_use = tenant.in_use();
         let places = match (in_use.commands.enter(), is_effect) {
@@ -489,11 +500,7 @@ impl Service {
         if let Some(done) = app.done_before(command.identity())? {
             let same = done.origin.get(DIGEST).and_then(serde_json::Value::as_str);
             if same != Some(&*digest) {
-                return Err(Refusal::new(
-                    Cause::Conflict,
-                    format!("another command has the id {}", message.ids.message),
-                )
-                .hint("each command needs an id of its own"));
+                return Err(taken(&message.ids));
             }
             return Ok(Accepted {
                 ids: message.ids.clone(),
@@ -537,7 +544,6 @@ impl Service {
         })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is something to count by")]
     fn count(
         &self,
         tenant: &Tenant,
@@ -589,6 +595,12 @@ impl Service {
     }
 }
 
+/// The refusal of an id that another command has.
+fn taken(ids: &Ids) -> Refusal {
+    Refusal::new(Cause::Conflict, format!("another command has the id {}", ids.message))
+        .hint("each command needs an id of its own")
+}
+
 /// Gives the reply to all who wait for the command.
 fn finish(tenant: &Tenant, reply: Reply) {
     let ids = match &reply {
@@ -599,7 +611,7 @@ fn finish(tenant: &Tenant, reply: Reply) {
     let Some(Ids { message, .. }) = ids else { return };
     let waiting = {
         let mut under_way = tenant.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        under_way.remove(message).unwrap_or_default()
+        under_way.remove(message).map(|it| it.waiting).unwrap_or_default()
     };
     for done in waiting {
         done(reply.clone());

@@ -42,6 +42,14 @@ pub struct TenantParts {
     pub storage: Box<dyn Fn() -> Option<u64> + Send + Sync>,
 }
 
+/// A command that is under way.
+pub(crate) struct UnderWay {
+    /// What it says.
+    pub(crate) digest: String,
+    /// Who waits for its end.
+    pub(crate) waiting: Vec<Waiting>,
+}
+
 /// Somebody who waits for the end of a command.
 pub(crate) type Waiting = Box<dyn FnOnce(Reply) + Send>;
 
@@ -58,7 +66,7 @@ pub struct Tenant {
     /// Held while files change: they change one after the other anyway.
     pub(crate) changing: Mutex<()>,
     /// Commands that are under way, with those who sent them again.
-    pub(crate) under_way: Mutex<HashMap<MessageId, Vec<Waiting>>>,
+    pub(crate) under_way: Mutex<HashMap<MessageId, UnderWay>>,
     answers: Mutex<Answers>,
     /// Whether the last append failed for a reason outside.
     pub(crate) is_failing: AtomicBool,

@@ -296,6 +296,9 @@ fn a_command_that_comes_again_while_it_runs_gets_the_same_reply() {
         );
         kit.service.submit(request, move |reply| replies.lock().unwrap().push(reply));
     }
+    // Another command with its id is none of them.
+    let other = json!({ "expression": "2", "identity": identity(1) });
+    assert_eq!(cause(&kit.call("EvaluateExpression", other)), Cause::Conflict);
     kit.script.is_held.store(false, Ordering::SeqCst);
     kit.service.drain();
     let replies = replies.lock().unwrap();

@@ -1,4 +1,9 @@
 //! The short form of the chaos runs: few commands, every fault that needs nothing but the programs.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "tests start programs, and show what these said"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -31,7 +31,25 @@ fn what_is_wrong_is_told_with_its_place() {
     ] {
         all.push_str(&check(config));
     }
-    expect_test::expect![[r#""#]].assert_eq(&all);
+    expect_test::expect![[r#"
+        2: error: no tenant is configured
+        hint: `[[tenant]]` with `name = "main"`, or `--tenant NAME=FOLDER`
+        2: error: `Main` cannot be a tenant's name
+        hint: lower-case letters, digits and `-`, at most 63 of them
+        2: error: neither `[http]` nor `[nats]` is configured
+        hint: an empty section `[http]` serves on 127.0.0.1:8480
+        2: error: the folder `here` is not absolute
+        2: error: `bad.toml` (line 2) is no configuration: invalid socket address syntax
+        2: error: `bad.toml` (line 2) is no configuration: unknown field `lissten`, expected one of `listen`, `tls`, `clients`, `open-health`, `open-metrics`, `page`, `connections`, `connections-per-address`, `streams`, `bad-tokens-per-minute`, `head-seconds`, `body-seconds`, `query-seconds`, `stall-seconds`, `heartbeat-seconds`, `drain-seconds`
+        2: error: `mysql:x` is no store
+        hint: `sqlite:/PATH` or `jetstream:nats://HOST:PORT`
+        2: error: the limits of `main`: unknown field `effects-at-onze`, expected one of `requests-per-second`, `burst`, `requests-per-second-per-caller`, `commands-at-once`, `effects-at-once`, `command-seconds`, `effect-seconds`, `storage-bytes`, `worker-seconds-per-hour`
+
+        2: error: the token of `a` is for `mian`, which is no tenant
+        2: error: `loud` is no filter for logs
+        hint: write a level (`off`, `error`, `warn`, `info`, `debug`, `trace`), and behind commas levels for single targets: `info,cim_nix_nats=debug`
+        2: error: `bad.toml` (line 1) is no configuration: unclosed array table, expected `]]`
+    "#]].assert_eq(&all);
 }
 
 #[test]

@@ -1,4 +1,9 @@
 //! The program as people run it: a configuration, a real broker, requests over HTTP and NATS.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "tests start programs, write files, and say what they skip"
+)]
 
 mod config;
 mod journey;
