@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use cim_domain_nix::{
-    Command, Configuration, Evidence, FileChange, Flake, FlakeEdit, FlakeFacts, Module,
-    OverlayAggregate, State,
+    Command, Configuration, Draft, Evidence, FileChange, Flake, FlakeEdit, FlakeFacts, Kind,
+    Module, OverlayAggregate, State,
 };
 use cim_nix_base::{ChangeSet, Error, FileMode, Ledger};
 
-use crate::{App, Mode, Outcome, Proposal, Settled, Workspace};
+use crate::change::Change;
+use crate::{App, Mode, Outcome, Settled, Workspace};
 
 /// The files of a project that has none here.
 #[derive(Clone, Copy, Default, Debug)]
@@ -50,13 +51,59 @@ impl App<'_> {
     ///
     /// Errors: the domain refuses it, or it makes sense with files only. Nothing has changed then.
     pub fn catalogue(&self, command: &Command, mode: Mode) -> Result<Outcome, Error> {
-        let (state, _) = self.load(&command.stream())?;
-        let said = said(command, &state)?;
-        let evidence = move |_: Vec<FileChange>| said.clone();
-        let proposal =
-            Proposal { set: ChangeSet::default(), evidence: Box::new(evidence), notes: Vec::new() };
-        self.change(command, proposal, mode)
+        check_folder(command)?;
+        // What is the case is what the state says that is decided upon, whoever was faster.
+        let decide = |state: &State, _: &[FileChange], draft: &mut Draft<'_>| {
+            Ok(state.decide(command, &said(command, state)?, draft)?)
+        };
+        let what = Change {
+            stream: command.stream(),
+            cause: command.identity().clone(),
+            command_type: command.command_type(),
+            set: ChangeSet::default(),
+            notes: Vec::new(),
+        };
+        self.make(what, &decide, mode)
     }
+}
+
+/// Refuses names of folders that could not be those of projects. Nothing is looked for there, but
+/// whoever reads the events may.
+fn check_folder(command: &Command) -> Result<(), Error> {
+    let folder = match command {
+        Command::CreateFlake(it) => &it.path,
+        Command::UpdateFlake(it) => &it.path,
+        Command::AddFlakeInput(it) => &it.path,
+        Command::RemoveFlakeInput(it) => &it.path,
+        Command::CreateModule(it) => &it.project,
+        Command::UpdateModule(it) => &it.project,
+        Command::DeleteModule(it) => &it.project,
+        Command::CreateOverlay(it) => &it.project,
+        Command::UpdateOverlay(it) => &it.project,
+        Command::DeleteOverlay(it) => &it.project,
+        Command::CreateConfiguration(it) => &it.project,
+        Command::UpdateConfiguration(it) => &it.project,
+        _ => return Ok(()),
+    };
+    let is_plain =
+        |part: &str| !matches!(part, "" | "." | "..") && !part.contains(char::is_control);
+    let is_good = match folder.strip_prefix('/') {
+        Some(below) => below.is_empty() || below.split('/').all(is_plain),
+        // The project of a catalogue need not have a name.
+        None => folder.is_empty() && !is_about_a_flake(command),
+    };
+    match is_good && folder.len() <= 4_096 {
+        true => Ok(()),
+        false => Err(Error::user(format!(
+            "`{}` cannot be the folder of a project",
+            folder.chars().take(100).collect::<String>().escape_debug()
+        ))
+        .hint("folders are named from the root, without `.` and `..`")),
+    }
+}
+
+fn is_about_a_flake(command: &Command) -> bool {
+    command.kind() == Kind::Flake
 }
 
 /// What is the case before and after a command, as the events have it.

@@ -13,16 +13,18 @@
 #[path = "../tests/it/world.rs"]
 mod world;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::{Client, HeaderMap};
+use cim_domain_nix::MemoryStore;
 use cim_domain_nix::headers::Headers;
 use cim_nix_rig::{Nats, Setup};
-use cim_nix_service::{Caller, Message, Request, Role, Size};
+use cim_nix_service::{Caller, Limits, Message, Request, Role, Size};
 use futures_util::StreamExt as _;
 use serde_json::json;
 
-use world::{Running, service, settings};
+use world::{Running, of, settings, tenant};
 
 const FLAKES: usize = 1_000;
 const ROUNDS: usize = 10;
@@ -30,7 +32,14 @@ const REQUESTS: usize = 2_000;
 
 fn main() {
     let Some(nats) = Nats::start(Setup::default()) else { return };
-    let service = service(&["acme"]);
+    // The limits would stop what is measured.
+    let limits = Limits {
+        requests_per_second: 10_000_000,
+        burst: 10_000_000,
+        requests_per_second_per_caller: 10_000_000,
+        ..Limits::default()
+    };
+    let service = of([tenant("acme", Arc::new(MemoryStore::default()), limits)]);
     for n in 0..FLAKES {
         let body = json!({ "path": format!("/flake/{n}"), "description": "of many" }).to_string();
         let mut new_id = || service.new_id();

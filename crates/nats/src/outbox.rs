@@ -273,7 +273,10 @@ impl Outbox {
         };
         match ended {
             Some(Ok(ack)) => {
-                self.count(u64::from(!ack.duplicate));
+                match ack.duplicate {
+                    true => metrics::events_published(self.tenant.name(), "repeated", 1),
+                    false => self.count(1),
+                }
                 sent.done.push(position);
                 return true;
             }
@@ -371,7 +374,7 @@ impl Outbox {
     }
 
     fn pass_over(&self, position: u64, done: &mut Vec<u64>, outcome: &'static str) {
-        metrics::outbox_passed_over(self.tenant.name(), outcome);
+        metrics::events_published(self.tenant.name(), outcome, 1);
         self.stats.passed_over.fetch_add(1, Ordering::Relaxed);
         done.push(position);
     }

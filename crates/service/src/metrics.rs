@@ -159,8 +159,6 @@ metrics! {
     OUTBOX_OLDEST = "outbox_oldest_seconds", Gauge, Seconds, ["tenant"];
     /// Events that were handed to NATS, by what came of them.
     EVENTS_PUBLISHED = "events_published_total", Counter, Count, ["tenant", "outcome"];
-    /// Events that are not published: none of the subjects is for them, or they are too large.
-    OUTBOX_PASSED_OVER = "outbox_passed_over_total", Counter, Count, ["tenant", "reason"];
     /// Events of other domains that were kept.
     FOREIGN_EVENTS = "foreign_events_total", Counter, Count, ["tenant", "domain"];
     /// Events that a projection has not seen yet.
@@ -244,12 +242,6 @@ pub fn outbox_oldest(tenant: &str, seconds: f64) {
 pub fn events_published(tenant: &str, outcome: &'static str, events: u64) {
     counter!(EVENTS_PUBLISHED.name, "tenant" => tenant.to_owned(), "outcome" => outcome)
         .increment(events);
-}
-
-/// Counts an event that is not published (`no_subject`, `too_large`).
-pub fn outbox_passed_over(tenant: &str, reason: &'static str) {
-    counter!(OUTBOX_PASSED_OVER.name, "tenant" => tenant.to_owned(), "reason" => reason)
-        .increment(1);
 }
 
 /// Counts an event of another domain (`network`, `git`) that was kept.

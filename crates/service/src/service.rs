@@ -518,7 +518,11 @@ impl Service {
         let began = Instant::now();
         let outcome = match (tenant.keeps(), is_effect) {
             (_, true) => app.effect(command, mode),
-            (Keeps::Catalogue, false) => app.catalogue(command, mode),
+            (Keeps::Catalogue, false) => {
+                let place = usize::from(command.stream().id.as_bytes()[15]) % tenant.deciding.len();
+                let _one = tenant.deciding[place].lock().unwrap_or_else(PoisonError::into_inner);
+                app.catalogue(command, mode)
+            }
             (Keeps::Files, false) => {
                 let _one = tenant.changing.lock().unwrap_or_else(PoisonError::into_inner);
                 app.run(command, &tools, mode)

@@ -65,6 +65,9 @@ pub struct Tenant {
     stored: Mutex<Option<(Instant, u64)>>,
     /// Held while files change: they change one after the other anyway.
     pub(crate) changing: Mutex<()>,
+    /// Held while a command about one of the aggregates that share it is decided upon and stored:
+    /// waiting is cheaper than deciding anew.
+    pub(crate) deciding: [Mutex<()>; 64],
     /// Commands that are under way, with those who sent them again.
     pub(crate) under_way: Mutex<HashMap<MessageId, UnderWay>>,
     answers: Mutex<Answers>,
@@ -149,6 +152,7 @@ impl Tenant {
             storage,
             stored: Mutex::default(),
             changing: Mutex::default(),
+            deciding: std::array::from_fn(|_| Mutex::default()),
             under_way: Mutex::default(),
             answers: Mutex::default(),
             is_failing: AtomicBool::new(false),

@@ -402,6 +402,40 @@ fn a_dry_run_changes_nothing() {
 }
 
 #[test]
+fn folders_of_a_catalogue_lead_nowhere() {
+    let kit = kit();
+    for path in ["", "srv", "../../etc", "/srv/../etc", "/srv/./a", "/srv//a", "/srv/\n", "~/x"] {
+        let reply = kit.call("CreateFlake", create(1, path));
+        assert_eq!(cause(&reply), Cause::Rejected, "{path}");
+    }
+    assert_eq!(kit.n_events(), 0);
+}
+
+#[test]
+fn who_is_slower_decides_upon_what_is_there_then() {
+    let kit = kit();
+    kit.call("CreateFlake", create(1_000, "/srv/f"));
+    std::thread::scope(|scope| {
+        for writer in 0..8 {
+            let kit = &kit;
+            scope.spawn(move || {
+                for n in 0..20 {
+                    let edit = json!({ "set_description": { "description": format!("{writer}-{n}") } });
+                    let body = json!({ "path": "/srv/f", "edit": edit, "identity": identity(writer * 100 + n) });
+                    while cause_of(&kit.call("UpdateFlake", body.clone())) == Some(Cause::Conflict) {}
+                }
+            });
+        }
+    });
+    // Nothing was observed: all that happened, happened here.
+    assert_eq!(kit.n_events(), 161);
+}
+
+fn cause_of(reply: &Reply) -> Option<Cause> {
+    reply.refusal().map(|refusal| refusal.cause)
+}
+
+#[test]
 fn breakers_open_and_close_again() {
     let breakers = BreakerSettings {
         failures: 3,

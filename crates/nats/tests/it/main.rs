@@ -4,6 +4,7 @@
 
 mod about;
 mod breaks;
+mod docs;
 mod foreign;
 mod logins;
 mod permissions;
