@@ -204,7 +204,6 @@ mod tests {
             declared::outbox_lag("t", 1);
             declared::outbox_oldest("t", 1.0);
             declared::events_published("t", "published", 1);
-            declared::outbox_passed_over("t", "too_large");
             declared::foreign_event("t", "git");
             declared::projection_lag("t", "p", 1);
             declared::nats_connected("main", false);

@@ -185,9 +185,9 @@ fn who_counts_is_told_of_each_run() {
         let (run, _) = run(millis);
         let _ = match is_cancelled {
             false => worker.ask::<Value>(&request(1 << 10), &run),
-            true => std::thread::scope(|scope| {
+            true => thread::scope(|scope| {
                 let asking = scope.spawn(|| worker.ask::<Value>(&request(1 << 10), &run));
-                std::thread::sleep(Duration::from_millis(100));
+                thread::sleep(Duration::from_millis(100));
                 run.cancelled.store(true, Ordering::Relaxed);
                 asking.join().unwrap()
             }),
