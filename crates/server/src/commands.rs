@@ -20,9 +20,9 @@ Examples:
   cim-nix-server --config /etc/cim-nix/server.toml   serve what the file says
   cim-nix-server --tenant main --nats nats://127.0.0.1:4222 --store jetstream:
   cim-nix-server check-config
-  cim-nix-server token new --name ann --role operator --tenant main
+  cim-nix-server token new --name ann --role operator --for main
   cim-nix-server nats permissions > accounts.conf
-  cim-nix-server store copy sqlite:/var/lib/cim-nix/main/events.sqlite jetstream:nats://n1:4222 --tenant main
+  cim-nix-server store copy sqlite:/var/lib/cim-nix/main/events.sqlite jetstream:nats://n1:4222 --of main
 
 It stops on SIGTERM and SIGINT, when what was begun has come to its end, and reads its configuration
 again on SIGHUP. docs/service.md has all settings.

@@ -363,3 +363,35 @@ impl StorePlace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configurations_that_others_read_are_some() {
+        let page = include_str!("../../../docs/service.md");
+        let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+        let config = Config::parse(example.expect("the page has one"), Path::new("service.md"));
+        let config = config.expect("it is one");
+        assert_eq!(config.tenants[0].name, "main");
+        let limits = config.limits_of(&config.tenants[0]).expect("they fit");
+        assert_eq!((limits.effects_at_once, limits.commands_at_once), (2, 256));
+        let deployed = include_str!("../../../deploy/server.toml");
+        Config::parse(deployed, Path::new("server.toml")).expect("it is one");
+        let manifest = include_str!("../../../deploy/kubernetes/configmap.yaml");
+        let lines = manifest.lines().skip_while(|line| !line.contains("server.toml: |")).skip(1);
+        let text: String = lines.map(|line| format!("{}\n", line.trim_start())).collect();
+        Config::parse(&text, Path::new("configmap.yaml")).expect("it is one");
+    }
+
+    #[test]
+    fn stores_have_places() {
+        let place = |text: &str| StorePlace::parse(text).map_err(|error| error.to_string());
+        assert_eq!(place("sqlite:/a/b"), Ok(StorePlace::Sqlite("/a/b".into())));
+        assert_eq!(place("jetstream:"), Ok(StorePlace::JetStream(None)));
+        assert_eq!(place("jetstream:nats://n"), Ok(StorePlace::JetStream(Some("nats://n".into()))));
+        assert!(place("sqlite:a").is_err());
+        assert!(place("a").is_err());
+    }
+}
