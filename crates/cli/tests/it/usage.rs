@@ -15,6 +15,7 @@ fn help_of_the_program() {
         Commands:
           check            Look for faults in files and folders, and mend them
           fmt              Format files and folders in the style of their project
+          rename           Change a name wherever its file speaks of it
           eval             Evaluate a file, an expression or a flake, without Nix
           eval-compat      Evaluate with the arguments of nix-instantiate
           instantiate      Print the store paths of derivations, and write them on request
@@ -169,6 +170,7 @@ fn wrong_arguments_are_refused() {
         Commands:
           check            Look for faults in files and folders, and mend them
           fmt              Format files and folders in the style of their project
+          rename           Change a name wherever its file speaks of it
           eval             Evaluate a file, an expression or a flake, without Nix
           eval-compat      Evaluate with the arguments of nix-instantiate
           instantiate      Print the store paths of derivations, and write them on request

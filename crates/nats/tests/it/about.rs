@@ -31,7 +31,7 @@ fn health_discovery_and_metrics_in_both_spellings() {
         let discovery = python.request(&format!("discovery.{name}"), "", json!({})).body;
         assert_eq!(discovery["service"], announced["service"]);
         let endpoints = discovery["service"]["endpoints"].as_array().expect("endpoints");
-        assert_eq!((endpoints.len(), &endpoints[0]), (30, &json!("nix.cmd.flake.create")));
+        assert_eq!((endpoints.len(), &endpoints[0]), (36, &json!("nix.cmd.flake.create")));
 
         let metrics = python.request(&format!("metrics.{name}"), "", json!({})).body;
         assert_eq!(metrics["metrics"]["commands"], 1, "{metrics}");
@@ -70,7 +70,7 @@ fn the_protocol_of_micro_services() {
     }
     let find = |said: &Value, name: &str| -> Value {
         let endpoints = said["endpoints"].as_array().expect("endpoints");
-        assert_eq!(endpoints.len(), 30);
+        assert_eq!(endpoints.len(), 36);
         endpoints.iter().find(|it| it["name"] == name).expect("it is there").clone()
     };
     let info = python.request("$SRV.INFO", "", json!({})).body;
