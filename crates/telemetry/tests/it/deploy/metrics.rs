@@ -227,7 +227,7 @@ fn alerts_fire_and_rest_when_they_should() {
     let rules = read(RULES);
     for (right, wrong, because) in [
         ("ratio5m > 0.02", "ratio5m > 0.0002", "CimNixFailing"),
-        ("cim_nix_nats_connected == 0", "cim_nix_nats_conected == 0", "CimNixNatsAway"),
+        ("(cim_nix_nats_connected) == 0", "(cim_nix_nats_conected) == 0", "CimNixNatsAway"),
     ] {
         assert!(rules.contains(right));
         folder.write("cim-nix.rules.yml", &rules.replace(right, wrong));
