@@ -131,7 +131,7 @@ async fn views(bench: &Bench, deadline: Instant) -> Result<HashMap<String, (u64,
     let client = async_nats::connect(bench.brokers.urls()).await;
     let client = client.map_err(|error| error.to_string())?;
     let mut views = HashMap::new();
-    for n in 0..writers::FLAKES {
+    for n in 0..writers::flakes() {
         let path = writers::flake(n);
         let body = json!({ "path": path }).to_string();
         let value = loop {
@@ -160,7 +160,7 @@ async fn published(bench: &Bench, n_acked: usize, deadline: Instant) -> Result<H
     let client = async_nats::connect(bench.brokers.urls()).await;
     let client = client.map_err(|error| failed("cannot connect", error.to_string()))?;
     let jetstream = async_nats::jetstream::new(client);
-    let wanted = n_acked as u64 + writers::FLAKES;
+    let wanted = n_acked as u64 + writers::flakes();
     let stream = loop {
         match jetstream.get_stream("NIX_EVENTS").await {
             Ok(stream) if stream.cached_info().state.messages >= wanted => break stream,

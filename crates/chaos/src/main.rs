@@ -85,6 +85,7 @@ async fn all(arguments: &Arguments) -> Result<bool> {
         named => named.to_vec(),
     };
     let mut is_good = true;
+    writers::share(arguments.commands);
     println!(
         "{:<14} {:>8} {:>8} {:>8} {:>9} {:>9} {:>5} {:>6} {:>7} {:>7} {:>7} {:>7}",
         "fault",

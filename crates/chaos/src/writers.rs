@@ -1,6 +1,7 @@
 //! The writers: each command until it is acknowledged.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cim_domain_nix::Uuid;
@@ -8,8 +9,17 @@ use serde_json::{Value, json};
 
 use crate::Result;
 
+static FLAKES: AtomicU64 = AtomicU64::new(16);
+
 /// How many flakes they write to.
-pub(crate) const FLAKES: u64 = 16;
+pub(crate) fn flakes() -> u64 {
+    FLAKES.load(Ordering::Relaxed)
+}
+
+/// Lets each flake get about a hundred of so many commands: deciding upon one reads all its events.
+pub(crate) fn share(commands: u64) {
+    FLAKES.store((commands / 100).clamp(16, 2_000), Ordering::Relaxed);
+}
 
 /// What the writers do.
 pub(crate) struct Plan {
@@ -77,7 +87,7 @@ async fn ask(client: &async_nats::Client, subject: &'static str, body: &Value) -
 /// Makes the flakes that are written to.
 pub(crate) async fn prepare(urls: &[String], deadline: Instant) -> Result<()> {
     let client = connect(urls).await?;
-    for n in 0..FLAKES {
+    for n in 0..flakes() {
         let body = json!({
             "path": flake(n), "description": "new", "identity": identity(Uuid::now_v7()),
         });
@@ -125,7 +135,7 @@ async fn one(plan: std::sync::Arc<Plan>, writer: u64) -> Result<Ledger> {
         while Instant::now() < plan.deadline {
             let id = if plan.has_ids { own } else { Uuid::now_v7() };
             let body = json!({
-                "path": flake((writer + n) % FLAKES),
+                "path": flake((writer + n) % flakes()),
                 "edit": { "set_description": { "description": said } },
                 "identity": identity(id),
             });
