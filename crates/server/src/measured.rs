@@ -1,4 +1,4 @@
-//! A store whose appends are timed, and that remembers whether the last one failed.
+//! A store whose appends are timed, and the figures that are looked up now and then.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
