@@ -12,6 +12,7 @@ use cim_nix_base::{ChangeSet, ContentHash, Error, ErrorKind, Ledger, Op};
 use serde::{Deserialize, Serialize};
 
 use crate::App;
+use crate::load::Loaded;
 
 /// How often a decision is made anew because somebody else was faster.
 const ATTEMPTS: usize = 5;
@@ -168,33 +169,6 @@ impl Ledger for Entry<'_> {
 }
 
 impl App<'_> {
-    /// The state of an aggregate, and its version.
-    ///
-    /// Errors: an event of it cannot be read; nothing may be decided without it.
-    pub fn load(&self, stream: &StreamId) -> Result<(State, u64), Error> {
-        self.load_until(stream, u64::MAX)
-    }
-
-    /// The state of an aggregate up to and with `version`, and the version that it has.
-    pub(crate) fn load_until(&self, stream: &StreamId, until: u64) -> Result<(State, u64), Error> {
-        let (mut state, mut version) = (State::empty(&stream.kind), 0);
-        self.store.read_stream(stream, 0, &mut |record| {
-            if record.version > until {
-                return Ok(std::ops::ControlFlow::Break(()));
-            }
-            let event = Event::read(record.event_type, record.schema, record.body);
-            let event = event.map_err(|problem| {
-                let text = format!("event {} of {stream} cannot be read", record.version);
-                let error = Error::outside(text).because(problem);
-                StoreError::Visitor(error.hint("use the version of cim-nix that wrote it").into())
-            })?;
-            state.evolve(&event);
-            version = record.version;
-            Ok(std::ops::ControlFlow::Continue(()))
-        })?;
-        Ok((state, version))
-    }
-
     /// Whether the events of the intent `tag` are stored.
     pub(crate) fn is_recorded(&self, tag: &str) -> Result<bool, Error> {
         // The tag is the id of the first event.
@@ -238,15 +212,16 @@ impl App<'_> {
         let (changes, former) = self.look(&set)?;
         let mut outcome = Outcome { events: Vec::new(), set, former, position: None, notes };
         for _ in 0..ATTEMPTS {
-            let (state, version) = self.load(&stream)?;
-            self.check_expected(&stream, version)?;
+            let loaded = self.loaded(&stream)?;
+            let Loaded { state, version, .. } = &loaded;
+            self.check_expected(&stream, *version)?;
             let mut nth = 0;
             let mut new_id = || {
                 nth += 1;
                 self.world.event_id(&cause.message_id, nth)
             };
             let mut draft = Draft { cause: &cause, at: self.world.now(), new_id: &mut new_id };
-            let events = decide(&state, &changes, &mut draft)?;
+            let events = decide(state, &changes, &mut draft)?;
             outcome.events = events;
             if mode == Mode::DryRun || outcome.events.is_empty() {
                 return Ok(outcome);
@@ -256,7 +231,7 @@ impl App<'_> {
             let Some(first) = ids.first().copied() else { return Ok(outcome) };
             let mut append = Append {
                 stream: stream.clone(),
-                expected: Expected::Version(version),
+                expected: Expected::Version(*version),
                 events,
                 intent: None,
             };
@@ -267,9 +242,13 @@ impl App<'_> {
                     {
                         return Ok(outcome);
                     }
-                    Err(StoreError::Conflict { .. }) => continue,
+                    Err(StoreError::Conflict { .. }) => {
+                        self.forget(&stream);
+                        continue;
+                    }
                     appended => outcome.position = Some(appended?.position),
                 }
+                self.keep(&stream, &loaded);
                 return Ok(outcome);
             }
             append.intent = Some(first);
@@ -282,7 +261,7 @@ impl App<'_> {
                 id: first,
                 at: self.world.now(),
                 stream: stream.clone(),
-                expected: version,
+                expected: *version,
                 events: ids,
                 plan: plan.text()?,
             };
@@ -299,6 +278,7 @@ impl App<'_> {
                 Ok(notes) => {
                     outcome.notes.extend(notes);
                     outcome.position = entry.position;
+                    self.keep(&stream, &loaded);
                     return Ok(outcome);
                 }
                 Err(error) => {
@@ -313,7 +293,7 @@ impl App<'_> {
                         {
                             return Ok(outcome);
                         }
-                        Some(StoreError::Conflict { .. }) => {}
+                        Some(StoreError::Conflict { .. }) => self.forget(&stream),
                         Some(refused) => return Err(refused.into()),
                         None if error.kind() == ErrorKind::Conflict => {
                             return Err(self.explain(error, &outcome.set));

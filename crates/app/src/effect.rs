@@ -119,7 +119,7 @@ impl App<'_> {
     ) -> Result<(Vec<Event>, Option<u64>), Error> {
         let Task { command, stream, .. } = task;
         for _ in 0..ATTEMPTS {
-            let (state, version) = self.load(stream)?;
+            let loaded = self.loaded(stream)?;
             let mut nth = 0;
             let mut new_id = || {
                 nth += 1;
@@ -127,7 +127,7 @@ impl App<'_> {
             };
             let mut draft =
                 Draft { cause: command.identity(), at: self.world.now(), new_id: &mut new_id };
-            let events = match self.decided(task, &state, evidence, &mut draft) {
+            let events = match self.decided(task, &loaded.state, evidence, &mut draft) {
                 Ok(events) => events,
                 Err(error) => {
                     // What happened outside has happened; that it was refused is for the caller.
@@ -141,13 +141,17 @@ impl App<'_> {
             }
             let append = Append {
                 stream: stream.clone(),
-                expected: Expected::Version(version),
+                expected: Expected::Version(loaded.version),
                 events: self.new_events(command.command_type(), &events)?,
                 intent: Some(intent),
             };
             match self.store.append(append) {
-                Err(StoreError::Conflict { .. }) => {}
-                appended => return Ok((events, Some(appended?.position))),
+                Err(StoreError::Conflict { .. }) => self.forget(stream),
+                appended => {
+                    let position = appended?.position;
+                    self.keep(stream, &loaded);
+                    return Ok((events, Some(position)));
+                }
             }
         }
         Err(Error::conflict(format!("{stream} is changed by others all the time"))

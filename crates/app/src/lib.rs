@@ -36,6 +36,7 @@ mod conflict;
 mod effect;
 mod flakes;
 mod history;
+mod load;
 mod outside;
 mod recover;
 mod renaming;
@@ -54,6 +55,7 @@ pub use conflict::Conflict;
 pub use effect::Programs;
 pub use flakes::flake_facts;
 pub use history::{BlamedLine, Drift, Filter, Logged, OpenChange, Past, Writer};
+pub use load::States;
 pub use outside::{
     Code, LockWish, Locks, NewLock, Outside, Repository, Run, Settled, Sources, Store, Templates,
     Tools, Work, Workspace, World,
@@ -73,4 +75,6 @@ pub struct App<'a> {
     pub programs: &'a dyn Programs,
     /// The version that an aggregate must have for a command, where whoever sends it says so.
     pub expected: Option<u64>,
+    /// States that are known from former commands, in a program that runs many.
+    pub states: Option<&'a States>,
 }

@@ -175,6 +175,7 @@ impl Kit {
             world: &self.world,
             programs: &self.programs,
             expected: None,
+            states: None,
         }
     }
 

@@ -1,12 +1,14 @@
 use std::ops::ControlFlow;
 
 use cim_domain_nix::command::BuildPackage;
-use cim_domain_nix::{Event, EventStore as _, Evidence, FailureReason, Took};
+use cim_domain_nix::{
+    Event, EventStore as _, Evidence, FailureReason, Kind, Snapshot, State, Took,
+};
 use cim_nix_base::ErrorKind;
 use expect_test::{Expect, expect};
 
 use crate::testing::{Kit, Script};
-use crate::{App, Filter, Logged, Mode, Writer};
+use crate::{App, Filter, Logged, Mode, States, Writer};
 
 fn fix(kit: &Kit, path: &str, to: &str) -> Result<crate::Outcome, cim_nix_base::Error> {
     let (command, proposal) = kit.fix(path, to);
@@ -228,14 +230,14 @@ fn an_effect_that_was_interrupted_is_told() {
             fn before(
                 &self,
                 _: &cim_domain_nix::Command,
-                _: &cim_domain_nix::State,
+                _: &State,
             ) -> Result<serde_json::Value, cim_nix_base::Error> {
                 Ok(serde_json::json!({ "seen": true }))
             }
             fn plan(
                 &self,
                 _: &cim_domain_nix::Command,
-                _: &cim_domain_nix::State,
+                _: &State,
                 _: &serde_json::Value,
             ) -> Result<Vec<String>, cim_nix_base::Error> {
                 Ok(Vec::new())
@@ -243,7 +245,7 @@ fn an_effect_that_was_interrupted_is_told() {
             fn run(
                 &self,
                 _: &cim_domain_nix::Command,
-                _: &cim_domain_nix::State,
+                _: &State,
                 _: &serde_json::Value,
             ) -> Result<Evidence, cim_nix_base::Error> {
                 std::panic::resume_unwind(Box::new("killed"))
@@ -362,4 +364,89 @@ fn an_activation_is_undone_by_programs() {
     assert!(matches!(&failed.events[..], [Event::ConfigurationActivationFailed(_)]));
     let next = kit.app().undo_place().unwrap().next_undo;
     assert_eq!(next, redone.events[0].identity().message_id.uuid());
+}
+
+/// The snapshot of the project, with how many changes it says that there were.
+fn snapshot(kit: &Kit) -> Option<(u64, State)> {
+    let (command, _) = kit.fix("a.nix", "x");
+    let found = kit.store.snapshot(&command.stream()).unwrap()?;
+    assert_eq!(found.schema, State::SCHEMA);
+    Some((found.version, serde_json::from_str(&found.state).unwrap()))
+}
+
+#[test]
+fn a_long_stream_is_read_from_a_snapshot() {
+    let kit = Kit::new(&[("a.nix", "0")]);
+    for n in 1..=101 {
+        assert_eq!(snapshot(&kit), None);
+        fix(&kit, "a.nix", &n.to_string()).unwrap();
+    }
+    // The last command was decided upon with a hundred events.
+    let (version, kept) = snapshot(&kit).unwrap();
+    assert_eq!(version, 100);
+    let stream = kit.fix("a.nix", "x").0.stream();
+    assert_eq!(kit.app().load_until(&stream, 100).unwrap(), (kept.clone(), 100));
+    // What came before it is read without it.
+    let (before, version) = kit.app().load_until(&stream, 99).unwrap();
+    assert_eq!(version, 99);
+    assert_ne!(before, kept);
+    // It is believed: a state that says otherwise is what comes out, with what came after.
+    let state = serde_json::to_string(&before).unwrap();
+    let lie = Snapshot { version: 100, schema: State::SCHEMA, state };
+    kit.store.save_snapshot(&stream, &lie).unwrap();
+    let (found, version) = kit.app().load(&stream).unwrap();
+    let mut wanted = before;
+    kit.app()
+        .log(&Filter { limit: Some(1), ..Filter::default() }, &mut |logged| {
+            let Logged::Event(stored) = logged else { panic!("all can be read") };
+            wanted.evolve(&stored.event);
+            Ok(ControlFlow::Break(()))
+        })
+        .unwrap();
+    assert_eq!((found, version), (wanted, 101));
+}
+
+#[test]
+fn snapshots_that_cannot_be_used_are_not() {
+    let kit = Kit::new(&[("a.nix", "0")]);
+    for n in 1..=3 {
+        fix(&kit, "a.nix", &n.to_string()).unwrap();
+    }
+    let stream = kit.fix("a.nix", "x").0.stream();
+    let wanted = kit.app().load(&stream).unwrap();
+    let empty = |kind| serde_json::to_string(&State::empty(&kind)).unwrap();
+    for (schema, state) in [
+        (State::SCHEMA + 1, empty(Kind::Project)),
+        (State::SCHEMA, "[]".to_owned()),
+        (State::SCHEMA, empty(Kind::Flake)),
+    ] {
+        kit.store.save_snapshot(&stream, &Snapshot { version: 3, schema, state }).unwrap();
+        assert_eq!(kit.app().load(&stream).unwrap(), wanted);
+    }
+}
+
+#[test]
+fn what_is_known_of_a_stream_gives_way_to_the_store() {
+    let kit = Kit::new(&[("a.nix", "0")]);
+    let (ours, theirs) = (States::default(), States::default());
+    let apps = [&ours, &theirs].map(|states| App { states: Some(states), ..kit.app() });
+    for n in 1..=250 {
+        // Each goes on where the other one stopped.
+        let (command, proposal) = kit.fix("a.nix", &n.to_string());
+        apps[n % 2].change(&command, proposal, Mode::Apply).unwrap();
+    }
+    let stream = kit.fix("a.nix", "x").0.stream();
+    let known = apps.map(|app| app.load(&stream).unwrap());
+    let read = App { states: None, ..kit.app() }.load(&stream).unwrap();
+    assert_eq!(known, [read.clone(), read.clone()]);
+    assert_eq!(read.1, 250);
+    assert!(snapshot(&kit).unwrap().0 >= 200);
+
+    // A store that was put back: what is known is of a future that never was.
+    let other = Kit::new(&[("a.nix", "0")]);
+    fix(&other, "a.nix", "1").unwrap();
+    let app = App { states: Some(&ours), ..other.app() };
+    let (command, proposal) = other.fix("a.nix", "2");
+    app.change(&command, proposal, Mode::Apply).unwrap();
+    assert_eq!(app.load(&stream).unwrap().1, 2);
 }

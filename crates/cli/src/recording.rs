@@ -84,7 +84,7 @@ impl Recorder {
     /// The application over the project, with programs that may be run.
     pub(crate) fn app_with<'a>(&'a self, programs: &'a dyn Programs) -> App<'a> {
         let Self { store, files, machine } = self;
-        App { store, files, world: machine, programs, expected: None }
+        App { store, files, world: machine, programs, expected: None, states: None }
     }
 
     /// The application over the project, for commands that run no programs.

@@ -245,6 +245,16 @@ macro_rules! states {
         }
 
         impl State {
+            /// The version of what states are and of how events lead to them. Snapshots of another
+            /// one are not used, so any change of either needs another number.
+            pub const SCHEMA: u32 = 1;
+
+            /// Whether it is a state of aggregates of this kind.
+            #[must_use]
+            pub fn is_of(&self, kind: &Kind) -> bool {
+                std::mem::discriminant(self) == std::mem::discriminant(&Self::empty(kind))
+            }
+
             /// The state of an aggregate without events.
             #[must_use]
             pub fn empty(kind: &Kind) -> Self {

@@ -495,6 +495,7 @@ impl Service {
             world: &world,
             programs: &tools,
             expected: request.expected,
+            states: Some(&tenant.states),
         };
         let version = |app: &App<'_>| app.store.version(&command.stream()).unwrap_or_default();
         if let Some(done) = app.done_before(command.identity())? {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cim_domain_nix::projection::PROJECTIONS;
 use cim_domain_nix::{MessageId, Query, StoreError, Timestamp, ask};
-use cim_nix_app::{App, NoFiles, Outside, Recovery, Run, Store};
+use cim_nix_app::{App, NoFiles, Outside, Recovery, Run, States, Store};
 use cim_nix_base::Error;
 
 use crate::Reply;
@@ -74,6 +74,8 @@ pub struct Tenant {
     /// Whether the last append failed for a reason outside.
     pub(crate) is_failing: AtomicBool,
     worked: Mutex<Worked>,
+    /// States of aggregates that commands were decided upon lately.
+    pub(crate) states: States,
 }
 
 /// Limits with what counts against them.
@@ -157,6 +159,7 @@ impl Tenant {
             answers: Mutex::default(),
             is_failing: AtomicBool::new(false),
             worked: Mutex::default(),
+            states: States::default(),
         })
     }
 
@@ -208,6 +211,7 @@ impl Tenant {
             world: &*world,
             programs: &tools,
             expected: None,
+            states: Some(&self.states),
         };
         app.recover()
     }

@@ -720,7 +720,14 @@ fn run() -> Run {
 fn serve(here: &Here, store: &MemoryStore, command: &Wanted) -> Result<Vec<Event>, Error> {
     let command = here.admit(command)?;
     let (files, world, tools) = (here.files()?, here.world("ada"), here.tools(run()));
-    let app = App { store, files: &*files, world: &*world, programs: &*tools, expected: None };
+    let app = App {
+        store,
+        files: &*files,
+        world: &*world,
+        programs: &*tools,
+        expected: None,
+        states: None,
+    };
     Ok(app.run(&command, &*tools, Mode::Apply)?.events)
 }
 

@@ -1,6 +1,7 @@
 //! What holds for any sequence of commands: the invariants that the aggregates' modules state.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use cim_domain_nix::{
     BuildState, Command, Event, Evidence, Kind, Rejection, State, StreamId, Timestamp, Transition,
@@ -57,7 +58,12 @@ fn folded(events: &[(StreamId, &Event)]) -> BTreeMap<StreamId, State> {
         let read = Event::read(event.event_type(), event.schema(), &body);
         assert_eq!(read.as_ref(), Ok(*event), "{body}");
         let empty = || State::empty(&stream.kind);
-        states.entry(stream.clone()).or_insert_with(empty).evolve(&read.unwrap());
+        let state = states.entry(stream.clone()).or_insert_with(empty);
+        // A snapshot of a state is as good as the state.
+        let kept = serde_json::to_string(state).expect("a state can be written");
+        *state = serde_json::from_str(&kept).unwrap_or_else(|error| panic!("{error}: {kept}"));
+        assert!(state.is_of(&stream.kind));
+        state.evolve(&read.unwrap());
     }
     states
 }
@@ -368,4 +374,26 @@ fn lives_are_as_drawn() {
         let is_own = |step: &&Transition| own.iter().any(|event| event.event_type() == step.event);
         assert_eq!(seen, known.iter().filter(is_own).copied().collect(), "{kind}");
     }
+}
+
+/// Snapshots in stores hold states as they are written here. A difference means that
+/// `State::SCHEMA` has to be raised, so that they are not used any more.
+#[test]
+fn states_are_frozen() {
+    let files = frozen("events");
+    let mut text = format!("schema {}\n", State::SCHEMA);
+    for kind in Kind::KNOWN {
+        let mut state = State::empty(&kind);
+        writeln!(text, "\n{kind}\n{}", serde_json::to_string(&state).unwrap()).unwrap();
+        for name in Event::TYPES {
+            let event = Event::read(name, Event::newest_schema(name).unwrap(), &files[*name]);
+            let event = event.unwrap();
+            if event.kind() == kind {
+                state.evolve(&event);
+                let now = serde_json::to_string(&state).unwrap();
+                writeln!(text, "{name}: {now}").unwrap();
+            }
+        }
+    }
+    expect_test::expect_file!["../../fixtures/states.txt"].assert_eq(&text);
 }
