@@ -18,6 +18,7 @@
 mod broken;
 mod check;
 mod server;
+mod soak;
 mod writers;
 
 use std::path::PathBuf;
@@ -60,10 +61,25 @@ struct Arguments {
     /// Seconds after which a fault is given up
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     most: u64,
+    /// Break nothing, send commands at a rate for so many seconds, and watch memory, times and
+    /// whether the service is there
+    #[arg(long, value_name = "SECONDS", conflicts_with_all = ["faults", "control", "commands"])]
+    soak: Option<u64>,
+    /// How many commands a second a soak sends
+    #[arg(long, value_name = "N", default_value_t = 1_000, requires = "soak")]
+    rate: u64,
+    /// How many MiB the service may have in a soak
+    #[arg(long, value_name = "MIB", default_value_t = 300, requires = "soak")]
+    memory: u64,
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    if let Some(seconds) = arguments.soak {
+        arguments.faults = vec![Fault::Nothing];
+        arguments.commands = seconds.saturating_mul(arguments.rate);
+        arguments.most = arguments.most.max(seconds.saturating_mul(2));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime {
         Ok(runtime) => runtime.block_on(all(&arguments)),
@@ -122,10 +138,16 @@ async fn one(arguments: &Arguments, fault: Fault) -> Result<bool> {
         writers: arguments.writers,
         has_ids: !arguments.control,
         deadline,
+        rate: arguments.soak.map(|_| arguments.rate),
     };
+    let mut bench = bench;
     let writing = tokio::spawn(writers::write(plan));
+    let watched = match arguments.soak {
+        Some(_) => Some(soak::watch(&mut bench, &writing).await?),
+        None => None,
+    };
     let (bench, n_broken) = broken::until_done(bench, fault, arguments.seed, &writing).await?;
-    let ledger = writing.await.map_err(|error| error.to_string())??;
+    let mut ledger = writing.await.map_err(|error| error.to_string())??;
     let seconds = began.elapsed().as_secs_f64();
     let found = check::check(bench, &ledger, deadline).await?;
     let acked = ledger.n_acked();
@@ -150,11 +172,13 @@ async fn one(arguments: &Arguments, fault: Fault) -> Result<bool> {
     for (answer, n) in &ledger.refusals {
         println!("  refused {n} times: {answer}");
     }
+    let is_steady = watched.is_none_or(|it| it.report(&mut ledger, arguments.memory));
     let all_acked = acked == ledger.commands.len();
     if arguments.control {
         return Ok(!found.twice.is_empty());
     }
-    Ok(all_acked
+    Ok(is_steady
+        && all_acked
         && found.lost.is_empty()
         && found.twice.is_empty()
         && found.problems.is_empty()

@@ -78,9 +78,15 @@ pub(crate) struct Bench {
 pub(crate) struct Instance {
     child: Child,
     pub(crate) log: PathBuf,
+    /// That of its HTTP.
+    pub(crate) port: u16,
 }
 
 impl Instance {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it at once.
     pub(crate) fn kill(&mut self) {
         // It may be gone already.
@@ -212,7 +218,7 @@ impl Bench {
             command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }
         let child = command.spawn().map_err(failed)?;
-        self.running.push(Instance { child, log });
+        self.running.push(Instance { child, log, port });
         Ok(())
     }
 

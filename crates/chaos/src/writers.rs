@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     /// Whether each attempt of a command has the command's id.
     pub(crate) has_ids: bool,
     pub(crate) deadline: Instant,
+    /// How many commands a second they send together; as many as go, if nothing is said.
+    pub(crate) rate: Option<u64>,
 }
 
 /// What came of them.
@@ -39,6 +41,8 @@ pub(crate) struct Ledger {
     pub(crate) n_retries: u64,
     /// Refusals that no attempt mends, with how many there were.
     pub(crate) refusals: BTreeMap<String, u64>,
+    /// How long each took, from when it was due until it was acknowledged.
+    pub(crate) micros: Vec<u32>,
 }
 
 impl Ledger {
@@ -115,6 +119,7 @@ pub(crate) async fn write(plan: Plan) -> Result<Ledger> {
         let ledger = task.await.map_err(|error| error.to_string())??;
         all.commands.extend(ledger.commands);
         all.n_retries += ledger.n_retries;
+        all.micros.extend(ledger.micros);
         for (why, n) in ledger.refusals {
             *all.refusals.entry(why).or_default() += n;
         }
@@ -125,6 +130,7 @@ pub(crate) async fn write(plan: Plan) -> Result<Ledger> {
 async fn one(plan: std::sync::Arc<Plan>, writer: u64) -> Result<Ledger> {
     let client = connect(&plan.urls).await?;
     let mut ledger = Ledger::default();
+    let began = Instant::now();
     let share = plan.commands / plan.writers + u64::from(writer < plan.commands % plan.writers);
     for n in 0..share {
         // What it says is said by no other one, so each that is done changes something.
@@ -132,6 +138,16 @@ async fn one(plan: std::sync::Arc<Plan>, writer: u64) -> Result<Ledger> {
         let own = Uuid::now_v7();
         let mut is_acked = false;
         let mut pause = Duration::from_millis(10);
+        let due = match plan.rate {
+            // A command that is late is late for all the time since it was due.
+            Some(rate) => {
+                let nth = n * plan.writers + writer;
+                let due = began + Duration::from_micros(nth * 1_000_000 / rate.max(1));
+                tokio::time::sleep_until(due.into()).await;
+                due
+            }
+            None => Instant::now(),
+        };
         while Instant::now() < plan.deadline {
             let id = if plan.has_ids { own } else { Uuid::now_v7() };
             let body = json!({
@@ -155,6 +171,9 @@ async fn one(plan: std::sync::Arc<Plan>, writer: u64) -> Result<Ledger> {
                     break;
                 }
             }
+        }
+        if is_acked {
+            ledger.micros.push(u32::try_from(due.elapsed().as_micros()).unwrap_or(u32::MAX));
         }
         ledger.commands.insert(said, is_acked);
     }
