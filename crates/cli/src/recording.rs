@@ -14,9 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use cim_domain_nix::projection::PROJECTIONS;
-use cim_domain_nix::{
-    Command, Evidence, MessageIdentity, Projection, Record, Rows, State, StoreError,
-};
+use cim_domain_nix::{Command, Evidence, MessageIdentity, State};
 use cim_nix_app::{App, Programs, Recovery, Workspace as _};
 use cim_nix_base::{ContentHash, Error};
 use cim_nix_host::{Disk, Machine, new_id};
@@ -107,25 +105,8 @@ impl Recorder {
 ///
 /// Errors: it cannot be opened.
 pub(crate) fn open_file(path: &Path, successor: Option<PathBuf>) -> Result<SqliteStore, Error> {
-    let projections = PROJECTIONS.map(|projection| Arc::new(Shared(projection)) as _).into();
+    let projections = PROJECTIONS.map(|projection| Arc::new(projection) as _).into();
     Ok(SqliteStore::open(path, Options { projections, successor, ..Options::default() })?)
-}
-
-/// A read model of the domain as stores want to have it.
-struct Shared(&'static dyn Projection);
-
-impl Projection for Shared {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    fn schema(&self) -> u32 {
-        self.0.schema()
-    }
-
-    fn apply(&self, event: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
-        self.0.apply(event, rows)
-    }
 }
 
 /// A folder as text, which commands and events name it by.

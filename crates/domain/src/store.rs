@@ -285,6 +285,20 @@ pub trait Projection: Send + Sync {
     fn apply(&self, event: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError>;
 }
 
+impl<P: Projection + ?Sized> Projection for &P {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn schema(&self) -> u32 {
+        (**self).schema()
+    }
+
+    fn apply(&self, event: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
+        (**self).apply(event, rows)
+    }
+}
+
 /// How far a read model has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Progress {

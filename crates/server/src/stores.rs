@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use cim_domain_nix::Paired;
 use cim_domain_nix::projection::PROJECTIONS;
-use cim_domain_nix::{Paired, Projection, Record, Rows, StoreError};
 use cim_nix_app::Store;
 use cim_nix_base::Error;
 use cim_nix_nats::NatsSettings;
@@ -74,7 +74,7 @@ pub(crate) fn sqlite(path: &Path) -> Result<SqliteStore, Error> {
             Error::outside(format!("cannot make the folder `{}`", folder.display())).because(error)
         })?;
     }
-    let projections = PROJECTIONS.map(|projection| Arc::new(Shared(projection)) as _).into();
+    let projections = PROJECTIONS.map(|projection| Arc::new(projection) as _).into();
     Ok(SqliteStore::open(path, Options { projections, ..Options::default() })?)
 }
 
@@ -93,21 +93,4 @@ pub(crate) fn jetstream(
     let (nats, name) = (nats.clone(), tenant.to_owned());
     let connect = async move { cim_nix_nats::connect_client(&nats, &name).await };
     Ok(JetStreamStore::open(connect, options)?)
-}
-
-/// A read model of the domain as stores want to have it.
-struct Shared(&'static dyn Projection);
-
-impl Projection for Shared {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    fn schema(&self) -> u32 {
-        self.0.schema()
-    }
-
-    fn apply(&self, event: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
-        self.0.apply(event, rows)
-    }
 }

@@ -520,7 +520,8 @@ impl Service {
         let outcome = match (tenant.keeps(), is_effect) {
             (_, true) => app.effect(command, mode),
             (Keeps::Catalogue, false) => {
-                let place = usize::from(command.stream().id.as_bytes()[15]) % tenant.deciding.len();
+                let place = command.stream().id.as_u128() % tenant.deciding.len() as u128;
+                let place = usize::try_from(place).expect("the length of an array is a usize");
                 let _one = tenant.deciding[place].lock().unwrap_or_else(PoisonError::into_inner);
                 app.catalogue(command, mode)
             }

@@ -67,7 +67,7 @@ pub struct Tenant {
     pub(crate) changing: Mutex<()>,
     /// Held while a command about one of the aggregates that share it is decided upon and stored:
     /// waiting is cheaper than deciding anew.
-    pub(crate) deciding: [Mutex<()>; 64],
+    pub(crate) deciding: [Mutex<()>; 1_024],
     /// Commands that are under way, with those who sent them again.
     pub(crate) under_way: Mutex<HashMap<MessageId, UnderWay>>,
     answers: Mutex<Answers>,
