@@ -188,6 +188,7 @@ impl Home {
             let python = format!("exec python3 {nats} \"$@\"\n");
             script(&bin.join("nats"), &python);
         }
+        assert!(programs[1].1.is_file(), "`cargo build --package cim-nix-cli` comes first");
         for (name, program) in programs {
             if program.components().count() == 1 {
                 // It is on `PATH` under this name.
