@@ -45,3 +45,8 @@ pub use options::{OptionFact, OptionTable, OptionType};
 pub use rewrite::{Rewrite, Shape};
 pub use rule::{Check, Finding, FixKind, Report, Rule};
 pub use rules::{all, find};
+
+/// The worked example in Rust; it is run with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/examples/in-process.md")]
+struct InProcess;

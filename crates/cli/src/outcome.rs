@@ -146,7 +146,9 @@ pub(crate) fn title(event: &Event) -> String {
         Event::FlakeCreated(it) => format!("created the flake {}", it.path),
         Event::FlakeUpdated(it) => match (&it.edit, it.undoes) {
             (_, Some(_)) => "changed the flake back".to_owned(),
-            (None, _) => format!("updated the lock file ({} inputs moved)", it.locks.len()),
+            (None, _) => {
+                format!("updated the lock file ({} moved)", number(it.locks.len(), "input"))
+            }
             (Some(edit), _) => edit_title(edit),
         },
         Event::FlakeInputAdded(it) => {

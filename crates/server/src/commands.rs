@@ -151,9 +151,9 @@ impl Arguments {
                 let config = source.config()?;
                 serve::check(&config)?;
                 print(&format!(
-                    "the configuration is good: {} tenants, {} tokens\n",
-                    config.tenants.len(),
-                    config.all_tokens()?.len()
+                    "the configuration is good: {}, {}\n",
+                    count(config.tenants.len(), "tenant"),
+                    count(config.all_tokens()?.len(), "token")
                 ))
             }
             Some(Command::Token(TokenCommand::New { name, role, tenants, expires })) => {
@@ -200,6 +200,11 @@ fn print(text: &str) -> Result<ExitCode, Error> {
         .write_all(text.as_bytes())
         .map_err(|error| Error::outside("cannot write to standard output").because(error))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn count(n: usize, thing: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{n} {thing}{s}")
 }
 
 fn new_token(
@@ -266,7 +271,9 @@ impl Source {
         if !self.nats.is_empty() {
             config.nats.get_or_insert_with(Default::default).servers.clone_from(&self.nats);
         }
-        if self.config.is_none() && config.http.is_none() && config.nats.is_none() {
+        // Who names a tenant here wants it served; a file alone has to say where.
+        let is_by_hand = self.config.is_none() || !self.tenant.is_empty();
+        if is_by_hand && config.http.is_none() && config.nats.is_none() {
             config.http = Some(cim_nix_http::Settings::default());
         }
         if self.human {

@@ -238,9 +238,7 @@ impl Config {
                 .because(error)
                 .hint("`--config` names another file; docs/service.md has one to begin with")
         })?;
-        let config = Self::parse(&text, path)?;
-        config.check()?;
-        Ok(config)
+        Self::parse(&text, path)
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, Error> {

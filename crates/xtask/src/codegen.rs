@@ -5,12 +5,13 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::process::Command;
 
 use cim_nix_analysis::{FixKind, RuleDoc};
 
 use crate::Result;
 use crate::repo::Repo;
-use crate::{domain, steps};
+use crate::{domain, process, steps};
 
 /// Makes some of the repository's files.
 struct Generator {
@@ -39,7 +40,23 @@ const GENERATORS: &[Generator] = &[
         run: domain::pictures,
     },
     Generator { name: "pages of the domain", owns: None, run: domain::pages },
+    Generator { name: "OpenAPI document", owns: None, run: openapi },
 ];
+
+/// What the server prints of itself.
+///
+/// It is built and asked instead of linked: linked, it would bring a server's dependencies to every
+/// `cargo xtask`. The whole workspace is named so that its dependencies have the features that they
+/// have in the tests, and are built once for both.
+fn openapi(repo: &Repo) -> Result<Vec<Generated>> {
+    const PROGRAM: &str = "cim-nix-server";
+    let mut cargo = repo.cargo();
+    cargo.args(["build", "--quiet", "--workspace", "--bin", PROGRAM]);
+    process::quiet(&mut cargo)?;
+    let mut server = Command::new(repo.target_dir().join("debug").join(PROGRAM));
+    let text = process::output(server.arg("openapi"))?;
+    Ok(vec![Generated { path: "docs/openapi.json".to_owned(), text }])
+}
 
 /// One page a rule and an index, from the rules' own texts.
 fn rule_pages(_: &Repo) -> Result<Vec<Generated>> {

@@ -66,7 +66,18 @@ fn a_token_is_shown_once_and_kept_as_its_hash() {
     fs::write(&config, format!("{before}{text}")).expect("the folder is ours");
     let checked = scene.cli(&["check-config", "--config", "server.toml"]);
     let told = String::from_utf8_lossy(&checked.stdout).into_owned();
-    assert_eq!(told, "the configuration is good: 1 tenants, 2 tokens\n", "{checked:?}");
+    assert_eq!(told, "the configuration is good: 1 tenant, 2 tokens\n", "{checked:?}");
+}
+
+#[test]
+fn a_file_with_a_token_alone_serves_the_tenant_of_the_command_line() {
+    let scene = Scene::new("");
+    let made = scene.cli(&["token", "new", "--name", "ann", "--role", "operator", "--for", "main"]);
+    fs::write(scene.path("tokens.toml"), made.stdout).expect("the folder is ours");
+    let folder = format!("main={}", scene.folder.path().display());
+    let checked = scene.cli(&["check-config", "--config", "tokens.toml", "--tenant", &folder]);
+    let told = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert_eq!(told, "the configuration is good: 1 tenant, 1 token\n", "{checked:?}");
 }
 
 #[test]

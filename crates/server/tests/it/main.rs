@@ -6,6 +6,7 @@
 )]
 
 mod config;
+mod examples;
 mod journey;
 mod life;
 mod scene;
