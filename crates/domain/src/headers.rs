@@ -187,6 +187,11 @@ impl Headers {
             } else if is(DOMAIN) {
                 set(&mut headers.domain, DOMAIN, value, "text")?;
             } else if is(USER_ID) {
+                // It is written down with what is done, and stands in lines and headers then.
+                if value.chars().any(char::is_control) || value.len() > LONGEST_USER {
+                    let expected = "a short name without control characters";
+                    return Err(BadHeader::new(USER_ID, value, expected));
+                }
                 set(&mut headers.user, USER_ID, value, "text")?;
             }
         }
@@ -218,6 +223,9 @@ impl Headers {
         MessageIdentity { message_id, correlation_id, causation_id }
     }
 }
+
+/// Bytes that the name of a user may have.
+const LONGEST_USER: usize = 1_024;
 
 /// Notes the first value of a header; an empty one is as good as none.
 fn set<T: std::str::FromStr>(

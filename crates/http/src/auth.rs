@@ -83,7 +83,9 @@ fn refused(
             role: cim_nix_service::Role::Reader,
             via: VIA,
         };
-        shared.note(&caller, "", path, refusal);
+        // Whoever it was, they asked for what is a tenant's: it is for that tenant's people to see.
+        let tenant = path.strip_prefix("/v1/").and_then(|rest| rest.split('/').next());
+        shared.note(&caller, tenant.unwrap_or_default(), path, refusal);
     }
     let detail = "the request has to come with a token that is known and has not expired";
     let problem = Problem::unauthenticated(detail);

@@ -48,7 +48,7 @@ pub(crate) async fn run(
         return stream(&shared, request);
     }
     let reply = submit(&shared, request).await;
-    Ok(respond(reply, expected))
+    Ok(respond(reply))
 }
 
 fn unknown_type() -> Problem {
@@ -95,30 +95,26 @@ async fn submit(shared: &Shared, request: Request) -> Reply {
     })
 }
 
-fn respond(reply: Reply, expected: Option<u64>) -> Response {
+fn respond(reply: Reply) -> Response {
     match reply {
         Reply::Accepted(accepted) => accept(&accepted),
         Reply::Answered(_) => problem_of(Refusal::new(Cause::Bug, "a command was answered"), None),
-        Reply::Refused(refusal, ids) => {
-            let problem = Problem::of(refusal.clone(), ids);
-            match has_other_version(&refusal, expected) {
-                true => problem.status(StatusCode::PRECONDITION_FAILED).into_response(),
-                false => problem.into_response(),
-            }
-        }
+        Reply::Refused(refusal, ids) => refuse(refusal, ids).into_response(),
+    }
+}
+
+/// The problem of a refusal. `If-Match` has a status of its own where it does not hold.
+fn refuse(refusal: Refusal, ids: Option<cim_nix_service::Ids>) -> Problem {
+    let has_other_version = refusal.has_other_version;
+    let problem = Problem::of(refusal, ids);
+    match has_other_version {
+        true => problem.status(StatusCode::PRECONDITION_FAILED),
+        false => problem,
     }
 }
 
 fn problem_of(refusal: Refusal, ids: Option<cim_nix_service::Ids>) -> Response {
     Problem::of(refusal, ids).into_response()
-}
-
-/// Whether a command was refused because the thing has another version than the caller expects.
-fn has_other_version(refusal: &Refusal, expected: Option<u64>) -> bool {
-    let Some(expected) = expected else { return false };
-    // Another conflict is one of ids, or of files, which the condition does not speak of.
-    refusal.cause == Cause::Conflict
-        && refusal.message.contains(&format!(", not {expected} as expected"))
 }
 
 fn accept(accepted: &Accepted) -> Response {
@@ -135,13 +131,12 @@ fn accept(accepted: &Accepted) -> Response {
 
 /// Runs a command and tells of its progress: events `progress`, then one `reply` or `problem`.
 fn stream(shared: &Arc<Shared>, mut request: Request) -> Result<Response, Problem> {
-    let (stream, writer) = sse::open(shared)?;
+    let (stream, writer) = sse::open(shared, &request.tenant, &request.caller)?;
     let (progress, mut lines) = mpsc::channel::<String>(PROGRESS);
     request.progress = Some(Arc::new(move |line: &str| {
         // A command does not wait for a client that reads slowly.
         let _ = progress.try_send(line.to_owned());
     }));
-    let expected = request.expected;
     let shared = shared.clone();
     tokio::spawn(async move {
         let mut reply = std::pin::pin!(submit(&shared, request));
@@ -168,11 +163,7 @@ fn stream(shared: &Arc<Shared>, mut request: Request) -> Result<Response, Proble
         }
         let last = match reply {
             Reply::Refused(refusal, ids) => {
-                let is_precondition = has_other_version(&refusal, expected);
-                let mut problem = Problem::of(refusal, ids);
-                if is_precondition {
-                    problem = problem.status(StatusCode::PRECONDITION_FAILED);
-                }
+                let problem = refuse(refusal, ids);
                 sse::event("problem", None, &problem.to_value().to_string())
             }
             reply => sse::event("reply", None, &reply.to_json()),

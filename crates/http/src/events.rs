@@ -125,7 +125,7 @@ pub(crate) async fn stream(
     // A client that lost its connection says where it was.
     let after = last_event_id(&headers)?.or(after);
     shared.service.admit_reader(&asking.tenant, &asking.caller, "events")?;
-    let tenant = asking.tenant;
+    let Asking { tenant, caller, .. } = asking;
     let feed = shared.feeds.of(&tenant).map_err(|error| {
         Refusal::new(Cause::Overloaded, format!("no thread for the stream: {error}"))
     })?;
@@ -141,7 +141,7 @@ pub(crate) async fn stream(
         blocking(&shared, move || tenant.store().head()).await?
     };
     let mut follower = Follower { shared: shared.clone(), tenant, position: after.unwrap_or(head) };
-    let (response, writer) = sse::open(&shared)?;
+    let (response, writer) = sse::open(&shared, &follower.tenant, &caller)?;
     tokio::spawn(async move {
         tokio::select! {
             () = shared.closing.cancelled() => writer.end("closing"),

@@ -20,9 +20,11 @@ use tracing::Instrument as _;
 use crate::auth::{Guesses, Peer, Scheme, VIA, who};
 use crate::feed::Feeds;
 use crate::problem::Problem;
+use crate::proxies::client;
 use crate::request::trace;
 use crate::serve::Version;
 use crate::settings::Settings;
+use crate::shares::{Shares, TenantCaller};
 
 /// What all requests share.
 pub(crate) struct Shared {
@@ -36,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) feeds: Feeds,
     /// Places for streams.
     pub(crate) streams: Arc<Semaphore>,
+    /// How many of them each caller of each tenant has.
+    pub(crate) streams_of: Shares<TenantCaller>,
     /// Cancelled when the server stops: streams end.
     pub(crate) closing: CancellationToken,
     pub(crate) openapi: bytes::Bytes,
@@ -158,7 +162,7 @@ fn count(method: &Method, response: &Response, began: Instant) {
 async fn routed<B>(
     shared: &Arc<Shared>,
     router: Router,
-    peer: &Arc<Peer>,
+    peer: &Peer,
     mut request: Request<B>,
 ) -> Result<Response, Problem>
 where
@@ -167,6 +171,10 @@ where
 {
     check_head(&request)?;
     let path = request.uri().path();
+    let peer = &Peer {
+        address: client(&shared.settings, peer.address, request.headers()),
+        certificate: peer.certificate.clone(),
+    };
     match openness(path, &shared.settings) {
         Openness::For(scheme) => {
             let known = who(shared, peer, request.headers(), path, scheme)?;
@@ -215,12 +223,11 @@ fn check_head<B>(request: &Request<B>) -> Result<(), Problem> {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Err(Problem::new(status, Cause::TooLarge.word(), detail));
     }
-    // Two servers in a row could take such a request for two different ones.
-    let has_both = headers.contains_key(header::TRANSFER_ENCODING)
-        && headers.contains_key(header::CONTENT_LENGTH);
+    // Two servers in a row could take such a request for two different ones. Where a length stands
+    // beside chunks, hyper has dropped the length, and closes the connection after the answer.
     let n_lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
     let n_hosts = headers.get_all(header::HOST).iter().count();
-    if has_both || n_lengths > 1 || n_hosts > 1 {
+    if n_lengths > 1 || n_hosts > 1 {
         let detail = "the length or the host of the request is not clear";
         return Err(Problem::malformed(detail)
             .header(header::CONNECTION, HeaderValue::from_static("close")));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use cim_nix_service::{Health, Known, TenantHealth};
+use cim_nix_service::{BreakerHealth, Health, Known, TenantHealth};
 use hyper::header::{self, HeaderValue};
 use hyper::{Request, StatusCode};
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ pub(crate) async fn ready(State(shared): State<Arc<Shared>>, request: Request<Bo
         let own =
             health.tenants.iter().filter(|it| known.tenants.iter().any(|own| **own == *it.name));
         value["tenants"] = own.map(tenant).collect();
-        value["breakers"] = breakers(&health);
+        value["breakers"] = breakers(&health, known);
     }
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     json_response(status, &value)
@@ -79,14 +79,27 @@ fn tenant(health: &TenantHealth) -> Value {
     })
 }
 
-fn breakers(health: &Health) -> Value {
-    let one = |(name, state, trips): &(String, cim_nix_service::BreakerState, u64)| json!({ "name": name, "state": state.word(), "trips": trips });
-    health.breakers.iter().map(one).collect()
+fn breakers(health: &Health, known: &Known) -> Value {
+    let one = |it: &BreakerHealth| json!({ "tenant": &*it.tenant, "name": it.name, "state": it.state.word(), "trips": it.n_trips });
+    let own =
+        health.breakers.iter().filter(|it| known.tenants.iter().any(|own| **own == *it.tenant));
+    own.map(one).collect()
 }
 
-/// What was counted and measured, as Prometheus reads it.
-pub(crate) async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    response(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (shared.metrics)())
+/// What was counted and measured, as Prometheus reads it. Who comes with a token gets what is of all
+/// and of their own tenants; names of others are not theirs to know.
+pub(crate) async fn metrics(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
+    let mut text = (shared.metrics)();
+    if let Some(known) = request.extensions().get::<Arc<Known>>()
+        && !shared.settings.open_metrics
+    {
+        let tenants = shared.service.tenants().map(|tenant| tenant.name());
+        let others = tenants.filter(|name| known.tenants.iter().all(|own| *own != ***name));
+        let labels: Vec<String> = others.map(|name| format!("=\"{name}\"")).collect();
+        let is_own = |line: &&str| !labels.iter().any(|label| line.contains(&**label));
+        text = text.split_inclusive('\n').filter(is_own).collect();
+    }
+    response(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text)
 }
 
 /// Which version answers.

@@ -25,15 +25,18 @@ mod health;
 mod openapi;
 mod page;
 mod problem;
+mod proxies;
 mod queries;
 mod request;
 mod routes;
 mod serve;
 mod settings;
+mod shares;
 mod sse;
 mod stall;
 mod tls;
 
 pub use openapi::openapi;
+pub use proxies::{ForwardedBy, Network};
 pub use serve::{Handle, Parts, Server, Version};
 pub use settings::{ClientEntry, Settings, TlsSettings};

@@ -12,7 +12,7 @@ use axum::extract::{Extension, State};
 use axum::response::Response;
 use cim_domain_nix::{Record, StoreError, Uuid};
 use cim_nix_service::{
-    BreakerState, Cause, Health, Known, Refusal, Refused, Role, Tenant, TenantHealth,
+    BreakerHealth, BreakerState, Cause, Health, Known, Refusal, Refused, Role, Tenant, TenantHealth,
 };
 use hyper::Uri;
 use hyper::header::{self, HeaderValue};
@@ -151,7 +151,7 @@ pub(crate) async fn overview(
             @if tenants.is_empty() { p { "No tenant is open to this token." } }
             @for (name, health, recent) in &tenants { (of_tenant(name, health.as_ref(), recent)) }
             div.pair {
-                (breakers(&health))
+                (breakers(&health, &known))
                 (refusals(&shared, &known))
             }
         }
@@ -279,23 +279,25 @@ fn link(tenant: &str, id: Uuid) -> String {
     format!("/operations/{tenant}/events/{id}")
 }
 
-fn breakers(health: &Health) -> Markup {
+fn breakers(health: &Health, known: &Known) -> Markup {
+    let is_own = |it: &&BreakerHealth| known.tenants.iter().any(|own| **own == *it.tenant);
+    let own: Vec<&BreakerHealth> = health.breakers.iter().filter(is_own).collect();
     html! {
         section {
             h2 { "Breakers" }
             div.scroll { table {
                 thead { tr { th { "around" } th { "state" } th.number { "opened" } } }
                 tbody {
-                    @for (name, state, trips) in &health.breakers {
+                    @for breaker in &own {
                         tr {
-                            td { (name) }
-                            td.(if *state == BreakerState::Closed { "good" } else { "bad" }) {
-                                (state.word().replace('_', " "))
+                            td { (breaker.name) span.quiet { " of " (breaker.tenant) } }
+                            td.(if breaker.state == BreakerState::Closed { "good" } else { "bad" }) {
+                                (breaker.state.word().replace('_', " "))
                             }
-                            td.number { (trips) }
+                            td.number { (breaker.n_trips) }
                         }
                     }
-                    @if health.breakers.is_empty() { tr { td colspan="3" { "nothing was called yet" } } }
+                    @if own.is_empty() { tr { td colspan="3" { "nothing was called yet" } } }
                 }
             } }
         }

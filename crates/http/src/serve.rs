@@ -1,9 +1,8 @@
 //! Listening: connections, their limits, and how they end.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -23,8 +22,10 @@ use tokio_util::task::TaskTracker;
 use crate::auth::{Peer, network};
 use crate::feed::Feeds;
 use crate::front::{Shared, answer};
+use crate::proxies::is_trusted;
 use crate::routes::router;
 use crate::settings::{Settings, seconds};
+use crate::shares::{Share, Shares};
 use crate::stall::Stalling;
 use crate::tls;
 
@@ -51,9 +52,6 @@ pub struct Version {
     pub version: &'static str,
 }
 
-/// Connections by address.
-type Connections = Mutex<HashMap<IpAddr, usize>>;
-
 /// A server that listens.
 pub struct Server {
     listener: TcpListener,
@@ -61,7 +59,7 @@ pub struct Server {
     shared: Arc<Shared>,
     router: Router,
     tls: Option<Arc<RwLock<Arc<ServerConfig>>>>,
-    connections: Arc<Connections>,
+    connections: Shares<IpAddr>,
 }
 
 /// What may be done to a server while it serves.
@@ -112,6 +110,7 @@ impl Server {
             guesses: Default::default(),
             feeds: Feeds::default(),
             streams: Arc::new(Semaphore::new(settings.streams)),
+            streams_of: Shares::default(),
             closing: CancellationToken::new(),
             openapi: crate::openapi(parts.version.version).to_string().into(),
             status: RwLock::default(),
@@ -119,7 +118,7 @@ impl Server {
         });
         let router = router(shared.clone());
         let tls = tls.map(|config| Arc::new(RwLock::new(config)));
-        Ok(Self { listener, address, shared, router, tls, connections: Arc::default() })
+        Ok(Self { listener, address, shared, router, tls, connections: Shares::default() })
     }
 
     /// Where it listens.
@@ -207,40 +206,28 @@ fn refused() {
     metrics::counter!("cim_nix_rejected_total", "reason" => "connections").increment(1);
 }
 
-/// A connection among those of its address.
+/// A connection in the gauge of what is under way, among those of its address.
 struct Counted {
-    connections: Arc<Connections>,
-    address: IpAddr,
+    _share: Option<Share<IpAddr>>,
 }
 
 impl Counted {
-    fn new(
-        connections: &Arc<Connections>,
-        settings: &Settings,
-        address: SocketAddr,
-    ) -> Option<Self> {
-        let address = network(address.ip());
-        let mut by_address = connections.lock().unwrap_or_else(PoisonError::into_inner);
-        let n = by_address.entry(address).or_default();
-        if *n >= settings.connections_per_address {
-            return None;
-        }
-        *n += 1;
-        drop(by_address);
+    fn new(connections: &Shares<IpAddr>, settings: &Settings, address: SocketAddr) -> Option<Self> {
+        // A proxy has those of all who come by it.
+        let _share = match is_trusted(settings, address.ip()) {
+            true => None,
+            false => {
+                let most = settings.connections_per_address;
+                Some(connections.enter(network(address.ip()), most)?)
+            }
+        };
         metrics::gauge!("cim_nix_in_flight", "kind" => "http_connection").increment(1);
-        Some(Self { connections: connections.clone(), address })
+        Some(Self { _share })
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let mut by_address = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(n) = by_address.get_mut(&self.address) {
-            *n -= 1;
-            if *n == 0 {
-                by_address.remove(&self.address);
-            }
-        }
         metrics::gauge!("cim_nix_in_flight", "kind" => "http_connection").decrement(1);
     }
 }

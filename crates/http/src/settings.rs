@@ -7,6 +7,8 @@ use std::time::Duration;
 use cim_nix_service::Role;
 use serde::Deserialize;
 
+use crate::proxies::{ForwardedBy, Network};
+
 /// How the server is set up.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -27,8 +29,15 @@ pub struct Settings {
     pub connections: usize,
     /// Of these, from one address.
     pub connections_per_address: usize,
+    /// Proxies whose word counts for whom they speak: addresses or networks. Of everybody else the
+    /// headers are passed over.
+    pub trusted_proxies: Vec<Network>,
+    /// The header in which they say it.
+    pub forwarded_by: ForwardedBy,
     /// Followers of events and of progress at once.
     pub streams: usize,
+    /// Of these, of one caller.
+    pub streams_per_caller: usize,
     /// Refused tokens a minute from one address; what comes beyond is refused without a look.
     pub bad_tokens_per_minute: u32,
     /// Seconds that the head of a request may take, and that a connection may be idle.
@@ -56,7 +65,10 @@ impl Default for Settings {
             page: true,
             connections: 4_096,
             connections_per_address: 1_024,
+            trusted_proxies: Vec::new(),
+            forwarded_by: ForwardedBy::default(),
             streams: 1_024,
+            streams_per_caller: 64,
             bad_tokens_per_minute: 30,
             head_seconds: 15,
             body_seconds: 15,

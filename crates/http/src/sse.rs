@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use cim_nix_service::{Cause, Refusal};
+use cim_nix_service::{Caller, Cause, Refusal, Tenant};
 use futures_util::Stream;
 use hyper::header::{self, HeaderValue};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use crate::front::Shared;
 use crate::problem::Problem;
 use crate::settings::seconds;
+use crate::shares::{Share, TenantCaller};
 
 /// Events that wait for a client.
 const WAITING: usize = 16;
@@ -65,6 +66,7 @@ struct Reader {
     end: Arc<OnceLock<&'static str>>,
     is_over: bool,
     _place: OwnedSemaphorePermit,
+    _share: Share<TenantCaller>,
     _counted: Counted,
 }
 
@@ -109,7 +111,17 @@ impl Drop for Counted {
 /// A response that is a stream, and where it is written to.
 ///
 /// Errors: there are as many as there may be.
-pub(crate) fn open(shared: &Shared) -> Result<(Response, Writer), Problem> {
+pub(crate) fn open(
+    shared: &Shared,
+    tenant: &Tenant,
+    caller: &Caller,
+) -> Result<(Response, Writer), Problem> {
+    let of = (tenant.name().clone(), caller.name.clone());
+    let share =
+        shared.streams_of.enter(of, shared.settings.streams_per_caller).ok_or_else(|| {
+            Refusal::new(Cause::Limited, "this caller has as many streams open as one may have")
+                .after(Duration::from_secs(5))
+        })?;
     let place = shared.streams.clone().try_acquire_owned().map_err(|_| {
         Refusal::new(Cause::Overloaded, "as many streams as possible are open")
             .after(Duration::from_secs(5))
@@ -121,6 +133,7 @@ pub(crate) fn open(shared: &Shared) -> Result<(Response, Writer), Problem> {
         end: end.clone(),
         is_over: false,
         _place: place,
+        _share: share,
         _counted: Counted::new(),
     };
     let mut response = Response::new(Body::from_stream(reader));

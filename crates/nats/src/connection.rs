@@ -1,9 +1,9 @@
 //! Connections: how they are made, and what is told of them.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_nats::connection::State;
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr, ServerError};
@@ -21,6 +21,8 @@ pub(crate) struct Watch {
     /// Messages that nobody was fast enough for.
     slow: AtomicU64,
     was_connected: AtomicBool,
+    /// Since when it is not there any more.
+    lost: Mutex<Option<Instant>>,
 }
 
 /// A connection that is made again whenever it breaks.
@@ -48,6 +50,18 @@ impl Connection {
 
     pub(crate) fn is_connected(&self) -> bool {
         self.client.connection_state() == State::Connected
+    }
+
+    /// For how long it has not been there; without end where it never was.
+    pub(crate) fn away(&self) -> Duration {
+        let lost = *self.watch.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        match (self.is_connected(), lost) {
+            (true, _) => Duration::ZERO,
+            (false, Some(lost)) => lost.elapsed(),
+            // What has just happened may not be told yet.
+            (false, None) if self.watch.was_connected.load(Ordering::Relaxed) => Duration::ZERO,
+            (false, None) => Duration::MAX,
+        }
     }
 }
 
@@ -272,12 +286,16 @@ fn note(event: &Event, label: &str, watch: &Watch) {
     match event {
         Event::Connected => {
             metrics::nats_connected(label, true);
+            *watch.lost.lock().unwrap_or_else(PoisonError::into_inner) = None;
             let again = watch.was_connected.swap(true, Ordering::Relaxed);
             metrics::nats_event(label, if again { "reconnected" } else { "connected" });
             tracing::info!(connection = label, "connected to NATS");
         }
         Event::Disconnected | Event::Closed => {
             metrics::nats_connected(label, false);
+            let mut lost = watch.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            lost.get_or_insert_with(Instant::now);
+            drop(lost);
             metrics::nats_event(label, "disconnected");
             tracing::warn!(connection = label, "not connected to NATS: {event}");
         }

@@ -26,6 +26,8 @@ pub struct ConnectionHealth {
     pub label: String,
     /// Whether it is there now.
     pub is_connected: bool,
+    /// For how long it has not been; without end where it never was.
+    pub away: Duration,
     /// How often it was made again.
     pub reconnects: u64,
     /// Messages that came faster than they were taken, and are lost.
@@ -208,6 +210,7 @@ impl Nats {
         let health = |(label, connection): &(String, Connection)| ConnectionHealth {
             label: label.clone(),
             is_connected: connection.is_connected(),
+            away: connection.away(),
             reconnects: connection.n_connects().saturating_sub(1),
             slow: connection.n_slow(),
             violations: connection.n_violations(),

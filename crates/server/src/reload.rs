@@ -44,22 +44,57 @@ impl Reloadable {
         for (tenant, limits) in limits {
             tenant.set_limits(limits);
         }
-        let names = |config: &Config| -> Vec<_> {
-            config.tenants.iter().map(|it| (it.name.clone(), it.folder.clone())).collect()
-        };
-        let workers = |config: &Config| -> Vec<_> {
-            config.tenants.iter().map(|it| it.worker.clone()).collect()
-        };
-        let others = [
-            ("http", old.http != new.http),
-            ("nats", old.nats != new.nats),
-            ("store", old.store != new.store || old.state != new.state),
-            ("tenants", names(&old) != names(&new)),
-            ("what tenants' code may do", workers(&old) != workers(&new)),
-            ("service", old.service != new.service),
-            ("traces", old.traces != new.traces),
-        ];
+        let others = others(&old, &new);
         *old = new;
-        Ok(others.into_iter().filter(|(_, is_other)| *is_other).map(|(name, _)| name).collect())
+        Ok(others)
+    }
+}
+
+/// What has changed that counts only after a restart.
+fn others(old: &Config, new: &Config) -> Vec<&'static str> {
+    let names = |config: &Config| -> Vec<_> {
+        config.tenants.iter().map(|it| (it.name.clone(), it.folder.clone())).collect()
+    };
+    let stores =
+        |config: &Config| -> Vec<_> { config.tenants.iter().map(|it| it.store.clone()).collect() };
+    let workers =
+        |config: &Config| -> Vec<_> { config.tenants.iter().map(|it| it.worker.clone()).collect() };
+    let is_other_store =
+        old.store != new.store || old.state != new.state || stores(old) != stores(new);
+    let others = [
+        ("http", old.http != new.http),
+        ("nats", old.nats != new.nats),
+        ("store", is_other_store),
+        ("jetstream", old.jetstream != new.jetstream),
+        ("tenants", names(old) != names(new)),
+        ("what tenants' code may do", workers(old) != workers(new)),
+        ("worker", old.worker != new.worker),
+        ("service", old.service != new.service),
+        ("drain-seconds", old.drain_seconds != new.drain_seconds),
+        ("the format of logs", old.log.format != new.log.format),
+        ("traces", old.traces != new.traces),
+    ];
+    others.into_iter().filter(|(_, is_other)| *is_other).map(|(name, _)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_wants_a_restart_is_named() {
+        let read = |text: &str| toml::from_str::<Config>(text).expect("a configuration");
+        let told = |old: &str, new: &str| others(&read(old), &read(new)).join(", ");
+        let tenant = "[[tenant]]\nname = \"a\"\n";
+        let with = |more: &str| format!("{tenant}{more}");
+        assert_eq!(told(tenant, &with("limits = { burst = 5 }\n")), "");
+        assert_eq!(told(tenant, &with("store = \"sqlite:/x\"\n")), "store");
+        assert_eq!(told(tenant, &with("worker = { seconds = 5 }\n")), "what tenants' code may do");
+        assert_eq!(told(tenant, &with("[jetstream]\nreplicas = 3\n")), "jetstream");
+        assert_eq!(told("", "worker = \"/bin/x\"\ndrain-seconds = 5"), "worker, drain-seconds");
+        assert_eq!(told("", "[log]\nfilter = \"debug\""), "");
+        assert_eq!(told("", "[log]\nformat = \"human\""), "the format of logs");
+        let all = "state = \"/x\"\n[http]\n[nats]\n[service]\ncommand-threads = 1\n[traces]\nratio = 0.5\n";
+        assert_eq!(told("", all), "http, nats, store, service, traces");
     }
 }

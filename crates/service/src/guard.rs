@@ -20,6 +20,7 @@ use crate::metrics;
 pub(crate) struct Guarded<'t> {
     pub(crate) tools: Box<dyn Tools + 't>,
     pub(crate) breakers: &'t Breakers,
+    pub(crate) tenant: &'t str,
     pub(crate) run: Run,
 }
 
@@ -69,10 +70,10 @@ impl Guarded<'_> {
         let ended = call();
         let is_failure = matches!(&ended, Err(error) if error.kind() == ErrorKind::Outside);
         leave.tell(is_failure, Instant::now(), 0.5 + fastrand::f64() / 2.0);
-        metrics::breaker_state(name, breaker.state(Instant::now()));
+        metrics::breaker_state(self.tenant, name, breaker.state(Instant::now()));
         if breaker.n_trips() > trips {
-            tracing::warn!(dependency = name, "a circuit breaker opened");
-            metrics::breaker_tripped(name);
+            tracing::warn!(tenant = self.tenant, dependency = name, "a circuit breaker opened");
+            metrics::breaker_tripped(self.tenant, name);
         }
         ended
     }

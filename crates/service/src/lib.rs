@@ -39,7 +39,7 @@ pub use caller::{Caller, Role};
 pub use limits::Limits;
 pub use message::{Message, Size, Wish};
 pub use reply::{Accepted, Answered, Cause, EventRef, Ids, Refusal, Reply};
-pub use service::{Health, Progress, Request, Service, ServiceSettings};
+pub use service::{BreakerHealth, Health, Progress, Request, Service, ServiceSettings};
 pub use tenant::{Keeps, Tenant, TenantHealth, TenantParts, check_name};
 pub use token::{
     Known, PREFIX as TOKEN_PREFIX, TokenEntry, Tokens, hash as hash_token,

@@ -87,7 +87,7 @@ impl Message {
         if is_enveloped {
             envelope_id = fields.get("id").and_then(entity_id);
             envelope_identity = fields.remove("identity");
-            issued_by = fields.get("issued_by").and_then(Value::as_str).map(str::to_owned);
+            issued_by = issuer(&fields)?;
             if let Some(Value::Object(inner)) = fields.remove("command") {
                 fields = inner;
             }
@@ -166,9 +166,7 @@ impl Message {
                     .and_then(entity_id)
                     .map(|id| headers.identity_of(MessageId::Uuid(id))),
             };
-            if let Some(by) = fields.get("issued_by").and_then(Value::as_str) {
-                issued_by = Some(by.to_owned());
-            }
+            issued_by = issuer(&fields)?.or(issued_by);
             if let Some(Value::Object(inner)) = fields.remove("query") {
                 fields = inner;
             }
@@ -182,6 +180,26 @@ impl Message {
 
 const SHAPES: &str =
     "a command is one JSON object, bare or as `command` in an envelope; docs/domain has its fields";
+
+/// Characters that a name may have.
+const LONGEST_NAME: usize = 200;
+
+/// Who issued what is in an envelope, by what it says. The name is written down with every event, and
+/// shown in lines and headers.
+///
+/// Errors: it is no name.
+fn issuer(fields: &Map<String, Value>) -> Result<Option<String>, Refusal> {
+    let Some(name) = fields.get("issued_by").and_then(Value::as_str) else { return Ok(None) };
+    match name.chars().any(char::is_control) || name.chars().count() > LONGEST_NAME {
+        true => Err(Refusal::new(
+            Cause::Malformed,
+            format!(
+                "`issued_by` is a name of {LONGEST_NAME} characters at most, without line breaks"
+            ),
+        )),
+        false => Ok(Some(name.to_owned())),
+    }
+}
 
 /// The text of a body.
 ///

@@ -182,9 +182,9 @@ metrics! {
     /// Callers that were refused: who they are, or what they may do.
     AUTH_REFUSED = "auth_refused_total", Counter, Count, ["reason"];
     /// What the breaker before a dependency does: 0 lets calls through, 1 tries one, 2 refuses.
-    BREAKER_STATE = "breaker_state", Gauge, Count, ["dependency"];
+    BREAKER_STATE = "breaker_state", Gauge, Count, ["tenant", "dependency"];
     /// How often a breaker opened.
-    BREAKER_TRIPS = "breaker_trips_total", Counter, Count, ["dependency"];
+    BREAKER_TRIPS = "breaker_trips_total", Counter, Count, ["tenant", "dependency"];
     /// Calls that failed and were made again.
     RETRIES = "retries_total", Counter, Count, ["dependency"];
     /// Runs of the worker process, by what came of them.
@@ -326,14 +326,16 @@ pub fn auth_refused(reason: &'static str) {
     counter!(AUTH_REFUSED.name, "reason" => reason).increment(1);
 }
 
-/// Tells what the breaker before `dependency` does now.
-pub fn breaker_state(dependency: &'static str, state: BreakerState) {
-    gauge!(BREAKER_STATE.name, "dependency" => dependency).set(state.value());
+/// Tells what a tenant's breaker before `dependency` does now.
+pub fn breaker_state(tenant: &str, dependency: &'static str, state: BreakerState) {
+    gauge!(BREAKER_STATE.name, "tenant" => tenant.to_owned(), "dependency" => dependency)
+        .set(state.value());
 }
 
-/// Counts that the breaker before `dependency` opened.
-pub fn breaker_tripped(dependency: &'static str) {
-    counter!(BREAKER_TRIPS.name, "dependency" => dependency).increment(1);
+/// Counts that a tenant's breaker before `dependency` opened.
+pub fn breaker_tripped(tenant: &str, dependency: &'static str) {
+    counter!(BREAKER_TRIPS.name, "tenant" => tenant.to_owned(), "dependency" => dependency)
+        .increment(1);
 }
 
 /// Counts a call to `dependency` that is made again.

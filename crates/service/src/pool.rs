@@ -3,6 +3,7 @@
 //! Commands wait for disks and programs, and a store shares one flush between those that wait for
 //! it together, so each command has a thread while it runs.
 
+use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -57,14 +58,103 @@ impl Pool {
     }
 }
 
+/// Jobs of which one at a time may run, such as those that change one folder. They wait here, so that
+/// they hold one thread of a pool between them and others have the rest.
+#[derive(Default)]
+pub(crate) struct Lane(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    /// Whether a thread has the lane, or will.
+    is_taken: bool,
+}
+
+impl Lane {
+    /// Queues a job; how many wait is the business of whoever calls this.
+    ///
+    /// Errors: the job, as the pool has no room or is closed.
+    pub(crate) fn submit(self: &Arc<Self>, pool: &Arc<Pool>, job: Job) -> Result<(), Job> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !waiting.is_taken {
+            let (lane, of) = (self.clone(), pool.clone());
+            if pool.submit(Box::new(move || lane.run(&of))).is_err() {
+                return Err(job);
+            }
+            waiting.is_taken = true;
+        }
+        waiting.jobs.push_back(job);
+        Ok(())
+    }
+
+    /// Runs the first job, and lets others have the thread before the next one.
+    fn run(self: &Arc<Self>, pool: &Arc<Pool>) {
+        loop {
+            let next = {
+                let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let next = waiting.jobs.pop_front();
+                waiting.is_taken = next.is_some();
+                next
+            };
+            let Some(job) = next else { return };
+            run(job);
+            let (lane, of) = (self.clone(), pool.clone());
+            if pool.submit(Box::new(move || lane.run(&of))).is_ok() {
+                return;
+            }
+            // The pool is full, or takes nothing more: what was taken comes to its end here.
+        }
+    }
+}
+
+/// Runs a job. Whoever waits for it hears of it by what the job drops; the thread lives on.
+fn run(job: Job) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err() {
+        tracing::error!("a handler panicked");
+    }
+}
+
 fn work(jobs: &Mutex<Receiver<Job>>) {
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = next else { return };
-        // Whoever waits for the job hears of it by what the job drops; the thread lives on.
-        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
-        if ended.is_err() {
-            tracing::error!("a handler panicked");
+        run(job);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_lane_has_one_thread_and_all_its_jobs_are_run() {
+        let pool = Arc::new(Pool::new("test", 2, 4).expect("threads"));
+        let lane = Arc::new(Lane::default());
+        let (inside, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (tell, told) = channel();
+        for n in 0..50 {
+            let (inside, most, tell) = (inside.clone(), most.clone(), tell.clone());
+            let job: Job = Box::new(move || {
+                most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                thread::sleep(Duration::from_millis(2));
+                inside.fetch_sub(1, Ordering::SeqCst);
+                tell.send(n).expect("somebody listens");
+                assert!(n != 3, "a job that panics is not the last");
+            });
+            assert!(lane.submit(&pool, job).is_ok());
         }
+        // Others have a thread meanwhile.
+        let (other, heard) = channel();
+        assert!(pool.submit(Box::new(move || other.send(()).expect("it waits"))).is_ok());
+        heard.recv_timeout(Duration::from_millis(80)).expect("before the lane is empty");
+        pool.close();
+        drop(tell);
+        assert_eq!(told.iter().collect::<Vec<_>>(), (0..50).collect::<Vec<_>>());
+        assert_eq!(most.load(Ordering::SeqCst), 1);
+        assert!(lane.submit(&pool, Box::new(|| {})).is_err());
     }
 }

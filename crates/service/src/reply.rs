@@ -93,13 +93,22 @@ pub struct Refusal {
     pub hints: Vec<String>,
     /// When to try again, where that is known.
     pub retry_after: Option<Duration>,
+    /// Whether the thing has another version than the request expects: a conflict of which the caller
+    /// spoke beforehand.
+    pub has_other_version: bool,
 }
 
 impl Refusal {
     /// A refusal that says `message`.
     #[must_use]
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
-        Self { cause, message: message.into(), hints: Vec::new(), retry_after: None }
+        Self {
+            cause,
+            message: message.into(),
+            hints: Vec::new(),
+            retry_after: None,
+            has_other_version: false,
+        }
     }
 
     /// Adds a next step.
@@ -147,7 +156,7 @@ impl From<Error> for Refusal {
             ErrorKind::Bug => Cause::Bug,
         };
         let hints = error.hints().to_vec();
-        Self { cause, message: error.chain(), hints, retry_after: None }
+        Self { hints, ..Self::new(cause, error.chain()) }
     }
 }
 

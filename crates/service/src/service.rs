@@ -96,19 +96,33 @@ pub struct Health {
     pub is_draining: bool,
     /// How each tenant is.
     pub tenants: Vec<TenantHealth>,
-    /// What each breaker lets pass, and how often it opened.
-    pub breakers: Vec<(String, BreakerState, u64)>,
+    /// How each breaker is that something was called behind.
+    pub breakers: Vec<BreakerHealth>,
     /// How long it has been there.
     pub uptime: Duration,
+}
+
+/// How a breaker is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BreakerHealth {
+    /// The tenant for which it is.
+    pub tenant: Arc<str>,
+    /// What it is around.
+    pub name: String,
+    /// What it lets pass.
+    pub state: BreakerState,
+    /// How often it opened.
+    pub n_trips: u64,
 }
 
 /// Serves the tenants.
 pub struct Service {
     tenants: BTreeMap<Arc<str>, Arc<Tenant>>,
-    commands: Pool,
-    effects: Pool,
+    commands: Arc<Pool>,
+    effects: Arc<Pool>,
     size: Size,
-    breakers: Arc<Breakers>,
+    /// Each tenant has its own: what fails for one may be of its own making.
+    breakers: BTreeMap<Arc<str>, Breakers>,
     audit: Audit,
     is_draining: AtomicBool,
     began: Instant,
@@ -130,14 +144,16 @@ impl Service {
                 return Err(Error::config(format!("there are two tenants `{name}`")));
             }
         }
+        let breakers =
+            by_name.keys().map(|name| (name.clone(), Breakers::new(settings.breakers))).collect();
         let thread = |error| Error::outside("cannot start a thread").because(error);
-        let pool = |name, n| Pool::new(name, n, n * 64).map_err(thread);
+        let pool = |name, n| Pool::new(name, n, n * 64).map(Arc::new).map_err(thread);
         Ok(Arc::new(Self {
             tenants: by_name,
             commands: pool("command", settings.command_threads)?,
             effects: pool("effect", settings.effect_threads)?,
             size: settings.size,
-            breakers: Arc::new(Breakers::new(settings.breakers)),
+            breakers,
             audit: Audit::default(),
             is_draining: AtomicBool::new(false),
             began: Instant::now(),
@@ -174,10 +190,10 @@ impl Service {
         &self.audit
     }
 
-    /// The breakers around what is outside.
-    #[must_use]
-    pub fn breakers(&self) -> &Breakers {
-        &self.breakers
+    /// The breakers around what a tenant calls outside.
+    fn breakers_of(&self, tenant: &Tenant) -> Result<&Breakers, Error> {
+        let known = self.breakers.get(tenant.name());
+        known.ok_or_else(|| Error::bug(format!("`{}` is no tenant of this service", tenant.name())))
     }
 
     /// The present moment.
@@ -205,7 +221,7 @@ impl Service {
                 progress: Arc::new(|_| {}),
                 trace: None,
             };
-            let recovery = tenant.recover(run, &self.breakers)?;
+            let recovery = tenant.recover(run, self.breakers_of(tenant)?)?;
             if !recovery.is_nothing() {
                 tracing::warn!(
                     tenant = %tenant.name(),
@@ -225,12 +241,19 @@ impl Service {
         let tenants: Vec<TenantHealth> = self.tenants().map(|tenant| tenant.health()).collect();
         let now = Instant::now();
         let is_draining = self.is_draining.load(Ordering::Acquire);
-        let breakers = self.breakers.all().into_iter();
+        let breakers = self.breakers.iter().flat_map(|(tenant, breakers)| {
+            breakers.all().into_iter().map(|(name, it)| BreakerHealth {
+                tenant: tenant.clone(),
+                name,
+                state: it.state(now),
+                n_trips: it.n_trips(),
+            })
+        });
         Health {
             is_ready: !is_draining && tenants.iter().all(|tenant| tenant.problem.is_none()),
             is_draining,
             tenants,
-            breakers: breakers.map(|(name, it)| (name, it.state(now), it.n_trips())).collect(),
+            breakers: breakers.collect(),
             uptime: now.saturating_duration_since(self.began),
         }
     }
@@ -426,8 +449,13 @@ impl Service {
                 finish(&tenant, reply);
             }
         };
-        let pool = if is_effect { &self.effects } else { &self.commands };
-        if pool.submit(Box::new(job)).is_err() {
+        let submitted = match (is_effect, tenant.keeps()) {
+            (true, _) => self.effects.submit(Box::new(job)),
+            (false, Keeps::Catalogue) => self.commands.submit(Box::new(job)),
+            // They go one after the other anyway, and must not hold the threads of others meanwhile.
+            (false, Keeps::Files) => tenant.lane.submit(&self.commands, Box::new(job)),
+        };
+        if submitted.is_err() {
             finish(&tenant, Reply::Refused(busy(), Some(ids)));
         }
     }
@@ -482,7 +510,8 @@ impl Service {
             Served { world: outside.world(&actor), digest: digest.clone(), via: caller.via, trace };
         let tools = Guarded {
             tools: outside.tools(run.clone()),
-            breakers: &self.breakers,
+            breakers: self.breakers_of(tenant)?,
+            tenant: tenant.name(),
             run: run.clone(),
         };
         let files = match tenant.keeps() {
@@ -537,7 +566,13 @@ impl Service {
         if !is_effect && tenant.keeps() == Keeps::Catalogue {
             tenant.is_failing.store(is_failing, Ordering::Relaxed);
         }
-        let outcome = outcome?;
+        let outcome = outcome.map_err(|error| {
+            let mut refusal = Refusal::from(error);
+            // Another conflict is one of ids, or of files, which the expectation does not speak of.
+            refusal.has_other_version = refusal.cause == Cause::Conflict
+                && request.expected.is_some_and(|expected| version(&app) != expected);
+            refusal
+        })?;
         Ok(Accepted {
             ids: message.ids.clone(),
             events: outcome.events.iter().map(EventRef::from).collect(),

@@ -13,6 +13,7 @@ use cim_nix_base::Error;
 use crate::Reply;
 use crate::guard::Guarded;
 use crate::limits::{Bulkhead, Limits, Rates};
+use crate::pool::Lane;
 use crate::reply::{Cause, Refusal};
 
 /// Whether commands of a tenant change files.
@@ -65,6 +66,8 @@ pub struct Tenant {
     stored: Mutex<Option<(Instant, u64)>>,
     /// Held while files change: they change one after the other anyway.
     pub(crate) changing: Mutex<()>,
+    /// Where commands that change files wait for their turn.
+    pub(crate) lane: Arc<Lane>,
     /// Held while a command about one of the aggregates that share it is decided upon and stored:
     /// waiting is cheaper than deciding anew.
     pub(crate) deciding: [Mutex<()>; 1_024],
@@ -154,6 +157,7 @@ impl Tenant {
             storage,
             stored: Mutex::default(),
             changing: Mutex::default(),
+            lane: Arc::default(),
             deciding: std::array::from_fn(|_| Mutex::default()),
             under_way: Mutex::default(),
             answers: Mutex::default(),
@@ -200,7 +204,8 @@ impl Tenant {
     /// Errors: those of [`App::recover`].
     pub fn recover(&self, run: Run, breakers: &crate::Breakers) -> Result<Recovery, Error> {
         let world = self.outside.world("cim-nix-server");
-        let tools = Guarded { tools: self.outside.tools(run.clone()), breakers, run };
+        let tools =
+            Guarded { tools: self.outside.tools(run.clone()), breakers, tenant: &self.name, run };
         let files = match self.keeps {
             Keeps::Files => self.outside.files()?,
             Keeps::Catalogue => Box::new(NoFiles),

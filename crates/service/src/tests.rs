@@ -457,13 +457,36 @@ fn breakers_open_and_close_again() {
     assert_eq!(kit.script.runs.load(Ordering::SeqCst), runs, "nobody was asked");
     let state = |kit: &Kit| {
         let health = kit.service.health();
-        health.breakers.iter().find(|(name, ..)| name == "evaluation").map(|(_, state, _)| *state)
+        health.breakers.iter().find(|it| it.name == "evaluation").map(|it| it.state)
     };
     assert_eq!(state(&kit), Some(BreakerState::Open));
     std::thread::sleep(Duration::from_millis(600));
     assert_eq!(state(&kit), Some(BreakerState::HalfOpen));
     assert!(matches!(evaluate(4), Reply::Accepted(_)));
     assert_eq!(state(&kit), Some(BreakerState::Closed));
+}
+
+#[test]
+fn what_fails_for_one_tenant_stops_no_other() {
+    let breakers = BreakerSettings { failures: 2, ..BreakerSettings::default() };
+    let settings = ServiceSettings { breakers, ..ServiceSettings::default() };
+    let kit = kit_with(Limits::default(), &settings);
+    kit.script.failures.store(2, Ordering::SeqCst);
+    let evaluate = |tenant: &str, n| {
+        let body = json!({ "expression": "1", "identity": identity(n) }).to_string();
+        let message = read("EvaluateExpression", &body).expect("good");
+        let tenant = kit.service.tenant(tenant).expect("it is there").clone();
+        kit.service.call(Request::new(tenant, caller(Role::Operator), message))
+    };
+    for n in 0..2 {
+        assert_eq!(cause(&evaluate("acme", n)), Cause::Outside);
+    }
+    assert!(evaluate("acme", 2).to_json().contains("left alone"));
+    let other = evaluate("other", 3);
+    assert!(matches!(other, Reply::Accepted(_)), "{}", other.to_json());
+    let health = kit.service.health();
+    let open = health.breakers.iter().filter(|it| it.state == BreakerState::Open);
+    assert_eq!(open.map(|it| &*it.tenant).collect::<Vec<_>>(), ["acme"]);
 }
 
 #[test]

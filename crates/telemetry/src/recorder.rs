@@ -213,8 +213,8 @@ mod tests {
             declared::rejected("overloaded");
             declared::rate_limited("t", "caller");
             declared::auth_refused("token");
-            declared::breaker_state("nix", cim_nix_service::BreakerState::Open);
-            declared::breaker_tripped("nix");
+            declared::breaker_state("acme", "nix", cim_nix_service::BreakerState::Open);
+            declared::breaker_tripped("acme", "nix");
             declared::retried("nix");
             declared::worker_run("evaluate", Outcome::Failed, 0.1);
             declared::worker_killed("time");

@@ -40,7 +40,7 @@ fn what_is_wrong_is_told_with_its_place() {
         hint: an empty section `[http]` serves on 127.0.0.1:8480
         2: error: the folder `here` is not absolute
         2: error: `bad.toml` (line 2) is no configuration: invalid socket address syntax
-        2: error: `bad.toml` (line 2) is no configuration: unknown field `lissten`, expected one of `listen`, `tls`, `clients`, `open-health`, `open-metrics`, `page`, `connections`, `connections-per-address`, `streams`, `bad-tokens-per-minute`, `head-seconds`, `body-seconds`, `query-seconds`, `stall-seconds`, `heartbeat-seconds`, `drain-seconds`
+        2: error: `bad.toml` (line 2) is no configuration: unknown field `lissten`, expected one of `listen`, `tls`, `clients`, `open-health`, `open-metrics`, `page`, `connections`, `connections-per-address`, `trusted-proxies`, `forwarded-by`, `streams`, `streams-per-caller`, `bad-tokens-per-minute`, `head-seconds`, `body-seconds`, `query-seconds`, `stall-seconds`, `heartbeat-seconds`, `drain-seconds`
         2: error: `mysql:x` is no store
         hint: `sqlite:/PATH` or `jetstream:nats://HOST:PORT`
         2: error: the limits of `main`: unknown field `effects-at-onze`, expected one of `requests-per-second`, `burst`, `requests-per-second-per-caller`, `commands-at-once`, `effects-at-once`, `command-seconds`, `effect-seconds`, `storage-bytes`, `worker-seconds-per-hour`
@@ -89,4 +89,12 @@ fn permissions_are_a_configuration_that_the_server_takes() {
     if let Some(checked) = cim_nix_rig::Nats::check(&text) {
         assert_eq!(checked, Ok(()), "{text}");
     }
+}
+
+#[test]
+fn a_check_makes_no_folders() {
+    let scene = Scene::new("[[tenant]]\nname = \"main\"\n");
+    let checked = scene.cli(&["check-config", "--config", "server.toml"]);
+    assert!(checked.status.success(), "{checked:?}");
+    assert!(!scene.path("state").exists(), "it serves nothing, and has made the state");
 }

@@ -5,6 +5,7 @@
     reason = "tests start programs, write files, and say what they skip"
 )]
 
+mod abuse;
 mod config;
 mod examples;
 mod journey;

@@ -25,6 +25,9 @@ impl Drop for Scene {
     }
 }
 
+/// What the service's environment has, and nobody else.
+pub(crate) const ENVIRONMENT: (&str, &str) = ("CIM_NIX_TEST_SECRET", "canary-of-the-environment");
+
 /// A token that every scene knows, and its hash.
 pub(crate) const TOKEN: &str =
     "cimnix_000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -62,6 +65,7 @@ impl Scene {
         let mut program = Command::new(env!("CARGO_BIN_EXE_cim-nix-server"));
         program.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         program.env("HOME", self.folder.path()).current_dir(self.folder.path());
+        program.env(ENVIRONMENT.0, ENVIRONMENT.1);
         program
     }
 
@@ -70,7 +74,7 @@ impl Scene {
         self.cli_with_input(arguments, "")
     }
 
-    fn cli_with_input(&self, arguments: &[&str], input: &str) -> Output {
+    pub(crate) fn cli_with_input(&self, arguments: &[&str], input: &str) -> Output {
         let mut child = self
             .program()
             .args(arguments)
@@ -87,6 +91,13 @@ impl Scene {
 
     /// Starts the service and waits until it is ready.
     pub(crate) fn start(&mut self) {
+        self.start_and(|scene| {
+            scene.try_get("/health/ready").is_some_and(|(status, _)| status == 200)
+        });
+    }
+
+    /// Starts the service and waits until `is_ready`.
+    pub(crate) fn start_and(&mut self, is_ready: impl Fn(&Self) -> bool) {
         let log = fs::File::create(self.path("log")).expect("the folder is ours");
         let child = self
             .program()
@@ -97,7 +108,7 @@ impl Scene {
             .expect("it was built for this test");
         self.running = Some(child);
         let deadline = Instant::now() + Duration::from_secs(30);
-        while self.try_get("/health/ready").is_none_or(|(status, _)| status != 200) {
+        while !is_ready(self) {
             assert!(Instant::now() < deadline, "it does not start: {}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
