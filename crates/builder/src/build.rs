@@ -245,7 +245,7 @@ impl Nix {
             None => attempt.given(),
             Some(invocation) => {
                 let done = attempt.call(invocation, control)?;
-                match attempt.failed(Stage::Evaluation, &done) {
+                match attempt.failed(Stage::Evaluation, &done)? {
                     None => attempt.evaluated(&done.output)?,
                     Some(BuildEnd::Failed(failure)) => {
                         return Err(Error::user(format!("cannot evaluate: {}", failure.reason)));
@@ -333,6 +333,17 @@ fn check_outputs(names: &[String]) -> Result<(), Error> {
     }
 }
 
+/// Whether Nix says that it cannot reach its store. It says so before it looks at anything.
+fn is_away(reason: &str) -> bool {
+    [
+        "cannot connect to socket at '",
+        "cannot connect to daemon at '",
+        "cannot open connection to remote store '",
+    ]
+    .iter()
+    .any(|words| reason.contains(words))
+}
+
 /// One build on its way.
 struct Attempt<'a> {
     nix: &'a Nix,
@@ -365,7 +376,7 @@ impl<'a> Attempt<'a> {
             Some(invocation) => {
                 let done = self.call(invocation, control)?;
                 self.record.evaluation = start.elapsed();
-                if let Some(end) = self.failed(Stage::Evaluation, &done) {
+                if let Some(end) = self.failed(Stage::Evaluation, &done)? {
                     return Ok(end);
                 }
                 self.evaluated(&done.output)?
@@ -375,7 +386,7 @@ impl<'a> Attempt<'a> {
         let (derivation, outputs) = (wanted.derivation.clone(), wanted.outputs.clone());
         control.listener()(Progress::Instantiated { derivation, outputs });
         let done = self.call(self.nix.realisation(self.request, &wanted)?, control)?;
-        if let Some(end) = self.failed(Stage::Build, &done) {
+        if let Some(end) = self.failed(Stage::Build, &done)? {
             return Ok(end);
         }
         self.outputs(&wanted, &done.output).map(BuildEnd::Built)
@@ -407,16 +418,22 @@ impl<'a> Attempt<'a> {
     }
 
     /// The end, if the program did not do what it was to do.
-    fn failed(&mut self, stage: Stage, done: &Done) -> Option<BuildEnd> {
+    ///
+    /// Errors: Nix itself does not work, which says nothing of what was to be built.
+    fn failed(&mut self, stage: Stage, done: &Done) -> Result<Option<BuildEnd>, Error> {
         let mut failed = done.reader.failures.clone();
         failed.sort_by_key(|failure| failure.is_for_dependency);
         let first = failed.first().map(|failure| failure.derivation.as_str());
         let own = self.logs.take(first);
         self.record.log = own.unwrap_or_else(|| done.log.clone());
-        match done.ended {
+        Ok(match done.ended {
             Ended::Cancelled => Some(BuildEnd::Cancelled),
             Ended::TimedOut => Some(BuildEnd::TimedOut),
             Ended::Exited(status) if status.success() => None,
+            Ended::Exited(_) if failed.is_empty() && is_away(&done.reason()) => {
+                return Err(Error::outside(format!("Nix does not work: {}", done.reason()))
+                    .hint("does the daemon of Nix run, and may this user talk to it?"));
+            }
             Ended::Exited(status) => {
                 let reason = match failed.first() {
                     Some(first) => format!("`{}`: {}", first.derivation, first.reason),
@@ -425,7 +442,7 @@ impl<'a> Attempt<'a> {
                 let code = ExitStatus::code(&status);
                 Some(BuildEnd::Failed(BuildFailure { stage, failed, reason, code }))
             }
-        }
+        })
     }
 
     /// What evaluation gave, together with the outputs that are asked for.

@@ -49,6 +49,7 @@ mod progress;
 mod rebuild;
 mod run;
 mod text;
+mod watch;
 
 pub use activation::{
     Activation, ActivationPlan, ActivationRecord, Kind, Marker, Mode, OnFailure, PutBack, Standing,
@@ -67,3 +68,4 @@ pub use programs::{Programs, Tool, Version};
 pub use progress::{FailedBuild, Level, Progress};
 pub use rebuild::{Rebuild, RebuildRecord, Verb};
 pub use text::LogTail;
+pub use watch::{Ran, RanEnd};

@@ -13,6 +13,7 @@ use crate::programs::{Programs, Tool, looks_like_option};
 use crate::progress::{Progress, Reader};
 use crate::run::{Ended, Stop, Stream, run};
 use crate::text::{LogTail, Tail, cut, plain};
+use crate::watch::{Ran, Span};
 
 /// Of how many lines a log keeps its end.
 const LOG_LINES: usize = 50;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub options: Vec<(String, String)>,
     /// How many lines of the end of a log are kept.
     pub log_lines: usize,
+    /// Is told of each program that was run.
+    pub watch: Option<fn(&Ran<'_>)>,
 }
 
 impl Settings {
@@ -40,7 +43,8 @@ impl Settings {
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>, environment: Environment) -> Self {
         let folder = folder.into();
-        Self { environment, folder, store: None, options: Vec::new(), log_lines: LOG_LINES }
+        let (store, options, log_lines, watch) = (None, Vec::new(), LOG_LINES, None);
+        Self { environment, folder, store, options, log_lines, watch }
     }
 }
 
@@ -213,9 +217,26 @@ impl Nix {
             Stream::Output => on_output(line, &mut listen),
             Stream::Errors => reader.line(line, &mut listen),
         };
-        let ended = run(invocation, stop, &mut on_line)?;
+        let (span, invocation) = Span::begin(invocation, self.settings.watch.is_some());
+        let ended = match run(&invocation, stop, &mut on_line) {
+            Ok(ended) => Ok(ended),
+            Err(error) => {
+                self.tell(&span, &invocation, None, &error.chain());
+                Err(error)
+            }
+        };
+        let (ended, id) = ended?;
         reader.finish(&mut listen);
-        Ok((ended, reader, tail.into_log()))
+        let log = tail.into_log();
+        self.tell(&span, &invocation, Some((ended, id)), &reason(&reader, &log, ended));
+        Ok((ended, reader, log))
+    }
+
+    /// Tells whoever watches of a program that was run.
+    fn tell(&self, span: &Span, invocation: &Invocation, ended: Option<(Ended, u32)>, why: &str) {
+        let Some(watch) = self.settings.watch else { return };
+        let ended = ended.filter(|(_, id)| *id != 0);
+        watch(&span.ended(invocation, ended, why));
     }
 
     /// Runs a program whose output is for people: its lines are told, and the last ones kept.

@@ -67,16 +67,17 @@ pub(crate) struct Stop<'s> {
 /// Runs a program to its end and hands each of its lines to `on_line`.
 ///
 /// Bytes that are no UTF-8 become replacement characters. Standard input is empty. However this
-/// function is left, the program and all it has started have ended before.
+/// function is left, the program and all it has started have ended before. Answers its number, too,
+/// which is 0 if it was never started.
 ///
 /// Errors: it cannot be started.
 pub(crate) fn run(
     invocation: &Invocation,
     stop: Stop<'_>,
     on_line: &mut dyn FnMut(Stream, &str),
-) -> Result<Ended, Error> {
+) -> Result<(Ended, u32), Error> {
     if stop.cancel.load(Ordering::Relaxed) {
-        return Ok(Ended::Cancelled);
+        return Ok((Ended::Cancelled, 0));
     }
     let mut command = Command::new(&invocation.program);
     command.args(&invocation.arguments).current_dir(&invocation.folder);
@@ -94,8 +95,9 @@ pub(crate) fn run(
     if let Some(stream) = child.stderr.take() {
         read(stream, Stream::Errors, ERROR_LINE, send);
     }
-    Ok(Running { family: Family::new(child.id()), child, lines, is_over: false }
-        .attend(stop, on_line))
+    let id = child.id();
+    let running = Running { family: Family::new(id), child, lines, is_over: false };
+    Ok((running.attend(stop, on_line), id))
 }
 
 /// Reads lines in a thread of its own, until the stream ends or nobody listens.
@@ -230,7 +232,7 @@ mod tests {
         let mut lines = Vec::new();
         let stop = Stop { cancel: &cancel, deadline };
         let mut on_line = |stream, line: &str| lines.push((stream, line.to_owned()));
-        let ended = run(&shell(script), stop, &mut on_line).unwrap();
+        let (ended, _) = run(&shell(script), stop, &mut on_line).unwrap();
         (ended, lines)
     }
 
@@ -289,7 +291,7 @@ mod tests {
         let stop = Stop { cancel: &cancel, deadline: None };
         let start = Instant::now();
         let mut on_line = |_, _: &str| cancel.store(true, Ordering::Relaxed);
-        let ended = run(&shell("echo a; exec sleep 60"), stop, &mut on_line).unwrap();
+        let (ended, _) = run(&shell("echo a; exec sleep 60"), stop, &mut on_line).unwrap();
         assert_eq!(ended, Ended::Cancelled);
         assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
     }

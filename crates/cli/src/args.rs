@@ -31,6 +31,7 @@ use crate::commands::parse::ParseArgs;
 use crate::commands::query::QueryArgs;
 use crate::commands::rename::RenameArgs;
 use crate::commands::repl::ReplArgs;
+use crate::commands::server::ServerArgs;
 use crate::commands::store::{ExportArgs, ImportArgs, StoreArgs};
 use crate::commands::symbols::SymbolsArgs;
 use crate::terminal::ColorWhen;
@@ -56,6 +57,17 @@ Examples:
   cim-nix symbols flake.nix          what a file defines
 
 Exit status: 0 nothing found, 1 findings, 2 wrong usage or syntax, 3 the program or machine failed.";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  cim-nix serve --tenant main=/srv/fleet
+  cim-nix serve --help                       what else there is";
+
+const SEND_EXAMPLES: &str = "\
+Examples:
+  cim-nix send ListFlakes
+  cim-nix send GetFlake '{\"path\": \"/srv/fleet\"}'
+  cim-nix send --help                        what else there is";
 
 /// Checks Nix projects, and shows what it knows about them.
 #[derive(Parser, Debug)]
@@ -138,6 +150,12 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Print the completions for a shell
     Completions(CompletionsArgs),
+    /// Serve projects to other programs, over NATS and HTTP
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ServerArgs),
+    /// Send a command or a query to a service over NATS
+    #[command(after_help = SEND_EXAMPLES)]
+    Send(ServerArgs),
     /// Do one thing for a service, within bounds
     #[command(hide = true)]
     Worker(WorkerArgs),

@@ -23,6 +23,7 @@ pub(crate) mod parse;
 pub(crate) mod query;
 pub(crate) mod rename;
 pub(crate) mod repl;
+pub(crate) mod server;
 pub(crate) mod store;
 pub(crate) mod symbols;
 
@@ -69,6 +70,8 @@ pub(crate) fn run(command: &Command, color: ColorWhen) -> Result<Exit, Error> {
         Command::MigrateConfig(args) => migrate_config::run(args),
         Command::Explain(args) => explain::run(args, color),
         Command::Completions(args) => completions::run(args),
+        Command::Serve(args) => server::run("serve", args),
+        Command::Send(args) => server::run("send", args),
         Command::Worker(args) => worker::run(args),
     }
 }

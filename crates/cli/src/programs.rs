@@ -23,7 +23,8 @@ use std::time::Duration;
 use cim_domain_nix::{Command, ConfigurationKind, Evidence, State};
 use cim_nix_base::Error;
 use cim_nix_builder::{
-    Control, Environment, Invocation, Nix, Outcome, Outputs, Profile, Programs as Found, Settings,
+    Control, Environment, Invocation, Nix, Outcome, Outputs, Profile, Programs as Found, Ran,
+    Settings,
 };
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -158,12 +159,20 @@ const PLACES: [&str; 6] =
 
 static CANCEL: AtomicBool = AtomicBool::new(false);
 
+/// Is told of each program of Nix that this process runs.
+static WATCH: OnceLock<fn(&Ran<'_>)> = OnceLock::new();
+
 /// The flag that Ctrl-C sets from now on, instead of ending this program: what runs outside has to
 /// be ended, and what became of it recorded.
 fn cancel() -> &'static AtomicBool {
     static CAUGHT: OnceLock<bool> = OnceLock::new();
     CAUGHT.get_or_init(|| ctrlc::set_handler(|| CANCEL.store(true, Ordering::Relaxed)).is_ok());
     &CANCEL
+}
+
+/// Has `watch` told of each program of Nix that this process runs from now on.
+pub(crate) fn watch(watch: fn(&Ran<'_>)) {
+    let _ = WATCH.set(watch);
 }
 
 /// Ends what runs outside, as Ctrl-C does.
@@ -248,6 +257,7 @@ impl Setup {
         let mut settings = Settings::new(&self.folder, environment);
         settings.store.clone_from(&self.store);
         settings.options.clone_from(&self.options);
+        settings.watch = WATCH.get().copied();
         Nix::new(programs, settings)
     }
 }

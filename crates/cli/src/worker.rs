@@ -8,6 +8,7 @@ mod code;
 mod environment;
 mod inside;
 mod preflight;
+mod spans;
 mod supervise;
 
 use std::io::{self, BufRead, BufReader, Read as _, Write as _};

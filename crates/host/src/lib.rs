@@ -29,4 +29,4 @@ pub use disk::Disk;
 pub use here::{Here, Settings};
 pub use limits::{FORMATTERS, Limits};
 pub use machine::{Machine, new_id};
-pub use worker::{Ran, RanEnd, Worker, dependency_of};
+pub use worker::{Ran, RanEnd, Tracing, Worker, dependency_of};

@@ -2,7 +2,8 @@
 //!
 //! A request is one line of JSON on standard input, which stays open: when it closes, the worker
 //! ends what it does. Answers are lines of JSON on standard output: any number of
-//! [`Progress`](Line::Progress), then one [`Result`](Line::Result) or [`Error`](Line::Error).
+//! [`Progress`](Line::Progress) and [`Span`](Line::Span), then one [`Result`](Line::Result) or
+//! [`Error`](Line::Error).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -276,6 +277,11 @@ pub enum Line {
         /// What: an object.
         progress: Value,
     },
+    /// A program was run, for whoever collects traces. Told only where a trace is kept.
+    Span {
+        /// Which, and how it ended.
+        span: ProgramSpan,
+    },
     /// It is done.
     Result {
         /// The answer.
@@ -286,6 +292,48 @@ pub enum Line {
         /// Why.
         error: Failure,
     },
+}
+
+/// A program that a worker has run, as a span of a trace. Its parent is the worker's own.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ProgramSpan {
+    /// Its id, 16 hexadecimal digits.
+    pub id: String,
+    /// The name of the program, and what it was to do: `nix-store --realise`.
+    pub name: String,
+    /// When it began, in microseconds since 1970.
+    pub began_micros: i64,
+    /// How many microseconds it took.
+    pub took_micros: u64,
+    /// The program's file.
+    pub executable: String,
+    /// Its arguments, the program's name first.
+    pub arguments: Vec<String>,
+    /// Its number, unless it could not be started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<u32>,
+    /// Its exit status, if it ended by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// What went wrong, if something did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<SpanError>,
+}
+
+/// What went wrong in a span.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SpanError {
+    /// A word for it: the exit status, or `timeout`, `cancelled`, `killed`, `not_started`.
+    pub kind: String,
+    /// What was said of it.
+    pub message: String,
+}
+
+/// Whether a `traceparent` says that its trace is kept, so that telling of it is worth something.
+#[must_use]
+pub fn is_kept(traceparent: &str) -> bool {
+    let flags = traceparent.split('-').nth(3).and_then(|flags| u8::from_str_radix(flags, 16).ok());
+    flags.is_some_and(|flags| flags & 1 == 1)
 }
 
 /// Why something was not done.

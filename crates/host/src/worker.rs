@@ -17,7 +17,7 @@ use cim_nix_base::{Error, ErrorKind};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::de::DeserializeOwned;
 
-use crate::protocol::{Cause, Dependency, GRACE_MILLIS, Line, Request};
+use crate::protocol::{Cause, Dependency, GRACE_MILLIS, Line, ProgramSpan, Request};
 
 /// What it is called.
 const NAME: &str = "cim-nix";
@@ -34,6 +34,9 @@ const LINGER: Duration = Duration::from_secs(5);
 /// Lines that are read ahead. A reader that is slow slows the worker down.
 const AHEAD: usize = 64;
 
+/// Programs of one worker that traces tell of.
+const MOST_SPANS: usize = 256;
+
 /// Bytes of standard error that are kept.
 const ERRORS: usize = 4 << 10;
 
@@ -44,6 +47,16 @@ pub struct Worker {
     arguments: Vec<OsString>,
     grace: Duration,
     watch: Option<fn(&Ran)>,
+    tracing: Option<Tracing>,
+}
+
+/// What takes down traces, for a worker that does not do it itself: it may have no network.
+#[derive(Clone, Copy, Debug)]
+pub struct Tracing {
+    /// How the present span is named to those that are called in it: the header `traceparent`.
+    pub current: fn() -> Option<String>,
+    /// Takes a program that ran in the present span.
+    pub program: fn(&ProgramSpan),
 }
 
 /// One run of the worker, for whoever counts them.
@@ -115,6 +128,7 @@ impl Worker {
             arguments: vec!["worker".into()],
             grace: GRACE,
             watch: None,
+            tracing: None,
         }
     }
 
@@ -122,6 +136,12 @@ impl Worker {
     #[must_use]
     pub fn watched(self, watch: fn(&Ran)) -> Self {
         Self { watch: Some(watch), ..self }
+    }
+
+    /// The same, and traces have each run and each program that was run in it.
+    #[must_use]
+    pub fn traced(self, tracing: Tracing) -> Self {
+        Self { tracing: Some(tracing), ..self }
     }
 
     /// The same with other arguments, and another time to end in.
@@ -139,21 +159,25 @@ impl Worker {
         if run.cancelled.load(Ordering::Relaxed) {
             return Err(cancelled());
         }
-        let mut line = serde_json::to_vec(request)
-            .map_err(|error| Error::bug("a request cannot be written").because(error))?;
-        line.push(b'\n');
+        let span = self.span(what);
+        let _inside = span.enter();
+        let line = self.line(request)?;
         let began = Instant::now();
-        let mut running = self.start(line, request.setup.bounds.answer)?;
-        let ended = running.attend(run, self.grace);
+        let mut running = self
+            .start(line, request.setup.bounds.answer)
+            .inspect_err(|error| tell(&span, None, "not_started", &error.chain()))?;
+        let program = self.tracing.map(|tracing| tracing.program);
+        let ended = running.attend(run, self.grace, program);
         // Who has answered ends by itself; whoever has not gets no more time.
         running.end(if matches!(ended, Ended::Answered(_)) { LINGER } else { Duration::ZERO });
         if let Some(watch) = self.watch {
             watch(&Ran { task: what, time: began.elapsed(), end: ended.told() });
         }
+        ended.tell(&span, running.child.id());
         let result = match ended {
             Ended::Answered(Line::Result { result }) => result,
             Ended::Answered(Line::Error { error }) => return Err(error.into_error()),
-            Ended::Answered(Line::Progress { .. }) => {
+            Ended::Answered(Line::Progress { .. } | Line::Span { .. }) => {
                 return Err(Error::bug("progress is no answer"));
             }
             Ended::Cancelled => return Err(cancelled()),
@@ -169,6 +193,41 @@ impl Worker {
             let cause = Cause::new(error.to_string(), Some(Dependency::Worker));
             Error::outside(format!("the worker's answer to `{what}` is none")).because(cause)
         })
+    }
+
+    /// The span of one run, named as those of programs are.
+    fn span(&self, what: &'static str) -> tracing::Span {
+        if self.tracing.is_none() {
+            return tracing::Span::none();
+        }
+        let executable = self.program.file_name().unwrap_or_default().to_string_lossy();
+        tracing::info_span!(
+            "worker",
+            otel.name = %format_args!("{executable} worker {what}"),
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+            otel.status_description = tracing::field::Empty,
+            process.executable.name = %executable,
+            process.pid = tracing::field::Empty,
+            error.type = tracing::field::Empty,
+            task = what,
+        )
+    }
+
+    /// The request as it is written. What the worker runs belongs to the present span.
+    fn line(&self, request: &Request) -> Result<Vec<u8>, Error> {
+        let trace = self.tracing.and_then(|tracing| (tracing.current)());
+        let mut line = match trace {
+            None => serde_json::to_vec(request),
+            Some(trace) => {
+                let mut request = request.clone();
+                request.setup.traceparent = Some(trace);
+                serde_json::to_vec(&request)
+            }
+        }
+        .map_err(|error| Error::bug("a request cannot be written").because(error))?;
+        line.push(b'\n');
+        Ok(line)
     }
 
     fn start(&self, request: Vec<u8>, limit: u64) -> Result<Running, Error> {
@@ -212,6 +271,18 @@ impl Worker {
             });
         }
         Ok(Running { child, input, lines, errors, errors_end, is_over: false })
+    }
+}
+
+/// Says in a span what went wrong.
+fn tell(span: &tracing::Span, process: Option<u32>, kind: &str, message: &str) {
+    if let Some(process) = process {
+        span.record("process.pid", process);
+    }
+    if !kind.is_empty() {
+        span.record("error.type", kind);
+        span.record("otel.status_code", "error");
+        span.record("otel.status_description", message);
     }
 }
 
@@ -273,6 +344,22 @@ impl Ended {
         Self::Broken { why: why.into(), says_too_much: false }
     }
 
+    /// Says in the span of the run how it ended. What is the caller's own fault is none of it.
+    fn tell(&self, span: &tracing::Span, process: u32) {
+        let (kind, message) = match self {
+            Self::Answered(Line::Error { error }) => match ErrorKind::from(error.kind) {
+                ErrorKind::User | ErrorKind::Config | ErrorKind::Conflict => ("", ""),
+                ErrorKind::Outside => ("outside", &*error.message),
+                ErrorKind::Bug => ("bug", &*error.message),
+            },
+            Self::Answered(_) => ("", ""),
+            Self::Cancelled => ("cancelled", "nobody wanted the answer any more"),
+            Self::TimedOut => ("timeout", "it took too long"),
+            Self::Broken { why, .. } => ("broken", &**why),
+        };
+        tell(span, Some(process), kind, message);
+    }
+
     fn told(&self) -> RanEnd {
         match self {
             Self::Answered(Line::Error { error }) => RanEnd::Failed(error.kind.into()),
@@ -297,8 +384,9 @@ struct Running {
 }
 
 impl Running {
-    /// Listens until there is an answer.
-    fn attend(&mut self, run: &Run, grace: Duration) -> Ended {
+    /// Listens until there is an answer. `program` is told of what the worker has run.
+    fn attend(&mut self, run: &Run, grace: Duration, program: Option<fn(&ProgramSpan)>) -> Ended {
+        let mut n_spans = 0;
         // Why it has to end, and until when.
         let mut stop: Option<(Ended, Instant)> = None;
         loop {
@@ -335,6 +423,12 @@ impl Running {
             };
             match serde_json::from_slice(&line) {
                 Ok(Line::Progress { progress }) => (run.progress)(&progress.to_string()),
+                Ok(Line::Span { span }) => {
+                    n_spans += 1;
+                    if let Some(program) = program.filter(|_| n_spans <= MOST_SPANS) {
+                        program(&span);
+                    }
+                }
                 Ok(answer) => return Ended::Answered(answer),
                 Err(error) => {
                     return Ended::broken(format!("it says what is no answer ({error})"));

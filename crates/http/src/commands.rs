@@ -43,7 +43,8 @@ pub(crate) async fn run(
     let mut request = Request::new(asking.tenant, asking.caller, message);
     request.expected = expected;
     request.is_dry_run = is_dry_run;
-    request.trace = trace(&headers);
+    // The handler belongs to the span of this request.
+    request.trace = shared.service.trace().or_else(|| trace(&headers));
     if wants_stream(&headers) {
         return stream(&shared, request);
     }

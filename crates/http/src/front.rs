@@ -112,14 +112,19 @@ where
     let began = Instant::now();
     let method = request.method().clone();
     let is_secure = shared.settings.tls.is_some();
-    let span = match trace(request.headers()) {
-        Some(traceparent) => tracing::info_span!(
-            "http", traceparent, method = %method, path = request.uri().path(), status = tracing::field::Empty
-        ),
-        None => tracing::info_span!(
-            "http", method = %method, path = request.uri().path(), status = tracing::field::Empty
-        ),
-    };
+    // As conventions of OpenTelemetry have it; the name gets its route when it is collected.
+    let span = tracing::info_span!(
+        "http",
+        otel.name = method.as_str(),
+        otel.kind = "server",
+        otel.status_code = tracing::field::Empty,
+        "error.type" = tracing::field::Empty,
+        traceparent = trace(request.headers()),
+        http.request.method = method.as_str(),
+        http.route = tracing::field::Empty,
+        http.response.status_code = tracing::field::Empty,
+        url.path = request.uri().path(),
+    );
     let routed = routed(&shared, router, &peer, request).instrument(span.clone());
     let routed = AssertUnwindSafe(routed).catch_unwind().await;
     let mut response = match routed {
@@ -132,7 +137,14 @@ where
                 .into_response()
         }
     };
-    span.record("status", response.status().as_u16());
+    if let Some(route) = response.extensions().get::<MatchedPath>() {
+        span.record("http.route", route.as_str());
+    }
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "error");
+        span.record("error.type", response.status().as_str());
+    }
+    span.record("http.response.status_code", response.status().as_u16());
     finish(response.headers_mut(), is_secure);
     count(&method, &response, began);
     response

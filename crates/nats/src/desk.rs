@@ -13,12 +13,13 @@ use cim_domain_nix::headers::{self, Headers};
 use cim_domain_nix::{Role as For, Subject};
 use cim_nix_service::{
     Caller, Cause, Message as Read, Refusal, Refused, Reply, Request, Service, Tenant, Wish,
-    metrics,
+    metrics::{self, Outcome},
 };
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 use crate::connection::Connection;
 use crate::space::Place;
@@ -50,6 +51,8 @@ pub(crate) struct Asked {
     headers: Headers,
     trace: Option<String>,
     began: Instant,
+    /// Ends when the reply is on its way.
+    span: Span,
 }
 
 /// Takes and answers the requests of one tenant.
@@ -63,6 +66,8 @@ pub(crate) struct Desk {
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) stats: Arc<Stats>,
     pub(crate) reply_prefixes: Vec<String>,
+    /// The queue group.
+    pub(crate) queue: String,
     pub(crate) waiting_progress: Arc<AtomicUsize>,
 }
 
@@ -104,6 +109,7 @@ impl Desk {
             headers: Headers::default(),
             trace: None,
             began,
+            span: Span::none(),
         });
         if let Some(to) = &asked.to
             && !may_answer(&self.reply_prefixes, to)
@@ -123,23 +129,63 @@ impl Desk {
                 self.answer(&asked, &Reply::Refused(refusal, None)).await;
             }
             Ok(request) if matches!(request.message.wish, Wish::Query(_)) => {
-                let reply = self.query(request);
+                // A span costs as much as the answer: it is made for whoever looks at it.
+                if request.trace.is_some() {
+                    asked.span = self.span(&asked.subject, &request, payload.len());
+                }
+                let inside = asked.span.clone();
+                let reply = inside.in_scope(|| self.query(request));
                 self.answer(&asked, &reply).await;
             }
-            Ok(request) => match self.in_flight.clone().try_acquire_owned() {
-                Ok(place) => self.command(request, asked, place),
-                Err(_) => {
-                    let refusal = Refusal::new(
-                        Cause::Overloaded,
-                        "too many commands of this tenant are under way over NATS",
-                    )
-                    .after(Duration::from_millis(200));
-                    let ids = Some(request.message.ids);
-                    metrics::rejected("overloaded");
-                    self.answer(&asked, &Reply::Refused(refusal, ids)).await;
-                }
-            },
+            Ok(mut request) => {
+                asked.span = self.span(&asked.subject, &request, payload.len());
+                // The handler belongs to this span.
+                let own = asked.span.in_scope(|| self.service.trace());
+                request.trace = own.or(request.trace);
+                self.place_of(request, asked).await;
+            }
         }
+    }
+
+    /// Hands a command on, if there is a place for it.
+    async fn place_of(&self, request: Request, asked: Box<Asked>) {
+        match self.in_flight.clone().try_acquire_owned() {
+            Ok(place) => self.command(request, asked, place),
+            Err(_) => {
+                let refusal = Refusal::new(
+                    Cause::Overloaded,
+                    "too many commands of this tenant are under way over NATS",
+                )
+                .after(Duration::from_millis(200));
+                let ids = Some(request.message.ids);
+                metrics::rejected("overloaded");
+                self.answer(&asked, &Reply::Refused(refusal, ids)).await;
+            }
+        }
+    }
+
+    /// The span of one request, as conventions of OpenTelemetry have it for messages.
+    fn span(&self, subject: &str, request: &Request, n_bytes: usize) -> Span {
+        let known = self.place.relative(subject).unwrap_or(subject);
+        let ids = &request.message.ids;
+        tracing::info_span!(
+            "nats",
+            otel.name = %format_args!("process {known}"),
+            otel.kind = "consumer",
+            otel.status_code = tracing::field::Empty,
+            otel.status_description = tracing::field::Empty,
+            "error.type" = tracing::field::Empty,
+            traceparent = request.trace.as_deref(),
+            messaging.system = "nats",
+            messaging.operation.name = "process",
+            "messaging.operation.type" = "process",
+            messaging.destination.name = subject,
+            messaging.consumer.group.name = &*self.queue,
+            messaging.message.id = %ids.message,
+            messaging.message.conversation_id = %ids.correlation,
+            messaging.message.body.size = n_bytes,
+            tenant = %self.tenant.name(),
+        )
     }
 
     fn request(
@@ -262,7 +308,14 @@ impl Desk {
         let refusal = reply.refusal();
         let error = refusal.map(|refusal| &*refusal.message);
         self.stats.count(asked.endpoint, asked.began.elapsed(), error);
+        if let Some(refusal) = refusal.filter(|_| Outcome::of(reply) == Outcome::Failed) {
+            asked.span.record("error.type", refusal.cause.word());
+            asked.span.record("otel.status_code", "error");
+            asked.span.record("otel.status_description", &*refusal.message);
+        }
         let Some(to) = &asked.to else {
+            // A span ends when it is left for the last time.
+            let _inside = asked.span.enter();
             if let Some(refusal) = refusal {
                 tracing::warn!(
                     tenant = %self.tenant.name(), subject = %asked.subject, cause = refusal.cause.word(),
@@ -276,7 +329,8 @@ impl Desk {
         let trace = asked.trace.as_deref();
         let Answer { headers, body } =
             wire::answer(reply, &asked.headers, trace, id, client.max_payload());
-        if let Err(error) = client.publish_with_headers(to.clone(), headers, body).await {
+        let publishing = client.publish_with_headers(to.clone(), headers, body);
+        if let Err(error) = publishing.instrument(asked.span.clone()).await {
             tracing::warn!(tenant = %self.tenant.name(), subject = %asked.subject, "a reply is lost: {error}");
         }
     }

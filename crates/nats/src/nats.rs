@@ -119,6 +119,7 @@ impl Nats {
             in_flight: in_flight.clone(),
             stats: stats.clone(),
             reply_prefixes: settings.reply_prefixes.clone(),
+            queue: settings.queue.clone(),
             waiting_progress: Arc::default(),
         });
         let mut taking = Vec::new();

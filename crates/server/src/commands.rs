@@ -8,10 +8,11 @@ use std::process::ExitCode;
 use cim_domain_nix::Timestamp;
 use cim_nix_base::Error;
 use cim_nix_nats::{TenantUsers, server_config};
-use cim_nix_service::{Role, hash_token, token_of_random};
+use cim_nix_service::{Role, check_name, hash_token, token_of_random};
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, StorePlace, TenantSection};
+use crate::send::{self, SendArgs};
 use crate::{copying, serve, upkeep};
 
 const EXAMPLES: &str = "\
@@ -19,6 +20,7 @@ Examples:
   cim-nix-server --tenant main=/srv/fleet            serve one folder on 127.0.0.1:8480
   cim-nix-server --config /etc/cim-nix/server.toml   serve what the file says
   cim-nix-server --tenant main --nats nats://127.0.0.1:4222 --store jetstream:
+  cim-nix-server send ListFlakes
   cim-nix-server check-config
   cim-nix-server token new --name ann --role operator --for main
   cim-nix-server nats permissions > accounts.conf
@@ -68,6 +70,8 @@ pub(crate) struct Source {
 enum Command {
     /// Serve; the same as no command at all
     Serve,
+    /// Send a command or a query to a running service over NATS
+    Send(Box<SendArgs>),
     /// Say what is wrong with the configuration, and serve nothing
     CheckConfig,
     /// Tokens for HTTP
@@ -147,6 +151,7 @@ impl Arguments {
         let source = self.source;
         match self.command {
             None | Some(Command::Serve) => serve::run(&source),
+            Some(Command::Send(args)) => send::run(&source, &args),
             Some(Command::CheckConfig) => {
                 let config = source.config()?;
                 serve::check(&config)?;
@@ -280,6 +285,26 @@ impl Source {
             config.log.format = cim_nix_telemetry::Format::Human;
         }
         Ok(config)
+    }
+}
+
+impl Source {
+    /// The tenant that somebody means who asks a service: the one that is named, or the only one of
+    /// the configuration.
+    ///
+    /// Errors: there are several, and none is named; or it is no name.
+    pub(crate) fn tenant_name(&self, config: &Config) -> Result<String, Error> {
+        let named = self.tenant.iter().map(|it| it.split('=').next().unwrap_or_default());
+        let mut known: Vec<&str> = named.collect();
+        if known.is_empty() {
+            known = config.tenants.iter().map(|tenant| &*tenant.name).collect();
+        }
+        match *known {
+            [] => Ok("main".to_owned()),
+            [name] => check_name(name).map(|()| name.to_owned()),
+            _ => Err(Error::user(format!("which tenant: {}?", known.join(", ")))
+                .hint("`--tenant` names it")),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod config;
 mod copying;
 mod measured;
 mod reload;
+mod send;
 mod serve;
 mod stores;
 mod upkeep;

@@ -9,8 +9,10 @@ use cim_domain_nix::{
 };
 use cim_nix_app::Store;
 use cim_nix_base::{ContentHash, ErrorKind};
-use cim_nix_host::{Ran, RanEnd};
+use cim_nix_host::protocol::ProgramSpan;
+use cim_nix_host::{Ran, RanEnd, Tracing};
 use cim_nix_service::metrics::{self, Outcome};
+use cim_nix_telemetry::Told;
 
 /// A store whose appends are timed.
 pub(crate) struct Measured(pub(crate) Arc<dyn Store>);
@@ -87,6 +89,32 @@ pub(crate) fn look(service: &cim_nix_service::Service) {
     }
     let commands: usize = health.tenants.iter().map(|tenant| tenant.commands).sum();
     metrics::queue_depth("command", commands);
+    // One that is open becomes half open by the clock alone.
+    for breaker in &health.breakers {
+        let known = cim_nix_service::DEPENDENCIES.iter().find(|known| **known == breaker.name);
+        if let Some(name) = known {
+            metrics::breaker_state(&breaker.tenant, name, breaker.state);
+        }
+    }
+}
+
+/// Where traces have runs of the worker, and of the programs that it runs.
+pub(crate) const TRACING: Tracing =
+    Tracing { current: cim_nix_telemetry::traceparent::current, program: program_ran };
+
+fn program_ran(span: &ProgramSpan) {
+    let since = Duration::from_micros(span.began_micros.max(0).unsigned_abs());
+    cim_nix_telemetry::tell(&Told {
+        id: span.id.clone(),
+        name: span.name.clone(),
+        began: std::time::UNIX_EPOCH + since,
+        took: Duration::from_micros(span.took_micros),
+        executable: span.executable.clone(),
+        arguments: span.arguments.clone(),
+        process: span.process,
+        exit_code: span.exit_code,
+        error: span.error.clone().map(|error| (error.kind, error.message)),
+    });
 }
 
 /// Counts a run of the worker.

@@ -34,16 +34,12 @@ pub(crate) fn run(source: &Source) -> Result<ExitCode, Error> {
         cim_nix_telemetry::Settings { log: config.log.clone(), traces: config.traces.clone() };
     let instance = format!("{}-{}", host_name(), std::process::id());
     let identity = Identity { name: NAME, version: VERSION, instance };
+    let telemetry = cim_nix_telemetry::init(&settings, &identity)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("server")
         .enable_all()
         .build()
         .map_err(|error| Error::outside("cannot start threads").because(error))?;
-    // Spans are delivered by the runtime.
-    let telemetry = {
-        let _inside = runtime.enter();
-        cim_nix_telemetry::init(&settings, &identity)?
-    };
     cim_nix_service::metrics::build_info(VERSION);
     let ended = serve(&runtime, config, source, &telemetry);
     if let Err(error) = &ended {
@@ -99,7 +95,8 @@ fn make(folder: &std::path::Path) -> Result<(), Error> {
 }
 
 fn tenants(config: &Config) -> Result<Vec<Tenant>, Error> {
-    let worker = Worker::find(config.worker.as_deref())?.watched(measured::worker_ran);
+    let worker = Worker::find(config.worker.as_deref())?;
+    let worker = worker.watched(measured::worker_ran).traced(measured::TRACING);
     let mut tenants = Vec::new();
     for section in &config.tenants {
         let state = config.state_of(section);

@@ -132,6 +132,12 @@ impl Breaker {
         Ok(Leave { breaker: self.clone(), began: now, is_told: false })
     }
 
+    /// How long it lets nothing pass from the moment `now` on, if it is open.
+    #[must_use]
+    pub fn pause(&self, now: Instant) -> Option<Duration> {
+        self.inner().until.filter(|until| now < *until).map(|until| until - now)
+    }
+
     /// What it lets pass at the moment `now`.
     #[must_use]
     pub fn state(&self, now: Instant) -> BreakerState {

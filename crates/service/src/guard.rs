@@ -13,7 +13,7 @@ use cim_nix_app::{
 use cim_nix_base::{ChangeSet, Error, ErrorKind};
 use serde_json::Value;
 
-use crate::breaker::Breakers;
+use crate::breaker::{BreakerState, Breakers};
 use crate::metrics;
 
 /// Tools behind breakers.
@@ -23,6 +23,9 @@ pub(crate) struct Guarded<'t> {
     pub(crate) tenant: &'t str,
     pub(crate) run: Run,
 }
+
+/// What there is a breaker around.
+pub const DEPENDENCIES: &[&str] = &["fetch", "git", "worker", "evaluation", "nix"];
 
 /// Whether calls of a kind are made again when they fail.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,7 +51,8 @@ impl Guarded<'_> {
             .with_jitter();
         let mut delays = delays.build();
         loop {
-            let ended = self.once(name, call);
+            // Who is left alone is not asked again: callers get a quick answer.
+            let ended = self.once(name, call)?;
             let is_outside = matches!(&ended, Err(error) if error.kind() == ErrorKind::Outside);
             let Some(delay) = delays.next().filter(|_| is_outside) else { return ended };
             let is_wanted = !self.run.cancelled.load(Ordering::Relaxed);
@@ -56,26 +60,63 @@ impl Guarded<'_> {
                 return ended;
             }
             metrics::retried(name);
+            if let Err(error) = &ended {
+                tracing::info!(
+                    tenant = self.tenant,
+                    dependency = name,
+                    "a call is made again: {error}"
+                );
+            }
             std::thread::sleep(delay);
         }
     }
 
-    fn once<T>(&self, name: &'static str, call: &dyn Fn() -> Result<T, Error>) -> Result<T, Error> {
+    /// Errors: it is left alone; else the call's own result.
+    fn once<T>(
+        &self,
+        name: &'static str,
+        call: &dyn Fn() -> Result<T, Error>,
+    ) -> Result<Result<T, Error>, Error> {
         let breaker = self.breakers.of(name);
         let trips = breaker.n_trips();
-        let leave = breaker.ask(Instant::now()).map_err(|wait| {
-            Error::outside(format!("{name} failed again and again and is left alone for now"))
-                .hint(format!("try again in {} ms", wait.as_millis().max(1)))
-        })?;
+        let leave = breaker.ask(Instant::now()).map_err(|wait| left_alone(name, wait))?;
+        let before = breaker.state(Instant::now());
+        metrics::breaker_state(self.tenant, name, before);
+        if before == BreakerState::HalfOpen {
+            tracing::info!(
+                tenant = self.tenant,
+                dependency = name,
+                "a circuit breaker lets one call through"
+            );
+        }
         let ended = call();
         let is_failure = matches!(&ended, Err(error) if error.kind() == ErrorKind::Outside);
         leave.tell(is_failure, Instant::now(), 0.5 + fastrand::f64() / 2.0);
-        metrics::breaker_state(self.tenant, name, breaker.state(Instant::now()));
+        let after = breaker.state(Instant::now());
+        metrics::breaker_state(self.tenant, name, after);
         if breaker.n_trips() > trips {
-            tracing::warn!(tenant = self.tenant, dependency = name, "a circuit breaker opened");
+            let why = ended.as_ref().err().map_or("it is too slow".to_owned(), Error::chain);
+            tracing::warn!(
+                tenant = self.tenant,
+                dependency = name,
+                "a circuit breaker opened: {why}"
+            );
             metrics::breaker_tripped(self.tenant, name);
         }
-        ended
+        match (before, after) {
+            (BreakerState::HalfOpen, BreakerState::Closed) => {
+                tracing::info!(dependency = name, "a circuit breaker closed");
+            }
+            (BreakerState::HalfOpen, BreakerState::Open) => {
+                tracing::warn!(
+                    tenant = self.tenant,
+                    dependency = name,
+                    "a circuit breaker stays open: the call failed"
+                );
+            }
+            _ => {}
+        }
+        Ok(ended)
     }
 }
 
@@ -122,6 +163,25 @@ impl Code for Guarded<'_> {
     }
 }
 
+/// The refusal of a call to what is left alone.
+fn left_alone(name: &str, wait: Duration) -> Error {
+    metrics::rejected("breaker_open");
+    Error::outside(format!("{name} failed again and again and is left alone for now"))
+        .because(Pause(wait.max(Duration::from_millis(1))))
+}
+
+/// How long something is left alone.
+#[derive(Debug)]
+pub(crate) struct Pause(pub(crate) Duration);
+
+impl std::fmt::Display for Pause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "it is asked again in {} ms", self.0.as_millis())
+    }
+}
+
+impl std::error::Error for Pause {}
+
 /// What runs a command outside.
 fn program(command: &Command) -> &'static str {
     match command {
@@ -132,6 +192,11 @@ fn program(command: &Command) -> &'static str {
 
 impl Programs for Guarded<'_> {
     fn before(&self, command: &Command, state: &State) -> Result<Value, Error> {
+        // What it prepares could not be run: that is told before a worker is started.
+        let program = program(command);
+        if let Some(wait) = self.breakers.of(program).pause(Instant::now()) {
+            return Err(left_alone(program, wait));
+        }
         // It only looks, so that it works says nothing of the program.
         self.call("worker", Again::Yes, &|| self.tools.before(command, state))
     }

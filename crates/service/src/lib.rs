@@ -36,9 +36,10 @@ mod token;
 pub use audit::{Audit, Refused};
 pub use breaker::{Breaker, BreakerSettings, BreakerState, Breakers, Leave};
 pub use caller::{Caller, Role};
+pub use guard::DEPENDENCIES;
 pub use limits::Limits;
 pub use message::{Message, Size, Wish};
-pub use reply::{Accepted, Answered, Cause, EventRef, Ids, Refusal, Reply};
+pub use reply::{Accepted, Answered, Cause, EventRef, Ids, LimitOf, Refusal, Reply};
 pub use service::{BreakerHealth, Health, Progress, Request, Service, ServiceSettings};
 pub use tenant::{Keeps, Tenant, TenantHealth, TenantParts, check_name};
 pub use token::{

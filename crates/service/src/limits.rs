@@ -9,7 +9,7 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota};
 use serde::Deserialize;
 
-use crate::reply::{Cause, Refusal};
+use crate::reply::{Cause, LimitOf, Refusal};
 
 /// What one tenant may use.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
@@ -109,18 +109,20 @@ impl Rates {
     ///
     /// Errors: it is one too many, with the time after which another one may pass.
     pub(crate) fn take(&self, caller: &Arc<str>) -> Result<(), Refusal> {
-        let limited = |whose: &str, wait: Duration| {
-            let message = format!("too many requests of {whose}");
-            Refusal::new(Cause::Limited, message).after(wait.max(Duration::from_millis(1)))
+        let limited = |limit_of: LimitOf, wait: Duration| {
+            let whose = if limit_of == LimitOf::Caller { "caller" } else { "tenant" };
+            let refusal =
+                Refusal::new(Cause::Limited, format!("too many requests of this {whose}"));
+            Refusal { limit_of, ..refusal.after(wait.max(Duration::from_millis(1))) }
         };
         if let Err(not_yet) = self.callers.check_key(caller) {
-            return Err(limited("this caller", not_yet.wait_time_from(self.clock.now())));
+            return Err(limited(LimitOf::Caller, not_yet.wait_time_from(self.clock.now())));
         }
         if self.callers.len() > MOST_CALLERS {
             self.callers.retain_recent();
         }
         if let Err(not_yet) = self.tenant.check() {
-            return Err(limited("this tenant", not_yet.wait_time_from(self.clock.now())));
+            return Err(limited(LimitOf::Tenant, not_yet.wait_time_from(self.clock.now())));
         }
         Ok(())
     }

@@ -178,7 +178,7 @@ metrics! {
     /// Requests that were turned away before any work.
     REJECTED = "rejected_total", Counter, Count, ["reason"];
     /// Requests that came faster than a limit allows.
-    RATE_LIMITED = "rate_limited_total", Counter, Count, ["tenant", "limit"];
+    RATE_LIMITED = "rate_limited_total", Counter, Count, ["tenant", "of"];
     /// Callers that were refused: who they are, or what they may do.
     AUTH_REFUSED = "auth_refused_total", Counter, Count, ["reason"];
     /// What the breaker before a dependency does: 0 lets calls through, 1 tries one, 2 refuses.
@@ -316,9 +316,9 @@ pub fn rejected(reason: &'static str) {
     counter!(REJECTED.name, "reason" => reason).increment(1);
 }
 
-/// Counts a request that was over a limit (`tenant`, `caller`).
-pub fn rate_limited(tenant: &str, limit: &'static str) {
-    counter!(RATE_LIMITED.name, "tenant" => tenant.to_owned(), "limit" => limit).increment(1);
+/// Counts a request that was over a limit of the whole `tenant`, or of one `caller`.
+pub fn rate_limited(tenant: &str, of: &'static str) {
+    counter!(RATE_LIMITED.name, "tenant" => tenant.to_owned(), "of" => of).increment(1);
 }
 
 /// Counts a caller that was refused.

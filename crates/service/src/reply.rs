@@ -6,6 +6,8 @@ use cim_domain_nix::{Event, MessageId, Subject, Uuid};
 use cim_nix_base::{Error, ErrorKind};
 use serde_json::{Value, json};
 
+use crate::guard::Pause;
+
 /// Why something was refused. Nothing has changed then, unless it says otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Cause {
@@ -96,6 +98,18 @@ pub struct Refusal {
     /// Whether the thing has another version than the request expects: a conflict of which the caller
     /// spoke beforehand.
     pub has_other_version: bool,
+    /// Whose limit it was, if it was one: else the tenant's.
+    pub limit_of: LimitOf,
+}
+
+/// Whose limit something went over.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum LimitOf {
+    /// That of all callers of a tenant together, or of what the tenant may keep and run.
+    #[default]
+    Tenant,
+    /// That of one caller.
+    Caller,
 }
 
 impl Refusal {
@@ -108,6 +122,15 @@ impl Refusal {
             hints: Vec::new(),
             retry_after: None,
             has_other_version: false,
+            limit_of: LimitOf::default(),
+        }
+    }
+
+    /// Whose limit it was, as a word.
+    pub(crate) fn limit_of(&self) -> &'static str {
+        match self.limit_of {
+            LimitOf::Tenant => "tenant",
+            LimitOf::Caller => "caller",
         }
     }
 
@@ -156,7 +179,9 @@ impl From<Error> for Refusal {
             ErrorKind::Bug => Cause::Bug,
         };
         let hints = error.hints().to_vec();
-        Self { hints, ..Self::new(cause, error.chain()) }
+        let pause = std::error::Error::source(&error).and_then(|why| why.downcast_ref::<Pause>());
+        let retry_after = pause.map(|pause| pause.0);
+        Self { hints, retry_after, ..Self::new(cause, error.chain()) }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use cim_domain_nix::{Command, Timestamp, Uuid};
+use cim_domain_nix::{Command, Event, Timestamp, Uuid};
 use cim_nix_app::{App, Mode, NoFiles, Run};
 use cim_nix_base::{Error, ErrorKind};
 
@@ -176,6 +176,12 @@ impl Service {
     /// has it. Once it was said, it stays.
     pub fn set_trace(&self, trace_of: fn() -> Option<String>) {
         let _ = self.trace_of.set(trace_of);
+    }
+
+    /// How the present span is named to those that are called in it, if somebody knows.
+    #[must_use]
+    pub fn trace(&self) -> Option<String> {
+        self.trace_of.get().and_then(|trace| trace())
     }
 
     /// How large messages may be.
@@ -463,10 +469,31 @@ impl Service {
     /// Runs a command to its end.
     fn run(&self, request: &Request, deadline: Instant) -> Reply {
         let ids = request.message.ids.clone();
-        match self.try_run(request, deadline) {
+        let what = request.message.message_type();
+        let span = tracing::info_span!(
+            "command",
+            otel.name = %format_args!("handle {what}"),
+            otel.status_code = tracing::field::Empty,
+            otel.status_description = tracing::field::Empty,
+            "error.type" = tracing::field::Empty,
+            outcome = tracing::field::Empty,
+            traceparent = request.trace.as_deref(),
+            tenant = %request.tenant.name(),
+            correlation = %ids.correlation,
+            command = what,
+            caller = %request.caller.name,
+        );
+        let _inside = span.enter();
+        let reply = match self.try_run(request, deadline) {
             Ok(accepted) => Reply::Accepted(Box::new(accepted)),
             Err(refusal) => Reply::Refused(refusal, Some(ids)),
+        };
+        let outcome = Outcome::of(&reply);
+        span.record("outcome", outcome.as_str());
+        if let (Some(refusal), Outcome::Failed) = (reply.refusal(), outcome) {
+            fail(&span, refusal.cause.word(), &refusal.message);
         }
+        reply
     }
 
     fn try_run(&self, request: &Request, deadline: Instant) -> Result<Accepted, Refusal> {
@@ -474,17 +501,8 @@ impl Service {
         let Wish::Command(command) = &message.wish else {
             return Err(Refusal::new(Cause::Bug, "a query is no command"));
         };
-        let span = tracing::info_span!(
-            "command",
-            traceparent = request.trace.as_deref(),
-            tenant = %tenant.name(),
-            correlation = %message.ids.correlation,
-            command = command.command_type(),
-            caller = %caller.name,
-        );
-        let _span = span.entered();
         let _in_flight = InFlight::enter("command");
-        let trace = self.trace_of.get().and_then(|trace| trace()).or(request.trace.clone());
+        let trace = self.trace().or(request.trace.clone());
         // A catalogue's commands name nothing that is here, but for those that run programs.
         let command = &match tenant.keeps() == Keeps::Files || is_effect(command) {
             true => tenant.outside().admit(command)?,
@@ -573,6 +591,9 @@ impl Service {
                 && request.expected.is_some_and(|expected| version(&app) != expected);
             refusal
         })?;
+        if let Some((kind, message)) = outcome.events.iter().find_map(failure_in) {
+            fail(&tracing::Span::current(), kind, message);
+        }
         Ok(Accepted {
             ids: message.ids.clone(),
             events: outcome.events.iter().map(EventRef::from).collect(),
@@ -609,7 +630,7 @@ impl Service {
         }
         let Some(refusal) = reply.refusal() else { return };
         match refusal.cause {
-            Cause::Limited => metrics::rate_limited(tenant.name(), "tenant_or_caller"),
+            Cause::Limited => metrics::rate_limited(tenant.name(), refusal.limit_of()),
             Cause::Overloaded | Cause::TooLarge | Cause::TimedOut => {
                 metrics::rejected(refusal.cause.word());
             }
@@ -663,6 +684,23 @@ fn finish(tenant: &Tenant, reply: Reply) {
 fn kind_of(command_type: &'static str) -> &'static str {
     let kinds = ["Flake", "Package", "Module", "Overlay", "Configuration", "Project", "Expression"];
     kinds.into_iter().find(|kind| command_type.contains(kind)).unwrap_or("other")
+}
+
+/// Says in a span what went wrong.
+fn fail(span: &tracing::Span, kind: &str, message: &str) {
+    span.record("error.type", kind);
+    span.record("otel.status_code", "error");
+    span.record("otel.status_description", message);
+}
+
+/// What an event says of something that was run and failed.
+fn failure_in(event: &Event) -> Option<(&'static str, &str)> {
+    let message = match event {
+        Event::PackageBuildFailed(event) => &event.message,
+        Event::ConfigurationActivationFailed(event) => &event.message,
+        _ => return None,
+    };
+    Some((event.event_type(), message))
 }
 
 /// Whether a command runs programs.

@@ -496,11 +496,23 @@ fn limits_refuse_what_is_too_much() {
     let causes: Vec<_> = (0..6).map(|_| kit.call("ListFlakes", json!({})).outcome()).collect();
     assert_eq!(causes.iter().filter(|it| **it == "answered").count(), 1, "{causes:?}");
     let reply = kit.call("ListFlakes", json!({}));
-    assert!(reply.refusal().expect("limited").retry_after.is_some());
+    let refusal = reply.refusal().expect("limited");
+    assert!(refusal.retry_after.is_some());
+    assert_eq!(refusal.limit_of, crate::LimitOf::Caller);
     // Others are not held up by that.
     let mut request = kit.request("ListFlakes", json!({}));
     request.caller.name = "bob".into();
     assert!(matches!(kit.service.call(request), Reply::Answered(_)));
+    let limits = Limits { requests_per_second: 1, burst: 1, ..Limits::default() };
+    let kit = kit_with(limits, &ServiceSettings::default());
+    let whose = |name: &str| {
+        let mut request = kit.request("ListFlakes", json!({}));
+        request.caller.name = name.into();
+        let reply = kit.service.call(request);
+        reply.refusal().map(|refusal| refusal.limit_of)
+    };
+    // Each asks for the first time, and all together too often.
+    assert_eq!(["ann", "bob"].map(whose), [None, Some(crate::LimitOf::Tenant)]);
 }
 
 #[test]

@@ -22,6 +22,8 @@ use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider, SpanData,
     SpanProcessor,
 };
+
+use crate::told::Ids;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::mask::{bounded, mask};
@@ -99,6 +101,7 @@ impl Exporter {
         let provider = SdkTracerProvider::builder()
             .with_span_processor(processor)
             .with_sampler(sampler)
+            .with_id_generator(Ids::default())
             .with_max_events_per_span(MOST_EVENTS)
             .with_resource(resource(identity))
             .build();
@@ -259,6 +262,11 @@ fn clean(span: &mut SpanData) {
     let is_told = |key: &Key| matches!(key.as_str(), TRACEPARENT | TRACESTATE);
     span.attributes.retain(|attribute| !is_told(&attribute.key));
     span.attributes.iter_mut().for_each(clean_attribute);
+    // The route is known after the span has begun, and its name is a part of the span's.
+    let route = span.attributes.iter().find(|it| it.key.as_str() == "http.route");
+    if let Some(Value::String(route)) = route.map(|it| &it.value) {
+        span.name = format!("{} {route}", span.name).into();
+    }
     for event in &mut span.events.events {
         event.name = bounded("message", &event.name).into_owned().into();
         event.attributes.iter_mut().for_each(clean_attribute);

@@ -25,6 +25,8 @@ mod recorder;
 mod settings;
 mod sink;
 
+mod told;
+
 pub mod mask;
 pub mod traceparent;
 
@@ -46,6 +48,7 @@ use export::{Counts, Exporter};
 use lines::Lines;
 pub use settings::{Format, Identity, Log, Settings, Traces};
 use sink::Sink;
+pub use told::{Told, tell};
 
 /// How often what was counted is put in order while nobody asks for it.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -119,6 +122,9 @@ pub fn init_to(
         .with(lines);
     tracing::subscriber::set_global_default(subscriber)
         .map_err(|error| Error::bug("logs were started before").because(error))?;
+    if let Some(exporter) = &exporter {
+        told::take(exporter.tracer());
+    }
     log_panics();
     let set_filter = Box::new(move |filter| reload.reload(filter).map_err(|e| e.to_string()));
     Ok(Guard { sink, exporter, metrics, set_filter, is_done: AtomicBool::new(false) })

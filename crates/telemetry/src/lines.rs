@@ -171,7 +171,10 @@ impl Fields {
     }
 
     fn others(&self) -> impl Iterator<Item = (&'static str, &Value)> {
-        let is_other = |name: &str| !matches!(name, "message" | TRACEPARENT | TRACESTATE);
+        // What is for traces alone says nothing that a line does not.
+        let is_other = |name: &str| {
+            !matches!(name, "message" | TRACEPARENT | TRACESTATE) && !name.starts_with("otel.")
+        };
         self.0.iter().map(|(name, value)| (*name, value)).filter(move |(name, _)| is_other(name))
     }
 

@@ -137,7 +137,7 @@ impl TracePlace {
         })
     }
 
-    fn to_context(&self) -> Context {
+    pub(crate) fn to_context(&self) -> Context {
         let flags = if self.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
         let remote = SpanContext::new(self.trace, self.span, flags, true, self.state.clone());
         Context::new().with_remote_span_context(remote)

@@ -12,13 +12,13 @@ use cim_nix_builder::Progress;
 use cim_nix_eval::with_stack;
 use cim_nix_flake::edit::{Request as Edit, plan};
 use cim_nix_host::protocol::{
-    CommandText, Dependency, Failure, FailureKind, Line, Locked, Request, Setup, Task,
+    CommandText, Dependency, Failure, FailureKind, Line, Locked, Request, Setup, Task, is_kept,
 };
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{code, preflight, say};
+use super::{code, preflight, say, spans};
 use crate::commands::authoring::SourcesHere;
 use crate::commands::flake::edit::LocksHere;
 use crate::confinement::{self, Confinement};
@@ -39,6 +39,9 @@ const LAYOUT: u64 = 4 << 30;
 pub(super) fn run(request: Request) -> Result<(), Error> {
     let Request { setup, task, .. } = request;
     bound(&setup, &task);
+    if setup.traceparent.as_deref().is_some_and(is_kept) {
+        programs::watch(spans::tell);
+    }
     let around = confinement::enter(setup);
     thread::spawn(wait_for_end);
     match answer(around, &task) {

@@ -18,6 +18,9 @@ use super::{environment, say, say_text};
 /// How often clock and memory are looked at.
 const TICK: Duration = Duration::from_millis(20);
 
+/// How lines begin after which others come.
+const GOES_ON: [&[u8]; 2] = [br#"{"line":"progress""#, br#"{"line":"span""#];
+
 /// Between two looks at all processes there are, which costs more.
 const PACE: Duration = Duration::from_millis(250);
 
@@ -164,7 +167,7 @@ impl Inner<'_> {
             }
             match self.events.recv_timeout(TICK) {
                 Ok(Event::Line(line)) if line.ends_with(b"\n") && !has_answered => {
-                    has_answered = !line.starts_with(br#"{"line":"progress""#);
+                    has_answered = !GOES_ON.iter().any(|start| line.starts_with(start));
                     say_text(&line);
                 }
                 Ok(Event::Line(_)) => {}

@@ -150,6 +150,7 @@ fn answer(mut child: Child) -> (Result<Value, Failure>, Vec<Value>) {
         assert!(last.is_none(), "something comes after the answer: {text}");
         match serde_json::from_str(line).unwrap() {
             Line::Progress { progress } => told.push(progress),
+            Line::Span { span } => told.push(serde_json::to_value(span).unwrap()),
             Line::Result { result } => last = Some(Ok(result)),
             Line::Error { error } => last = Some(Err(error)),
         }
@@ -804,6 +805,8 @@ fn the_page_shows_what_is_asked_and_answered() {
     let answered = answer(start(format!("{request}\n").as_bytes())).0.unwrap();
     assert_eq!(answered, serde_json::json!(["a.nix"]));
     let line: Line = serde_json::from_str(block(1)).unwrap();
+    assert!(matches!(line, Line::Span { .. }), "{line:?}");
+    let line: Line = serde_json::from_str(block(2)).unwrap();
     assert!(matches!(line, Line::Error { error: Failure { dependency: Some(_), .. } }), "{line:?}");
 }
 

@@ -209,3 +209,30 @@ fn who_counts_is_told_of_each_run() {
     ];
     assert_eq!(*TOLD.lock().unwrap(), ends.map(|end| ("nix_files", end)));
 }
+
+thread_local! {
+    static PROGRAMS: std::cell::RefCell<Vec<String>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+#[test]
+fn programs_of_a_worker_are_told_in_its_own_trace() {
+    let tracing = Tracing {
+        current: || Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+        program: |span| PROGRAMS.with_borrow_mut(|all| all.push(span.name.clone())),
+    };
+    let line = r#"{"line":"span","span":{"id":"00f067aa0ba902b7","name":"nix eval","began_micros":1,"took_micros":2,"executable":"/bin/nix","arguments":["nix","eval"],"exit_code":0}}"#;
+    // It answers with the request that it got; what it says too often is passed over.
+    let script = format!(
+        "read -r request; for n in $(seq 300); do echo '{line}'; done; \
+         printf '{{\"line\":\"result\",\"result\":%s}}\\n' \"$request\""
+    );
+    let worker = shell(&script).traced(tracing);
+    let asked: Value = worker.ask(&request(1 << 20), &run(20_000).0).unwrap();
+    let own = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    assert_eq!(asked["setup"]["traceparent"], own);
+    let told = PROGRAMS.take();
+    assert_eq!((told.len(), &*told[0]), (256, "nix eval"));
+    let untraced: Value = shell(&script).ask(&request(1 << 20), &run(20_000).0).unwrap();
+    assert_ne!(untraced["setup"]["traceparent"], own);
+    assert!(PROGRAMS.take().is_empty());
+}

@@ -30,7 +30,7 @@ let
 in { one = system "one"; two = system "two"; }
 "#;
 
-fn has_nix() -> bool {
+pub(crate) fn has_nix() -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     let is_there = env::split_paths(&path).any(|folder| folder.join("nix-store").is_file());
     assert!(is_there || env::var("CI").as_deref() != Ok("true"), "there is no Nix");
@@ -40,8 +40,8 @@ fn has_nix() -> bool {
     is_there
 }
 
-/// A scene whose tenant may run Nix, in a store of its own.
-fn scene(nats: &Nats) -> Scene {
+/// A scene whose tenant may run Nix, in a store of its own, and `more` settings.
+pub(crate) fn machines(nats: &Nats, more: &str) -> Scene {
     let scene = Scene::new("");
     for folder in ["project", "profiles", "conf"] {
         fs::create_dir(scene.path(folder)).expect("the folder is ours");
@@ -55,7 +55,7 @@ fn scene(nats: &Nats) -> Scene {
     scene.configure(&format!(
         "[nats]\nservers = [{:?}]\n[[tenant]]\nname = \"main\"\nfolder = {}\n[tenant.worker]\nnix = true\n\
          profiles = [{}]\nreadable = [{}]\n[tenant.worker.nix-environment]\nNIX_STORE_DIR = {}\nNIX_STATE_DIR = {}\n\
-         NIX_LOG_DIR = {}\nNIX_CONF_DIR = {}\n",
+         NIX_LOG_DIR = {}\nNIX_CONF_DIR = {}\n{more}",
         nats.url(),
         at("project"),
         at("profiles"),
@@ -102,7 +102,7 @@ fn from_a_new_flake_to_a_rollback_over_nats() {
     if !has_nix() {
         return;
     }
-    let mut scene = scene(&nats);
+    let mut scene = machines(&nats, "");
     scene.start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("threads").block_on(async {

@@ -6,8 +6,13 @@
 )]
 
 mod abuse;
+mod breakers;
 mod config;
 mod examples;
 mod journey;
 mod life;
+mod page;
+mod receiver;
 mod scene;
+mod send;
+mod trace;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,8 @@ use tempfile::TempDir;
 pub(crate) struct Scene {
     pub(crate) folder: TempDir,
     pub(crate) port: u16,
+    /// A folder whose programs count before all others.
+    pub(crate) first_on_path: Option<PathBuf>,
     running: Option<Child>,
 }
 
@@ -38,7 +40,7 @@ impl Scene {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
         let port = listener.local_addr().expect("it is bound").port();
         let folder = TempDir::new().expect("a folder");
-        let scene = Self { folder, port, running: None };
+        let scene = Self { folder, port, first_on_path: None, running: None };
         scene.configure(more);
         scene
     }
@@ -57,12 +59,23 @@ impl Scene {
         fs::write(self.path("server.toml"), text).expect("the folder is ours");
     }
 
-    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     fn program(&self) -> Command {
         let mut program = Command::new(env!("CARGO_BIN_EXE_cim-nix-server"));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let all = self.first_on_path.iter().cloned().chain(std::env::split_paths(&path));
+        program.env_clear().env("PATH", std::env::join_paths(all).expect("no folder has a colon"));
+        program.env("HOME", self.folder.path()).current_dir(self.folder.path());
+        program
+    }
+
+    /// The light program, which lies beside the server's.
+    pub(crate) fn light(&self) -> Command {
+        let server = Path::new(env!("CARGO_BIN_EXE_cim-nix-server"));
+        let mut program = Command::new(server.with_file_name("cim-nix"));
         program.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         program.env("HOME", self.folder.path()).current_dir(self.folder.path());
         program.env(ENVIRONMENT.0, ENVIRONMENT.1);

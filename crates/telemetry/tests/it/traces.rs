@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cim_nix_telemetry::traceparent::{TRACEPARENT, TracePlace, headers};
-use cim_nix_telemetry::{Guard, Settings, init_to};
+use cim_nix_telemetry::{Guard, Settings, Told, init_to, tell};
 use tracing::{error, info, info_span};
 
 use crate::process::{Kept, identity, run, settings};
@@ -83,6 +83,60 @@ fn a_trace_goes_through_two_processes() {
     assert!(request.told.contains("tenant=acme"), "{}", request.told);
     assert!(step.told.contains("event evaluated"), "{}", step.told);
     assert!(!worker.told.contains("traceparent"), "{}", worker.told);
+}
+
+#[test]
+fn a_program_that_somebody_else_measured_is_told_under_its_own_id() {
+    let receiver = Receiver::start();
+    let (guard, _) = start(&traced_to(&receiver.url()));
+    let program = Told {
+        id: "00f067aa0ba902b7".to_owned(),
+        name: "nix-store --realise".to_owned(),
+        began: std::time::UNIX_EPOCH + Duration::from_secs(1_795_000_000),
+        took: Duration::from_millis(1_500),
+        executable: "/usr/bin/nix-store".to_owned(),
+        arguments: ["nix-store", "--password=hunter2"].map(str::to_owned).into(),
+        process: Some(42),
+        exit_code: Some(100),
+        error: Some(("100".to_owned(), "it failed, token=hunter2".to_owned())),
+    };
+    // It belongs to nothing.
+    tell(&program);
+    {
+        let _worker = info_span!(target: "cim_nix_host", "worker").entered();
+        tell(&program);
+        tell(&Told { id: "no id".to_owned(), ..program.clone() });
+        let _next = info_span!(target: "cim_nix_host", "next").entered();
+    }
+    assert!(guard.shutdown(Duration::from_secs(10)));
+    let spans = receiver.spans(3);
+    assert_eq!(spans.len(), 3, "{spans:#?}");
+    let (worker, nix) = (named(&spans, "worker"), named(&spans, "nix-store --realise"));
+    assert_eq!((&*nix.id, &nix.parent), ("00f067aa0ba902b7", &worker.id));
+    assert_ne!(named(&spans, "next").id, nix.id);
+    for told in
+        ["process.executable.name=nix-store", "error.type=100", "status it failed, token=***"]
+    {
+        assert!(nix.told.contains(told), "{told}: {}", nix.told);
+    }
+    assert!(!nix.told.contains("hunter2"), "{}", nix.told);
+}
+
+#[test]
+fn a_request_is_named_after_its_route() {
+    let receiver = Receiver::start();
+    let (guard, _) = start(&traced_to(&receiver.url()));
+    {
+        let route = tracing::field::Empty;
+        let span =
+            info_span!(target: "cim_nix_http", "http", otel.name = "GET", http.route = route);
+        let _inside = span.enter();
+        // Whoever asks where it stands begins it.
+        assert_eq!(headers().len(), 1);
+        span.record("http.route", "/v1/{tenant}/flakes");
+    }
+    assert!(guard.shutdown(Duration::from_secs(10)));
+    assert_eq!(receiver.spans(1)[0].name, "GET /v1/{tenant}/flakes");
 }
 
 #[test]
