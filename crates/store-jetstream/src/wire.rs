@@ -403,6 +403,25 @@ mod tests {
     }
 
     #[test]
+    fn types_are_quoted() {
+        let event = NewEvent { event_type: "a \"b\"\\\n\u{1}é".into(), ..event("{}", "{}") };
+        let stored = stored(std::slice::from_ref(&event));
+        let wanted = Wanted {
+            position: 1,
+            after: 0,
+            until: 9,
+            which: &|record| is_same(record, &event),
+            backwards: false,
+        };
+        let mut n_seen = 0;
+        let flow = stored.visit(wanted, &mut |_| {
+            n_seen += 1;
+            Ok(ControlFlow::Continue(()))
+        });
+        assert!(flow.is_ok() && n_seen == 1);
+    }
+
+    #[test]
     fn events_come_back_as_they_were() {
         let events = [event(" {\"a\": [1,\n2]}\t", "{\"b\" : 1}"), event("null", " {} ")];
         let stored = stored(&events);
