@@ -173,8 +173,10 @@ impl Side {
         let requests: Vec<Append> = (1..=MOST_A_SLICE).map(|n| request(self.next + n)).collect();
         let before = cpu(server);
         let start = Instant::now();
-        let requests = requests.into_iter().take_while(|_| start.elapsed() < SLICE);
-        let stream = futures_util::stream::iter(requests);
+        // What is left over goes after that was measured: the slower side has more of it.
+        let mut requests = requests.into_iter();
+        let within = std::iter::from_fn(|| requests.next().filter(|_| start.elapsed() < SLICE));
+        let stream = futures_util::stream::iter(within);
         let n_done = stream.map(&work).buffer_unordered(IN_FLIGHT).count().await as u64;
         let took = start.elapsed().as_secs_f64();
         for (sum, (after, before)) in self.used.iter_mut().zip(cpu(server).iter().zip(before)) {
