@@ -1,11 +1,13 @@
 //! Measures the store beside a bare publisher on the same server.
 //!
-//! `cargo run --release -p cim-nix-store-jetstream --example bench -- FOLDER [MILLIONS]`
+//! `cargo run --release -p cim-nix-store-jetstream --example bench -- FOLDER [MILLIONS]`, and
+//! `large` after that for the events alone.
 
 #![allow(clippy::disallowed_methods, reason = "it measures time and starts a server")]
 #![allow(clippy::unwrap_used, reason = "what cannot be measured ends it")]
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,16 +27,25 @@ mod server;
 
 const IN_FLIGHT: usize = 256;
 const N_STREAMS: u128 = 1_000;
-const SLICE: Duration = Duration::from_millis(500);
-const ROUNDS: usize = 8;
+const SLICE: Duration = Duration::from_millis(200);
+const ROUNDS: usize = 25;
+/// More than there is time for.
+const MOST_A_SLICE: u128 = 20_000;
 
 fn main() {
     let mut arguments = std::env::args_os().skip(1);
-    let folder = PathBuf::from(arguments.next().expect("a folder on the disk to measure"));
+    let first = arguments.next().expect("a folder on the disk to measure");
+    if first == "start" {
+        let url = arguments.next().unwrap().into_string().unwrap();
+        return start(&url, arguments.next().map(PathBuf::from));
+    }
+    let folder = PathBuf::from(first);
     let millions: f64 =
         arguments.next().map_or(0.2, |text| text.to_str().unwrap().parse().unwrap());
+    let is_large = arguments.next().is_some_and(|part| part == "large");
     let program = server::program().expect("a nats-server");
-    for (name, more) in [("default", ""), ("always", "sync_interval: always")] {
+    let settings = [("default", ""), ("always", "sync_interval: always")];
+    for (name, more) in settings.into_iter().filter(|_| !is_large) {
         let folder = folder.join(name);
         let server =
             server::Server::prepare(&program, &folder, server::free_port(), more, "").started();
@@ -67,8 +78,7 @@ fn event(n: u128) -> NewEvent {
 }
 
 /// What the store makes of an event, as a text of the same length.
-fn payload(n: u128) -> String {
-    let event = event(n);
+fn payload(event: &NewEvent) -> String {
     format!(
         r#"[{{"id":"{}","type":"{}","schema":1,"at":"{}","correlation":"{}","causation":"{}","body":{},"meta":{}}}]"#,
         event.id,
@@ -90,61 +100,136 @@ fn request(n: u128) -> Append {
     }
 }
 
-fn open(server: &server::Server, tenant: &str, index_file: Option<PathBuf>) -> JetStreamStore {
-    let url = server.url();
+fn open(url: &str, tenant: &str, index_file: Option<PathBuf>) -> JetStreamStore {
+    let url = url.to_owned();
     let options = Options { index_file, ..Options::of(tenant) };
     JetStreamStore::open(async move { async_nats::connect(url).await }, options).unwrap()
 }
 
-/// A publisher without a store: same payload, same ids, nothing compared.
+/// A publisher without a store: for each event one message to a subject for each stream, with the
+/// payload that the store writes and `Nats-Msg-Id`, into a stream of JetStream with the settings
+/// that the store's has. It makes the payload of the event, awaits the acknowledgement of each
+/// message, and keeps nothing.
 struct Bare {
     context: jetstream::Context,
+    name: &'static str,
+    /// The last message on each subject, where that shall be compared.
+    last: Option<Vec<Cell<u64>>>,
 }
 
 impl Bare {
-    async fn open(server: &server::Server) -> Self {
+    async fn open(server: &server::Server, name: &'static str, compares: bool) -> Self {
         let context = jetstream::new(async_nats::connect(server.url()).await.unwrap());
         let config = stream::Config {
-            name: "bare".to_owned(),
-            subjects: vec!["bare.>".to_owned()],
+            name: name.to_owned(),
+            subjects: vec![format!("cim.nix.v1.{name}.>")],
             duplicate_window: Duration::from_secs(120),
+            discard: stream::DiscardPolicy::New,
+            allow_direct: true,
+            deny_delete: true,
+            deny_purge: true,
             ..stream::Config::default()
         };
-        context.create_stream(config).await.unwrap();
-        Self { context }
+        context.get_or_create_stream(config).await.unwrap();
+        let last = compares.then(|| (0..N_STREAMS).map(|_| Cell::new(0)).collect());
+        Self { context, name, last }
     }
 
-    async fn publish(&self, n: u128) {
-        let message =
-            PublishMessage::build().payload(payload(n).into()).message_id(event(n).id.to_string());
-        let subject = format!("bare.flake.{}", Uuid::from_u128(n % N_STREAMS));
-        self.context.send_publish(subject, message).await.unwrap().await.unwrap();
+    async fn publish(&self, append: Append) {
+        let (event, id) = (&append.events[0], append.stream.id);
+        let mut message =
+            PublishMessage::build().payload(payload(event).into()).message_id(event.id.to_string());
+        let last = self.last.as_ref().map(|last| &last[id.as_u128() as usize]);
+        if let Some(last) = last {
+            message = message.expected_last_subject_sequence(last.get());
+        }
+        let subject = format!("cim.nix.v1.{}.flake.{id}", self.name);
+        let ack = self.context.send_publish(subject, message).await.unwrap().await.unwrap();
+        if let Some(last) = last {
+            last.set(ack.sequence);
+        }
     }
 }
 
-/// Runs `work` with many under way until the slice is over; answers how many it did.
-async fn slice<F: Future<Output = ()>>(next: &mut u128, work: impl Fn(u128) -> F) -> (u64, f64) {
-    let start = Instant::now();
-    let numbers = std::iter::from_fn(|| {
-        *next += 1;
-        (start.elapsed() < SLICE).then_some(*next)
-    });
-    let n_done =
-        futures_util::stream::iter(numbers).map(&work).buffer_unordered(IN_FLIGHT).count().await;
-    (n_done as u64, start.elapsed().as_secs_f64())
+/// What one side did in all turns.
+#[derive(Default)]
+struct Side {
+    next: u128,
+    n_done: u64,
+    took: f64,
+    /// Events in a second, for each turn.
+    rates: Vec<f64>,
+    /// Microseconds of a processor, here and in the server.
+    used: [f64; 2],
+}
+
+impl Side {
+    /// Works with many under way until the slice is over, on events that were made before.
+    async fn turn<F: Future<Output = ()>>(
+        &mut self,
+        server: &server::Server,
+        work: impl Fn(Append) -> F,
+    ) {
+        let requests: Vec<Append> = (1..=MOST_A_SLICE).map(|n| request(self.next + n)).collect();
+        let before = cpu(server);
+        let start = Instant::now();
+        // What is left over goes after that was measured: the slower side has more of it.
+        let mut requests = requests.into_iter();
+        let within = std::iter::from_fn(|| requests.next().filter(|_| start.elapsed() < SLICE));
+        let stream = futures_util::stream::iter(within);
+        let n_done = stream.map(&work).buffer_unordered(IN_FLIGHT).count().await as u64;
+        let took = start.elapsed().as_secs_f64();
+        for (sum, (after, before)) in self.used.iter_mut().zip(cpu(server).iter().zip(before)) {
+            *sum += after - before;
+        }
+        self.next += u128::from(n_done);
+        self.n_done += n_done;
+        self.took += took;
+        self.rates.push(n_done as f64 / took);
+    }
+
+    fn print(&self, what: &str) {
+        let each = |used: f64| used / self.n_done as f64;
+        println!(
+            "{IN_FLIGHT} in flight, {what}: {:.0}/s; {:.1} us of CPU here and {:.1} us in the server each",
+            self.n_done as f64 / self.took,
+            each(self.used[0]),
+            each(self.used[1])
+        );
+    }
+
+    fn against(&self, other: &Self, what: &str) {
+        let mut ratios: Vec<f64> =
+            self.rates.iter().zip(&other.rates).map(|(ours, theirs)| ours / theirs).collect();
+        ratios.sort_by(f64::total_cmp);
+        let at = |share: usize| ratios[(ratios.len() - 1) * share / 100];
+        let used = |side: &Self| (side.used[0] + side.used[1]) / side.n_done as f64;
+        println!(
+            "{what}: median {:.2} of {} turns ({:.2} to {:.2}, half of them {:.2} to {:.2}); by CPU {:.2}",
+            at(50),
+            ratios.len(),
+            at(0),
+            at(100),
+            at(25),
+            at(75),
+            used(other) / used(self)
+        );
+    }
 }
 
 /// What this process and the server have used of a processor, in microseconds: on a machine that
 /// others use as well, time says little.
 fn cpu(server: &server::Server) -> [f64; 2] {
-    let of = |process: &str| {
-        let account = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-        let (_, fields) = account.rsplit_once(") ").unwrap();
-        let ticks = fields.split(' ').skip(11).take(2);
-        // A tick is 10 ms.
-        ticks.map(|ticks| ticks.parse::<f64>().unwrap() * 10_000.0).sum()
-    };
-    [of("self"), of(&server.pid().to_string())]
+    [cpu_of("self"), cpu_of(&server.pid().to_string())]
+}
+
+fn cpu_of(process: &str) -> f64 {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let used = threads.filter_map(|thread| {
+        let account = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        account.split(' ').next()?.parse::<f64>().ok()
+    });
+    used.sum::<f64>() / 1_000.0
 }
 
 /// Adds what `work` used.
@@ -157,62 +242,44 @@ fn account<T>(server: &server::Server, sum: &mut [f64; 2], work: impl FnOnce() -
     out
 }
 
-/// Many in flight, in turns, so that both meet the same machine.
+/// Many in flight, in turns, so that all meet the same machine.
 fn pipelined(server: &server::Server) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let store = open(server, "many", None);
-    let bare = runtime.block_on(Bare::open(server));
-    let (bare, store) = (&bare, &store);
-    let (mut next_bare, mut next_store) = (0, 0);
-    let (mut bares, mut stores) = (Vec::new(), Vec::new());
-    let mut used = [[0.0; 2]; 2];
+    let store = &open(&server.url(), "many", None);
+    let bare = &runtime.block_on(Bare::open(server, "bare", false));
+    let comparing = &runtime.block_on(Bare::open(server, "comparing", true));
+    let [mut bares, mut comparings, mut stores] = [(); 3].map(|()| Side::default());
     for _ in 0..ROUNDS {
-        let turn = || runtime.block_on(slice(&mut next_bare, |n| bare.publish(n)));
-        bares.push(account(server, &mut used[0], turn));
-        let append = |n| async move {
-            store.append_async(request(n)).await.unwrap();
+        runtime.block_on(bares.turn(server, |append| bare.publish(append)));
+        let append = |append| async move {
+            store.append_async(append).await.unwrap();
         };
-        let turn = || runtime.block_on(slice(&mut next_store, append));
-        stores.push(account(server, &mut used[1], turn));
+        runtime.block_on(stores.turn(server, append));
+        runtime.block_on(comparings.turn(server, |append| comparing.publish(append)));
     }
-    for (name, turns, used) in [("bare", &bares, used[0]), ("store", &stores, used[1])] {
-        let n_done: u64 = turns.iter().map(|(n_done, _)| n_done).sum();
-        let took: f64 = turns.iter().map(|(_, took)| took).sum();
-        println!(
-            "{IN_FLIGHT} in flight, {name}: {:.0}/s; {:.1} us of CPU here and {:.1} us in the server each",
-            n_done as f64 / took,
-            used[0] / n_done as f64,
-            used[1] / n_done as f64
-        );
-    }
-    let mut ratios: Vec<f64> = bares
-        .iter()
-        .zip(&stores)
-        .map(|((n_bare, bare), (n_store, store))| {
-            (*n_store as f64 / store) / (*n_bare as f64 / bare)
-        })
-        .collect();
-    ratios.sort_by(f64::total_cmp);
-    println!("store against bare, {ROUNDS} turns: {ratios:.2?}");
+    bares.print("bare");
+    comparings.print("bare that has the last message on the subject compared");
+    stores.print("store");
+    comparings.against(&bares, "comparing against bare");
+    stores.against(&bares, "store against bare");
+    stores.against(&comparings, "store against comparing");
 }
 
 fn one_by_one(server: &server::Server) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let store = open(server, "one", None);
-    let bare = runtime.block_on(async {
-        let context = jetstream::new(async_nats::connect(server.url()).await.unwrap());
-        Bare { context }
-    });
+    let store = open(&server.url(), "one", None);
+    let bare = runtime.block_on(Bare::open(server, "bare", false));
     let (mut next, mut times) = (1 << 40, [Vec::new(), Vec::new()]);
     for _ in 0..ROUNDS {
         for (n, times) in times.iter_mut().enumerate() {
             let start = Instant::now();
             while start.elapsed() < SLICE {
                 next += 1;
+                let append = request(next);
                 let one = Instant::now();
                 match n {
-                    0 => runtime.block_on(bare.publish(next)),
-                    _ => drop(store.append(request(next)).unwrap()),
+                    0 => runtime.block_on(bare.publish(append)),
+                    _ => drop(store.append(append).unwrap()),
                 }
                 times.push(one.elapsed());
             }
@@ -237,7 +304,7 @@ fn large(program: &Path, folder: &Path, millions: f64) {
     let n_events = (millions * 1e6) as u128;
     let index_file = folder.join("index");
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let store = Arc::new(open(&server, "large", Some(index_file.clone())));
+    let store = Arc::new(open(&server.url(), "large", Some(index_file.clone())));
     let start = Instant::now();
     runtime.block_on(async {
         let store = &store;
@@ -257,31 +324,47 @@ fn large(program: &Path, folder: &Path, millions: f64) {
         memory("VmRSS")
     );
     drop(store);
-    for file in [None, Some(index_file)] {
-        let (start, before) = (Instant::now(), memory("VmRSS"));
-        let what = if file.is_some() { "with" } else { "without" };
-        let mut used = [0.0; 2];
-        let store = account(&server, &mut used, || open(&server, "large", file));
-        println!(
-            "start {what} an index file: {:.2} s ({:.2} s of CPU here), memory from {before} to {} MB",
-            start.elapsed().as_secs_f64(),
-            used[0] / 1e6,
-            memory("VmRSS")
-        );
-        if what == "with" {
-            let mut used = [0.0; 2];
-            account(&server, &mut used, || replay(&store, n_events));
-            println!(
-                "replay: {:.1} us of CPU here and {:.1} us in the server each",
-                used[0] / n_events as f64,
-                used[1] / n_events as f64
-            );
-            load(&store, n_events);
+    for with in [false, true] {
+        // A process of its own, as its memory is what is asked for.
+        let mut start = std::process::Command::new(std::env::current_exe().unwrap());
+        start.arg("start").arg(server.url());
+        if with {
+            start.arg(&index_file);
         }
+        assert!(start.status().unwrap().success());
     }
+    let store = open(&server.url(), "large", Some(index_file));
+    let mut used = [0.0; 2];
+    account(&server, &mut used, || replay(&store, n_events));
+    println!(
+        "replay: {:.1} us of CPU here and {:.1} us in the server each",
+        used[0] / n_events as f64,
+        used[1] / n_events as f64
+    );
+    load(&store, n_events);
     println!("memory at most {} MB", memory("VmHWM"));
+    drop(store);
     drop(server);
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// Opens the store of a server that runs.
+fn start(url: &str, index_file: Option<PathBuf>) {
+    let (start, before) = (Instant::now(), memory("VmRSS"));
+    let with = if index_file.is_some() { "with" } else { "without" };
+    let file = index_file.clone();
+    let store = open(url, "large", index_file);
+    let took = start.elapsed().as_secs_f64();
+    let used = cpu_of("self") / 1e6;
+    println!(
+        "start {with} an index file: {took:.2} s ({used:.2} s of CPU here), memory from {before} MB to {} MB, at most {} MB",
+        memory("VmRSS"),
+        memory("VmHWM")
+    );
+    if let Some(file) = file {
+        println!("the index file has {} MB", std::fs::metadata(file).unwrap().len() >> 20);
+    }
+    drop(store);
 }
 
 fn replay(store: &JetStreamStore, n_events: u128) {

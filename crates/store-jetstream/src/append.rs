@@ -7,9 +7,10 @@ use cim_domain_nix::{Append, Appended, Expected, StoreError, Visit};
 
 use crate::fault::{Pauses, unavailable};
 use crate::index::Tip;
+use crate::post::{Noted, Own};
 use crate::remote::{Letter, Sent};
 use crate::shared::{Shared, parts};
-use crate::wire::{Facts, Head, Stored, Wanted, is_same, payload, sum};
+use crate::wire::{Facts, Head, Wanted, is_same, payload, sum, written};
 
 /// What the index says of an append.
 enum Verdict {
@@ -20,6 +21,8 @@ enum Verdict {
         found: u64,
     },
     Send(Tip),
+    /// A connection was made since the stream was seen to be the one that it was.
+    Unseen,
 }
 
 /// An append on its way.
@@ -60,11 +63,10 @@ impl Shared {
         append.check()?;
         let n_events = u32::try_from(append.events.len())
             .map_err(|_| StoreError::Invalid("an append has too many events".to_owned()))?;
-        let payload = payload(&append.events)?.into();
-        self.see_again().await?;
+        let payload = payload(&append.events).into();
         let _turn = self.turn(&append.stream).await;
         let mut progress = Progress {
-            id: append.events[0].id.to_string(),
+            id: written(36, format_args!("{}", append.events[0].id)),
             is_fresh: false,
             n_late: 0,
             pauses: Pauses::new(self.remote.patience()),
@@ -73,9 +75,13 @@ impl Shared {
         let mut draft = Draft { append, payload, n_events, attempt, parts: None };
         loop {
             let tip = match self.judge(&draft.append)? {
-                Verdict::Known => return self.repeated(&draft).await,
+                Verdict::Known => return Box::pin(self.repeated(&draft)).await,
+                Verdict::Unseen => {
+                    Box::pin(self.sync()).await?;
+                    continue;
+                }
                 Verdict::Conflict { .. } if !progress.is_fresh => {
-                    self.sync().await?;
+                    Box::pin(self.sync()).await?;
                     progress.is_fresh = true;
                     continue;
                 }
@@ -87,7 +93,7 @@ impl Shared {
             };
             let room = self.remote.room();
             if draft.payload.len() > room && draft.parts.is_none() {
-                draft.parts = Some(self.send_parts(&draft, room).await?);
+                draft.parts = Some(Box::pin(self.send_parts(&draft, room)).await?);
             }
             if let Some(appended) = self.attempt(&draft, tip, &mut progress).await? {
                 return Ok(appended);
@@ -103,19 +109,35 @@ impl Shared {
         progress: &mut Progress,
     ) -> Result<Option<Appended>, StoreError> {
         let head = draft.head(tip.version + 1);
-        match self.send(draft, head, &progress.id, tip.last).await? {
-            Sent::Stored(sequence) => {
-                let (stream, payload) = (draft.append.stream.clone(), draft.payload.clone());
-                let stored = Arc::new(Stored { sequence, stream, head, payload });
-                let facts = Facts::of(&draft.append, head.first);
-                let position = self.note(sequence, facts, &stored).await?;
+        // In boxes, here and below, so that an append stays small: there may be many at once, and
+        // what is longer than a kilobyte takes the slow way through the allocator.
+        let sent = Box::pin(self.remote.send(self.letter(draft, head, &progress.id, tip.last)));
+        let position = match sent.await? {
+            Sent::Stored(_, Noted::Counts(position)) => position,
+            sent => match Box::pin(self.go_on(draft, sent, progress)).await? {
+                Some(position) => position,
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(Appended {
+            version: tip.version + u64::from(draft.n_events),
+            position: position + u64::from(draft.n_events) - 1,
+            is_repeated: false,
+        }))
+    }
+
+    /// Does what an answer asks for; answers the position of the first event if it is stored.
+    async fn go_on(
+        self: &Arc<Self>,
+        draft: &Draft,
+        sent: Sent,
+        progress: &mut Progress,
+    ) -> Result<Option<u64>, StoreError> {
+        match sent {
+            Sent::Stored(sequence, noted) => {
                 // Where it does not count, somebody used an id of it elsewhere, a moment before.
                 progress.is_fresh = true;
-                return Ok(position.map(|position| Appended {
-                    version: tip.version + u64::from(draft.n_events),
-                    position: position + u64::from(draft.n_events) - 1,
-                    is_repeated: false,
-                }));
+                return self.settle(sequence, noted).await;
             }
             Sent::Known(sequence) => {
                 self.advance_to(sequence).await?;
@@ -152,7 +174,7 @@ impl Shared {
     }
 
     fn judge(&self, append: &Append) -> Result<Verdict, StoreError> {
-        self.look(|index| {
+        self.look_unless_unseen(|index| {
             if append.events.iter().any(|event| index.id(event.id).is_some()) {
                 return Verdict::Known;
             }
@@ -164,24 +186,19 @@ impl Shared {
                 _ => Verdict::Send(tip),
             }
         })
+        .map(|verdict| verdict.unwrap_or(Verdict::Unseen))
     }
 
-    async fn send(
-        &self,
-        draft: &Draft,
-        head: Head,
-        id: &str,
-        last: u64,
-    ) -> Result<Sent, StoreError> {
-        let letter = Letter {
+    fn letter(&self, draft: &Draft, head: Head, id: &str, last: u64) -> Letter<'static> {
+        let facts = Facts::of(&draft.append, head.first);
+        let own = Own { facts, head, payload: draft.payload.clone() };
+        Letter {
             subject: self.remote.subject(&draft.append.stream),
             id: id.to_owned(),
-            header: Some(head.print()),
             payload: draft.parts.clone().unwrap_or_else(|| draft.payload.clone()),
-            last: Some(last),
+            own: Some((Box::new(own), last)),
             what: "store events",
-        };
-        self.remote.send(letter).await
+        }
     }
 
     /// Stores the parts of a long payload; answers the list of their places.
@@ -194,13 +211,12 @@ impl Shared {
                 let letter = Letter {
                     subject: self.remote.part_subject(id, draft.attempt),
                     id: format!("{:016x}/{n}", draft.attempt),
-                    header: None,
                     payload: part.clone(),
-                    last: None,
+                    own: None,
                     what: "store a part of an event",
                 };
                 match self.remote.send(letter).await? {
-                    Sent::Stored(sequence) | Sent::Known(sequence) => {
+                    Sent::Stored(sequence, _) | Sent::Known(sequence) => {
                         places.push(sequence);
                         break;
                     }

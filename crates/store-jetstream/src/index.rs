@@ -175,6 +175,16 @@ impl Index {
         self.places[message]
     }
 
+    /// The position of the first event of message `sequence`, if that counts.
+    pub(crate) fn position_at(&self, sequence: u64) -> Option<u64> {
+        // Mostly it is among the last ones.
+        let tail = &self.places[self.places.len().saturating_sub(128)..];
+        let is_late = tail.first().is_some_and(|place| place.sequence <= sequence);
+        let places = if is_late { tail } else { &self.places };
+        let found = places.binary_search_by_key(&sequence, |place| place.sequence);
+        found.ok().map(|at| u64::from(places[at].position))
+    }
+
     /// The last message that counts, and the id of its first event.
     pub(crate) fn last(&self) -> Option<(u64, Uuid)> {
         let place = self.places.last()?;

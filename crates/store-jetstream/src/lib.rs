@@ -8,7 +8,8 @@
 //!
 //! One message per append, with all its events; so it is stored whole or not at all, and costs what
 //! a message costs. The server compares the last message on the stream's subject; where an answer is
-//! lost, the stream is read until it is clear what became of the message.
+//! lost, the stream is read until it is clear what became of the message. All answers come on one
+//! subscription (see `post`).
 //!
 //! # How it reads
 //!
@@ -17,8 +18,9 @@
 //!
 //! # Threads
 //!
-//! The store has a runtime of its own, on which its connection lives; blocking calls hand their work
-//! over and wait. They may be made from any thread, also from those of another runtime.
+//! The store has a runtime of its own, on which its connection lives and answers come in; a blocking
+//! call does the rest on the thread that it is made on, and sleeps there meanwhile. That may be any
+//! thread, also one of another runtime.
 
 // This crate talks to a server: it waits, and it keeps its index in a file.
 #![allow(clippy::disallowed_methods, reason = "an adapter: waiting and files are its work")]
@@ -33,6 +35,7 @@ mod kept;
 mod models;
 mod options;
 mod outbox;
+mod post;
 mod remote;
 mod saved;
 mod shared;

@@ -5,25 +5,29 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_nats::header::{HeaderName, NATS_SEQUENCE, NATS_SUBJECT};
-use async_nats::jetstream::context::{ContextBuilder, PublishErrorKind};
-use async_nats::jetstream::message::PublishMessage;
+use async_nats::header::{
+    HeaderName, NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID, NATS_SEQUENCE, NATS_SUBJECT,
+};
+use async_nats::jetstream::context::ContextBuilder;
 use async_nats::jetstream::stream::{Config, Info};
 use async_nats::jetstream::{self, Context, ErrorCode};
-use async_nats::{Client, HeaderMap, Message, Request};
+use async_nats::{Client, HeaderMap, Message, Request, Statistics};
 use bytes::Bytes;
 use cim_domain_nix::{Kind, StoreError, StreamId, Uuid};
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::fault::{Trouble, judge, passing, retry, unavailable};
+use crate::fault::{Trouble, gone, judge, passing, retry, unavailable};
 use crate::options::{Options, differences};
-use crate::wire::{Arrived, BadHead, Content, FORMAT, HEADER, Head, Stored, broken, sum};
+use crate::post::{Noted, Own, Post, Reply};
+use crate::wire::{Arrived, BadHead, Content, FORMAT, HEADER, Head, Stored, broken, sum, written};
 
 pub(crate) struct Remote {
     client: Client,
+    statistics: Arc<Statistics>,
     pub(crate) context: Context,
+    pub(crate) post: Post,
     /// The stream's name.
     pub(crate) name: String,
     /// What subjects of events start with.
@@ -46,7 +50,8 @@ pub(crate) struct Standing {
 
 /// What became of a message that was sent.
 pub(crate) enum Sent {
-    Stored(u64),
+    /// At this place, of which the index says so much.
+    Stored(u64, Noted),
     /// The server has a message with this id, at this place.
     Known(u64),
     /// Somebody else was faster.
@@ -59,10 +64,10 @@ pub(crate) enum Sent {
 pub(crate) struct Letter<'l> {
     pub(crate) subject: String,
     pub(crate) id: String,
-    pub(crate) header: Option<String>,
     pub(crate) payload: Bytes,
-    /// The last message on its subject; `None` where that does not matter.
-    pub(crate) last: Option<u64>,
+    /// The append that it is, and the last message on its subject; `None` where it is a part of
+    /// one.
+    pub(crate) own: Option<(Box<Own>, u64)>,
     pub(crate) what: &'l str,
 }
 
@@ -86,13 +91,11 @@ impl Remote {
             Some(prefix) => builder.api_prefix(prefix.clone()).timeout(step),
             None => builder.timeout(step),
         };
-        let context = builder
-            .max_ack_inflight(options.max_in_flight.max(1))
-            .backpressure_on_inflight(true)
-            .ack_timeout(step)
-            .build(client.clone());
+        let context = builder.ack_timeout(step).build(client.clone());
         let (name, root) = (options.stream_name(), options.root());
-        Self { client, context, name, root, patience: options.patience, step }
+        let post = Post::new(client.clone(), name.clone(), options.max_in_flight, step);
+        let (statistics, patience) = (client.statistics(), options.patience);
+        Self { client, statistics, context, post, name, root, patience, step }
     }
 
     pub(crate) fn patience(&self) -> Duration {
@@ -101,7 +104,7 @@ impl Remote {
 
     /// How often this has been connected: after each time the server may have lost something.
     pub(crate) fn n_connections(&self) -> u64 {
-        self.client.statistics().connects.load(Ordering::Acquire)
+        self.statistics.connects.load(Ordering::Acquire)
     }
 
     /// Whether message `sequence` is an append that begins with the event `id`.
@@ -215,7 +218,8 @@ impl Remote {
 
     /// The subject of a stream's events.
     pub(crate) fn subject(&self, stream: &StreamId) -> String {
-        format!("{}.{}.{}", self.root, stream.kind.token(), stream.id)
+        let room = self.root.len() + 64;
+        written(room, format_args!("{}.{}.{}", self.root, stream.kind.token(), stream.id))
     }
 
     /// The subject of a part of an append with this first id.
@@ -328,47 +332,29 @@ impl Remote {
     ///
     /// Errors: it was not stored.
     pub(crate) async fn send(&self, letter: Letter<'_>) -> Result<Sent, StoreError> {
-        let mut message = PublishMessage::build()
-            .payload(letter.payload)
-            .message_id(letter.id)
-            .expected_stream(&self.name);
-        if let Some(header) = letter.header {
-            message = message.header(HeaderName::from_static(HEADER), header);
-        }
-        if let Some(last) = letter.last {
-            message = message.expected_last_subject_sequence(last);
-        }
-        let ack = match self.context.send_publish(letter.subject, message).await {
-            Ok(ack) => ack.await,
-            Err(error) => Err(error),
-        };
-        match ack {
-            Ok(ack) if ack.duplicate => Ok(Sent::Known(ack.sequence)),
-            Ok(ack) => Ok(Sent::Stored(ack.sequence)),
-            Err(error) => match error.kind() {
-                PublishErrorKind::WrongLastSequence => Ok(Sent::Late),
-                PublishErrorKind::Other | PublishErrorKind::MaxPayloadExceeded => {
-                    self.refused(&error, letter.what)
-                }
-                _ => Ok(Sent::Unknown(error.to_string())),
+        let Letter { subject, id, payload, own, what } = letter;
+        let mut headers = HeaderMap::new();
+        headers.insert(NATS_MESSAGE_ID, id);
+        let own = own.map(|(own, last)| {
+            headers.insert(HeaderName::from_static(HEADER), own.head.print());
+            headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, last.to_string());
+            own
+        });
+        match self.post.send(subject, headers, payload, own).await {
+            Reply::Stored { sequence, noted } => Ok(Sent::Stored(sequence, noted)),
+            Reply::Known(sequence) => Ok(Sent::Known(sequence)),
+            // Only where ours is gone can another one have its subjects.
+            Reply::Elsewhere => Err(gone(&self.name)),
+            Reply::Lost(problem) => Ok(Sent::Unknown(format!("cannot {what}: {problem}"))),
+            Reply::Refused(error)
+                if error.error_code() == ErrorCode::STREAM_WRONG_LAST_SEQUENCE =>
+            {
+                Ok(Sent::Late)
+            }
+            Reply::Refused(error) => match judge(&self.name, &error) {
+                Trouble::Final(error) => Err(error),
+                Trouble::Passing(problem) => Ok(Sent::Unknown(problem)),
             },
-        }
-    }
-
-    /// What an error that names no kind means.
-    fn refused(
-        &self,
-        error: &jetstream::context::PublishError,
-        what: &str,
-    ) -> Result<Sent, StoreError> {
-        let source = std::error::Error::source(error);
-        let said = source.and_then(|source| source.downcast_ref::<jetstream::Error>());
-        let Some(said) = said else {
-            return Ok(Sent::Unknown(format!("cannot {what}: {error}")));
-        };
-        match judge(&self.name, said) {
-            Trouble::Final(error) => Err(error),
-            Trouble::Passing(problem) => Ok(Sent::Unknown(problem)),
         }
     }
 }

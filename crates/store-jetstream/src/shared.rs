@@ -1,17 +1,20 @@
 //! The index and how it follows the stream; what all handles on a store share.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use cim_domain_nix::{StoreError, StreamId};
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use tokio::sync::oneshot;
 
 use crate::cache::Cache;
 use crate::fault::{retry, unavailable};
 use crate::index::{Gap, Index, Outcome, Place};
 use crate::options::Options;
+use crate::post::{Noted, Own};
 use crate::remote::Remote;
 use crate::saved::Recorder;
 use crate::wire::{Arrived, Content, Facts, Stored, broken};
@@ -24,9 +27,12 @@ pub(crate) struct Shared {
     grown: Condvar,
     /// Held while messages of others are fetched into the index.
     fetching: tokio::sync::Mutex<()>,
-    queues: Mutex<HashMap<StreamId, Arc<tokio::sync::Mutex<()>>>>,
+    queues: Mutex<Queues>,
     cache: Mutex<Cache>,
 }
+
+/// Who waits for a turn at a stream, for each stream with an append under way.
+type Queues = HashMap<StreamId, VecDeque<oneshot::Sender<Turn>>>;
 
 pub(crate) struct State {
     pub(crate) index: Index,
@@ -39,6 +45,8 @@ pub(crate) struct State {
     /// What the history cannot be read beyond.
     damage: Option<Damage>,
     recorder: Option<Recorder>,
+    /// How many wait for more events: waking nobody costs a call of the system as well.
+    n_waiting: usize,
 }
 
 enum Damage {
@@ -101,6 +109,7 @@ impl Shared {
             n_connections: 0,
             damage: None,
             recorder: None,
+            n_waiting: 0,
         };
         Self {
             remote,
@@ -132,7 +141,11 @@ impl Shared {
     /// Waits until the index has events above `position`, or `patience` is over.
     pub(crate) fn wait_for_growth(&self, position: u64, patience: std::time::Duration) {
         let waits = |state: &mut State| state.damage.is_none() && state.index.head() <= position;
-        drop(self.grown.wait_timeout_while(self.state(), patience, waits));
+        let mut state = self.state();
+        state.n_waiting += 1;
+        let waited = self.grown.wait_timeout_while(state, patience, waits);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.n_waiting -= 1;
     }
 
     /// Keeps what was read from a file, which goes on from there.
@@ -168,10 +181,18 @@ impl Shared {
         self.advance_to(standing.last).await
     }
 
-    /// Makes sure that the stream is the one that it was, after a connection was made anew.
-    pub(crate) async fn see_again(self: &Arc<Self>) -> Result<(), StoreError> {
-        let is_seen = self.state().n_connections == self.remote.n_connections();
-        if is_seen { Ok(()) } else { self.sync().await }
+    /// Looks at the index; `None` where a connection was made since the stream was seen to be the
+    /// one that it was.
+    pub(crate) fn look_unless_unseen<T>(
+        &self,
+        look: impl FnOnce(&Index) -> T,
+    ) -> Result<Option<T>, StoreError> {
+        let state = self.state();
+        match &state.damage {
+            Some(damage) => Err(damage.error()),
+            None if state.n_connections != self.remote.n_connections() => Ok(None),
+            None => Ok(Some(look(&state.index))),
+        }
     }
 
     /// Whether the stream still has the last message that counts. A server that lost power, or got
@@ -315,45 +336,66 @@ impl Shared {
         }
         state.take(sequence, stream, facts)?;
         state.take_ahead()?;
-        drop(state);
-        self.grown.notify_all();
+        self.grown(state);
         Ok(())
     }
 
-    /// Takes in a message that was sent from here and stands at `sequence`; answers the position of
-    /// its first event if it counts.
-    pub(crate) async fn note(
+    /// Takes in messages that were sent from here, and says of each what it came to.
+    pub(crate) fn note(&self, own: Vec<(u64, Box<Own>, &mut Noted)>) {
+        if own.is_empty() {
+            return;
+        }
+        {
+            let mut cache = self.cache();
+            own.iter().for_each(|(sequence, own, _)| cache.put(&own.at(*sequence)));
+        }
+        let mut state = self.state();
+        let mut noted_later = Vec::with_capacity(own.len());
+        for (sequence, own, noted) in own {
+            let is_next = sequence == state.index.applied() + 1 && state.ahead.is_empty();
+            if is_next && state.take(sequence, Some(&own.facts.stream), Some(&own.facts)).is_ok() {
+                *noted = state.noted(sequence);
+            } else if sequence > state.index.applied() {
+                state.ahead.insert(sequence, own.facts);
+                noted_later.push((sequence, noted));
+            } else if state.index.id(own.facts.ids[0]).is_none() {
+                *noted = Noted::Replaced;
+            } else {
+                *noted = state.noted(sequence);
+            }
+        }
+        // Whoever waits for a message that could not be taken in comes upon the reason again.
+        let _ = state.take_ahead();
+        for (sequence, noted) in noted_later {
+            *noted = state.noted(sequence);
+        }
+        self.grown(state);
+    }
+
+    /// The position of the first event of a message that was sent from here, if it counts.
+    pub(crate) async fn settle(
         self: &Arc<Self>,
         sequence: u64,
-        facts: Facts,
-        stored: &Arc<Stored>,
+        noted: Noted,
     ) -> Result<Option<u64>, StoreError> {
-        let id = facts.ids[0];
-        self.cache().put(stored);
-        {
-            let mut state = self.state();
-            let is_another = sequence <= state.index.applied() && state.index.id(id).is_none();
-            if is_another {
-                drop(state);
-                return Err(self.replaced());
+        match noted {
+            Noted::Counts(position) => Ok(Some(position)),
+            Noted::Void => Ok(None),
+            Noted::Replaced => Err(self.replaced()),
+            Noted::NotYet => {
+                self.advance_to(sequence).await?;
+                self.look(|index| index.position_at(sequence))
             }
-            state.ahead.insert(sequence, facts);
-            state.take_ahead()?;
         }
-        self.grown.notify_all();
-        // Answers for neighbours may have come already and only wait for their turn.
-        for _ in 0..16 {
-            if self.look(Index::applied)? >= sequence {
-                break;
-            }
-            tokio::task::yield_now().await;
+    }
+
+    /// Wakes who waits for more events.
+    fn grown(&self, state: MutexGuard<'_, State>) {
+        let is_awaited = state.n_waiting > 0;
+        drop(state);
+        if is_awaited {
+            self.grown.notify_all();
         }
-        self.advance_to(sequence).await?;
-        self.look(|index| {
-            let position = index.id(id)?;
-            let place = index.place(index.message_after(position - 1));
-            (place.sequence == sequence).then_some(position)
-        })
     }
 
     pub(crate) fn cache(&self) -> MutexGuard<'_, Cache> {
@@ -362,14 +404,27 @@ impl Shared {
 
     /// Waits until no other append to the stream is under way from here: the server compares the
     /// last message on a subject, so the second would have to know what becomes of the first.
-    pub(crate) async fn turn<'s>(&'s self, stream: &StreamId) -> Turn<'s> {
-        let queue = Arc::clone(self.queues().entry(stream.clone()).or_default());
-        let mut turn = Turn { shared: self, stream: stream.clone(), guard: None };
-        turn.guard = Some(queue.lock_owned().await);
-        turn
+    pub(crate) async fn turn(self: &Arc<Self>, stream: &StreamId) -> Turn {
+        let coming = match self.queues().entry(stream.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert(VecDeque::new());
+                None
+            }
+            Entry::Occupied(mut entry) => {
+                let (sender, receiver) = oneshot::channel();
+                entry.get_mut().push_back(sender);
+                Some(receiver)
+            }
+        };
+        if let Some(coming) = coming
+            && let Ok(turn) = coming.await
+        {
+            return turn;
+        }
+        Turn { shared: Some(Arc::clone(self)), stream: stream.clone() }
     }
 
-    fn queues(&self) -> MutexGuard<'_, HashMap<StreamId, Arc<tokio::sync::Mutex<()>>>> {
+    fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -490,6 +545,15 @@ impl State {
         Ok(outcome)
     }
 
+    /// What a message that was sent from here came to.
+    fn noted(&self, sequence: u64) -> Noted {
+        match self.index.position_at(sequence) {
+            _ if self.index.applied() < sequence => Noted::NotYet,
+            Some(position) => Noted::Counts(position),
+            None => Noted::Void,
+        }
+    }
+
     /// Takes in own messages whose turn has come.
     fn take_ahead(&mut self) -> Result<(), StoreError> {
         while let Some(first) = self.ahead.first_entry()
@@ -530,18 +594,33 @@ fn missing_events(sequence: u64, gap: Gap) -> StoreError {
 }
 
 /// A turn at a stream.
-pub(crate) struct Turn<'s> {
-    shared: &'s Shared,
+pub(crate) struct Turn {
+    /// Taken when it is handed on.
+    shared: Option<Arc<Shared>>,
     stream: StreamId,
-    guard: Option<tokio::sync::OwnedMutexGuard<()>>,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
-        self.guard = None;
-        let mut queues = self.shared.queues();
-        if queues.get(&self.stream).is_some_and(|queue| Arc::strong_count(queue) == 1) {
-            queues.remove(&self.stream);
+        let Some(shared) = self.shared.take() else { return };
+        loop {
+            // Not held while somebody is woken.
+            let next = {
+                let mut queues = shared.queues();
+                let queue = queues.get_mut(&self.stream);
+                let next = queue.and_then(VecDeque::pop_front);
+                if next.is_none() {
+                    queues.remove(&self.stream);
+                }
+                next
+            };
+            let Some(next) = next else { return };
+            let turn = Self { shared: Some(Arc::clone(&shared)), stream: self.stream.clone() };
+            // Who has it may be gone before it is seen: then it is dropped there, and comes here.
+            match next.send(turn) {
+                Ok(()) => return,
+                Err(mut turn) => turn.shared = None,
+            }
         }
     }
 }

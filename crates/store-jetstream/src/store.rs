@@ -5,8 +5,11 @@ use std::fmt::Display;
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
 
 use async_nats::Client;
 use cim_domain_nix::{
@@ -23,6 +26,7 @@ use crate::kept::Kept;
 use crate::models::{self, Model, Standing};
 use crate::options::Options;
 use crate::outbox::{self, Published};
+use crate::post;
 use crate::remote::Remote;
 use crate::saved;
 use crate::shared::Shared;
@@ -105,7 +109,9 @@ impl JetStreamStore {
     ) -> Result<Self, StoreError> {
         options.check()?;
         let runtime = Builder::new_multi_thread()
-            .worker_threads(2)
+            // The connection and who takes in its answers take turns: a second thread would have to be
+            // woken for each handful of messages.
+            .worker_threads(1)
             .thread_name("jetstream")
             .enable_all()
             .build()
@@ -122,9 +128,12 @@ impl JetStreamStore {
             let remote = Remote::new(client, &options);
             remote.prepare(&options).await?;
             let kept = Kept::open(&remote, &options).await?;
+            let answers = remote.post.answers().await?;
             let shared = Shared::new(remote, options);
             begin(&shared).await?;
             let shared = Arc::new(shared);
+            let step = shared.remote.post.step;
+            tokio::spawn(post::listen(Arc::downgrade(&shared), answers, step));
             shared.sync().await?;
             Ok((shared, Arc::new(kept)))
         });
@@ -188,12 +197,13 @@ impl JetStreamStore {
         Ok(())
     }
 
-    fn wait<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    /// Does the work on this thread, which sleeps meanwhile.
+    fn wait<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         match &self.inner.runtime {
-            Some(runtime) => wait_on(runtime, work),
+            Some(runtime) => {
+                let _clock = runtime.enter();
+                block_on(work)
+            }
             None => Err(interrupted()),
         }
     }
@@ -370,6 +380,27 @@ fn take(
             event.position
         )))
     })
+}
+
+/// Runs a future to its end, on any thread: also on one of a runtime, where that itself would
+/// refuse.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Parked(Thread);
+    impl Wake for Parked {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    // The budget of a task that this may run in is never filled up while it waits here.
+    let mut future = pin!(tokio::task::unconstrained(future));
+    let waker = Waker::from(Arc::new(Parked(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
 }
 
 fn wait_on<T: Send + 'static>(

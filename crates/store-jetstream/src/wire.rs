@@ -12,7 +12,7 @@ use bytes::Bytes;
 use cim_domain_nix::{
     Append, MessageId, NewEvent, Record, StoreError, StreamId, Timestamp, Uuid, Visit,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use twox_hash::XxHash3_64;
 
@@ -45,7 +45,11 @@ impl Head {
     pub(crate) fn print(&self) -> String {
         let Self { first, n_events, is_parted, sum, attempt } = self;
         let shape = if *is_parted { "parts" } else { "whole" };
-        format!("{FORMAT} {first} {n_events} {shape} {sum:016x} {attempt:016x}")
+        let mut out = written(96, format_args!("{FORMAT} {first} {n_events} {shape} "));
+        push_hex(&mut out, *sum);
+        out.push(' ');
+        push_hex(&mut out, *attempt);
+        out
     }
 
     pub(crate) fn read(text: &str) -> Result<Self, BadHead> {
@@ -73,14 +77,28 @@ impl Head {
     }
 }
 
+/// As `format!`, but with room from the start.
+pub(crate) fn written(room: usize, text: std::fmt::Arguments<'_>) -> String {
+    let mut out = String::with_capacity(room);
+    // A string takes everything.
+    let _ = std::fmt::Write::write_fmt(&mut out, text);
+    out
+}
+
+/// As `{number:016x}`, which takes several times as long.
+fn push_hex(out: &mut String, number: u64) {
+    let digit = |place: u32| (number >> (4 * place)) as usize & 15;
+    out.extend((0..16).rev().map(|place| char::from(b"0123456789abcdef"[digit(place)])));
+}
+
 /// The sum of a whole payload at its place.
 pub(crate) fn sum(stream: &StreamId, first: u64, n_events: u32, payload: &[u8]) -> u64 {
-    let place = format!("{stream} {first} {n_events}");
+    let place = written(128, format_args!("{stream} {first} {n_events}"));
     XxHash3_64::oneshot_with_seed(XxHash3_64::oneshot(place.as_bytes()), payload)
 }
 
 /// An event as JSON.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Line<'a> {
     id: Uuid,
     #[serde(rename = "type", borrow)]
@@ -89,14 +107,14 @@ struct Line<'a> {
     at: Timestamp,
     correlation: MessageId,
     causation: MessageId,
-    #[serde(borrow, default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "some")]
     body: Option<&'a RawValue>,
     /// A body with space around it, which JSON would drop.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default)]
     body_text: Option<Cow<'a, str>>,
-    #[serde(borrow, default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "some")]
     meta: Option<&'a RawValue>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default)]
     meta_text: Option<Cow<'a, str>>,
 }
 
@@ -107,41 +125,73 @@ fn some<'de: 'a, 'a, D: serde::Deserializer<'de>>(
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
+/// The payload of an append whose events were checked: their bodies are JSON.
+pub(crate) fn payload(events: &[NewEvent]) -> Vec<u8> {
+    // By hand: a serializer would have to be shown again that bodies are JSON.
+    let room = |event: &NewEvent| event.body.len() + event.meta.len() + event.event_type.len();
+    let mut out = Vec::with_capacity(events.iter().map(|event| room(event) + 320).sum());
+    for (n, event) in events.iter().enumerate() {
+        out.push(if n == 0 { b'[' } else { b',' });
+        print(event, &mut out);
+    }
+    out.push(b']');
+    out
+}
+
+fn print(event: &NewEvent, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"id\":");
+    print_uuid(event.id, out);
+    out.extend_from_slice(b",\"type\":");
+    print_text(&event.event_type, out);
+    print_text_of(format_args!(",\"schema\":{},\"at\":\"{}\"", event.schema, event.at), out);
+    out.extend_from_slice(b",\"correlation\":");
+    print_message_id(&event.correlation, out);
+    out.extend_from_slice(b",\"causation\":");
+    print_message_id(&event.causation, out);
+    print_raw("body", &event.body, out);
+    print_raw("meta", &event.meta, out);
+    out.push(b'}');
+}
+
 /// JSON as it is where that keeps its bytes, as a text where it does not.
-type Raw<'a> = (Option<&'a RawValue>, Option<Cow<'a, str>>);
-
-fn raw(text: &str) -> Result<Raw<'_>, StoreError> {
-    if text.trim_ascii().len() != text.len() {
-        return Ok((None, Some(text.into())));
+fn print_raw(key: &str, json: &str, out: &mut Vec<u8>) {
+    let is_kept = json.trim_ascii().len() == json.len();
+    let rest = if is_kept { "" } else { "_text" };
+    for text in [",\"", key, rest, "\":"] {
+        out.extend_from_slice(text.as_bytes());
     }
-    match serde_json::from_str(text) {
-        Ok(value) => Ok((Some(value), None)),
-        // Looked at by `Append::check` already.
-        Err(_) => Err(StoreError::Invalid("an event's body or meta is not JSON".into())),
+    match is_kept {
+        true => out.extend_from_slice(json.as_bytes()),
+        false => print_text(json, out),
     }
 }
 
-/// The payload of an append.
-pub(crate) fn payload(events: &[NewEvent]) -> Result<Vec<u8>, StoreError> {
-    let lines: Vec<Line<'_>> = events.iter().map(line).collect::<Result<_, _>>()?;
-    serde_json::to_vec(&lines).map_err(|error| StoreError::Invalid(error.to_string()))
+fn print_message_id(id: &MessageId, out: &mut Vec<u8>) {
+    match id {
+        MessageId::Uuid(id) => print_uuid(*id, out),
+        MessageId::Cid(id) => {
+            out.extend_from_slice(b"{\"Cid\":");
+            print_text(id, out);
+            out.push(b'}');
+        }
+    }
 }
 
-fn line(event: &NewEvent) -> Result<Line<'_>, StoreError> {
-    let (body, body_text) = raw(&event.body)?;
-    let (meta, meta_text) = raw(&event.meta)?;
-    Ok(Line {
-        id: event.id,
-        event_type: event.event_type.as_str().into(),
-        schema: event.schema,
-        at: event.at,
-        correlation: event.correlation.clone(),
-        causation: event.causation.clone(),
-        body,
-        body_text,
-        meta,
-        meta_text,
-    })
+fn print_uuid(id: Uuid, out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
+    out.push(b'"');
+}
+
+fn print_text(text: &str, out: &mut Vec<u8>) {
+    // A text can always be written, and a vector takes everything.
+    let _ = serde_json::to_writer(out, text);
+}
+
+fn print_text_of(text: std::fmt::Arguments<'_>, out: &mut Vec<u8>) {
+    use std::io::Write as _;
+    // A vector takes everything.
+    let _ = out.write_fmt(text);
 }
 
 /// A message of ours, whole and with the right sum.
@@ -166,7 +216,8 @@ pub(crate) struct Facts {
 
 impl Facts {
     fn new(stream: &StreamId, first: u64) -> Self {
-        let (stream, ids, causes, correlations) = (stream.clone(), vec![], vec![], vec![]);
+        let (stream, ids, causes, correlations) =
+            (stream.clone(), Vec::with_capacity(1), Vec::with_capacity(1), Vec::with_capacity(1));
         Self { stream, first, ids, causes, correlations }
     }
 
@@ -331,7 +382,7 @@ mod tests {
 
     fn stored(events: &[NewEvent]) -> Stored {
         let stream = StreamId::new(cim_domain_nix::Kind::Flake, Uuid::from_u128(9));
-        let payload = payload(events).expect("JSON");
+        let payload = payload(events);
         let n_events = u32::try_from(events.len()).expect("few");
         let sum = sum(&stream, 3, n_events, &payload);
         let head = Head { first: 3, n_events, is_parted: false, sum, attempt: 5 };
@@ -349,6 +400,25 @@ mod tests {
             std::str::from_utf8(&stored.payload).expect("JSON"),
             stored.head.print()
         ));
+    }
+
+    #[test]
+    fn types_are_quoted() {
+        let event = NewEvent { event_type: "a \"b\"\\\n\u{1}é".into(), ..event("{}", "{}") };
+        let stored = stored(std::slice::from_ref(&event));
+        let wanted = Wanted {
+            position: 1,
+            after: 0,
+            until: 9,
+            which: &|record| is_same(record, &event),
+            backwards: false,
+        };
+        let mut n_seen = 0;
+        let flow = stored.visit(wanted, &mut |_| {
+            n_seen += 1;
+            Ok(ControlFlow::Continue(()))
+        });
+        assert!(flow.is_ok() && n_seen == 1);
     }
 
     #[test]

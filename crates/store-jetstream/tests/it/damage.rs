@@ -173,6 +173,28 @@ fn a_stream_that_is_gone_is_told() {
     another.assert_eq(&told(&store.append(append(2, [2])).unwrap_err()));
 }
 
+/// Another stream that has the subjects now may even store the message: that is no acknowledgement.
+#[test]
+fn a_stream_in_the_place_of_another_is_told() {
+    let Some(place) = place() else { return };
+    let store = place.open();
+    store.append(append(1, [1])).unwrap();
+    meddle(&place, async |context| {
+        context.delete_stream(STREAM).await.unwrap();
+        let subjects = vec!["cim.nix.v1.acme.>".to_owned()];
+        let other = jetstream::stream::Config {
+            name: "other".to_owned(),
+            subjects,
+            ..jetstream::stream::Config::default()
+        };
+        context.create_stream(other).await.unwrap();
+    });
+    for n in [1, 2] {
+        let error = store.append(append(n, [n + 1])).unwrap_err();
+        assert!(told(&error).contains("the stream `cim-nix_acme` is gone"), "{error}");
+    }
+}
+
 #[test]
 fn other_settings_are_named() {
     let Some(place) = place() else { return };

@@ -179,6 +179,38 @@ fn appends_need_not_wait_for_each_other() {
     assert_eq!(store.status().unwrap().last_message, 1_000);
 }
 
+/// Who does not wait any more leaves the turn at a stream to the next, at whatever point.
+#[test]
+fn appends_that_are_dropped_keep_nobody_waiting() {
+    use futures_util::FutureExt as _;
+    let Some(place) = place() else { return };
+    let store = place.open();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let waited = runtime.block_on(async {
+        let mut begun = Vec::new();
+        for n in 1..=60_u128 {
+            let mut one = Box::pin(store.append_async(append(1, [n])));
+            assert!((&mut one).now_or_never().is_none());
+            begun.push(one);
+        }
+        // The first, which has the turn, is among those that go.
+        let mut n = 0;
+        begun.retain(|_| {
+            n += 1;
+            n % 3 != 1
+        });
+        let all = futures_util::future::join_all(begun);
+        tokio::time::timeout(Duration::from_secs(20), all).await
+    });
+    let mut versions: Vec<u64> =
+        waited.unwrap().into_iter().map(|appended| appended.unwrap().version).collect();
+    versions.dedup();
+    assert_eq!(versions.len(), 40);
+    // Of those that went, the first one's message may have been on its way.
+    let n_stored = all(&place.open()).len();
+    assert!(n_stored == 40 || n_stored == 41, "{n_stored}");
+}
+
 /// An append beyond what the server takes in one message.
 #[test]
 fn long_appends_stand_in_parts() {
