@@ -236,6 +236,7 @@ impl App<'_> {
                 intent: None,
             };
             if outcome.set.is_empty() {
+                drop(self.announced.take());
                 match self.store.append(append) {
                     Err(StoreError::Conflict { .. } | StoreError::Duplicate { .. })
                         if self.is_done(&cause, &mut outcome)? =>

@@ -48,6 +48,10 @@ mod testing;
 mod tests;
 mod undo;
 
+use std::cell::Cell;
+
+use cim_domain_nix::Announced;
+
 pub use authoring::Listing;
 pub use catalogue::NoFiles;
 pub use change::{Done, Mode, Outcome, Proposal};
@@ -77,4 +81,6 @@ pub struct App<'a> {
     pub expected: Option<u64>,
     /// States that are known from former commands, in a program that runs many.
     pub states: Option<&'a States>,
+    /// What was said to the store of the append that a command is going to make.
+    pub announced: Cell<Announced>,
 }

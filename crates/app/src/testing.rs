@@ -176,6 +176,7 @@ impl Kit {
             programs: &self.programs,
             expected: None,
             states: None,
+            announced: Cell::default(),
         }
     }
 

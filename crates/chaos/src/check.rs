@@ -175,18 +175,42 @@ async fn published(bench: &Bench, n_acked: usize, deadline: Instant) -> Result<H
     tokio::time::sleep(Duration::from_millis(500)).await;
     let last = stream.get_info().await.map_err(|error| failed("the stream", error.to_string()))?;
     let n_messages = last.state.messages;
-    let config = async_nats::jetstream::consumer::pull::OrderedConfig::default();
-    let consumer = stream.create_consumer(config).await;
-    let consumer = consumer.map_err(|error| failed("the stream", error.to_string()))?;
-    let mut messages =
-        consumer.messages().await.map_err(|e| failed("the stream", e.to_string()))?;
     let mut by_id: HashMap<Uuid, u32> = HashMap::new();
-    for _ in 0..n_messages {
-        let Some(message) = messages.next().await else { break };
-        let message = message.map_err(|error| failed("the stream", error.to_string()))?;
-        let id = message.headers.as_ref().and_then(|headers| headers.get("X-Event-ID"));
-        let id = id.and_then(|id| Uuid::try_parse(id.as_str()).ok());
-        *by_id.entry(id.unwrap_or_default()).or_default() += 1;
+    // Each message is asked of the leader: a consumer may sit on a replica that was killed and is
+    // still behind. An event that was published twice has two messages.
+    let all = futures_util::stream::iter(1..=last.state.last_sequence);
+    let mut messages = all.map(|sequence| message(&stream, sequence, deadline)).buffered(64);
+    let mut n_read = 0;
+    while let Some(message) = messages.next().await {
+        let Some(id) = message? else { continue };
+        n_read += 1;
+        *by_id.entry(id).or_default() += 1;
+    }
+    if n_read != n_messages {
+        return Err(format!("the stream has {n_messages} messages, and {n_read} could be read"));
     }
     Ok(by_id)
+}
+
+/// The id of the event that is the message with this number; none if there is no such message.
+async fn message(
+    stream: &async_nats::jetstream::stream::Stream,
+    sequence: u64,
+    deadline: Instant,
+) -> Result<Option<Uuid>> {
+    use async_nats::jetstream::stream::RawMessageErrorKind;
+    loop {
+        match stream.get_raw_message(sequence).await {
+            Ok(message) => {
+                let id = message.headers.get("X-Event-ID");
+                let id = id.and_then(|id| Uuid::try_parse(id.as_str()).ok());
+                return Ok(Some(id.unwrap_or_default()));
+            }
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
+            Err(error) if Instant::now() > deadline => {
+                return Err(format!("message {sequence} cannot be read: {error}"));
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
 }

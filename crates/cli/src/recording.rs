@@ -5,6 +5,7 @@
 //! there; that folder makes Git ignore itself. A folder that was made by hand counts once the history
 //! is in it, or where there is none yet.
 
+use std::cell::Cell;
 use std::env;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -82,7 +83,15 @@ impl Recorder {
     /// The application over the project, with programs that may be run.
     pub(crate) fn app_with<'a>(&'a self, programs: &'a dyn Programs) -> App<'a> {
         let Self { store, files, machine } = self;
-        App { store, files, world: machine, programs, expected: None, states: None }
+        App {
+            store,
+            files,
+            world: machine,
+            programs,
+            expected: None,
+            states: None,
+            announced: Cell::default(),
+        }
     }
 
     /// The application over the project, for commands that run no programs.

@@ -132,8 +132,8 @@ pub use paired::Paired;
 pub use query::{Answer, Query, QueryEnvelope, QueryResponse};
 pub use staged::Staged;
 pub use store::{
-    Append, Appended, EventStore, Expected, Intent, IntentStore, NewEvent, Outgoing, Progress,
-    Projection, Record, Rows, Snapshot, StoreError, Subscription, Visit,
+    Announced, Append, Appended, EventStore, Expected, Intent, IntentStore, NewEvent, Outgoing,
+    Progress, Projection, Record, Rows, Snapshot, StoreError, Subscription, Visit,
 };
 pub use stream::{Kind, NoStream, StreamId};
 pub use subject::{NoSubject, Role, Subject};

@@ -9,8 +9,8 @@ use cim_nix_base::ContentHash;
 use uuid::Uuid;
 
 use crate::{
-    Append, Appended, EventStore, Intent, IntentStore, MessageId, Outgoing, Progress, Projection,
-    Record, Rows, Snapshot, StoreError, StreamId, Subscription, Visit,
+    Announced, Append, Appended, EventStore, Intent, IntentStore, MessageId, Outgoing, Progress,
+    Projection, Record, Rows, Snapshot, StoreError, StreamId, Subscription, Visit,
 };
 
 /// A store of events and one of intents.
@@ -32,6 +32,10 @@ pub struct Paired<E, I> {
 }
 
 impl<E: EventStore, I: IntentStore> EventStore for Paired<E, I> {
+    fn announce(&self) -> Announced {
+        self.events.announce()
+    }
+
     /// Events first. Where the intent cannot be closed, the append is still answered: they are
     /// stored, and who recovers closes the intent.
     fn append(&self, append: Append) -> Result<Appended, StoreError> {

@@ -16,6 +16,8 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cim_nix_base::ContentHash;
@@ -321,6 +323,27 @@ pub trait Subscription: Send {
     ) -> Result<usize, StoreError>;
 }
 
+/// An append that somebody is going to make soon, or not at all; over when it is dropped.
+#[derive(Default, Debug)]
+pub struct Announced(Option<Arc<AtomicUsize>>);
+
+impl Announced {
+    /// One that is counted as long as it lives.
+    #[must_use]
+    pub fn counted(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Some(count.clone()))
+    }
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        if let Some(count) = &self.0 {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Keeps events. See the module's text for what each store promises.
 pub trait EventStore: Send + Sync {
     /// Appends events to one stream, all or nothing, and durable when it returns.
@@ -328,6 +351,12 @@ pub trait EventStore: Send + Sync {
     /// Errors: [`StoreError::Conflict`] when the stream has another version than expected,
     /// [`StoreError::Duplicate`] when an id is taken by another event.
     fn append(&self, append: Append) -> Result<Appended, StoreError>;
+
+    /// Says that somebody is going to append, until what this answers is dropped. A store that
+    /// writes appends together may wait a moment for those that are announced.
+    fn announce(&self) -> Announced {
+        Announced::default()
+    }
 
     /// Visits the events of a stream with versions above `after`, in order. A stream that does not
     /// exist has none.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cim_domain_nix::{
-    Append, Appended, EventStore, Intent, IntentStore, MessageId, Outgoing, Progress, Projection,
-    Record, Rows, Snapshot, StoreError, StreamId, Subscription, Uuid, Visit,
+    Announced, Append, Appended, EventStore, Intent, IntentStore, MessageId, Outgoing, Progress,
+    Projection, Record, Rows, Snapshot, StoreError, StreamId, Subscription, Uuid, Visit,
 };
 use cim_nix_app::Store;
 use cim_nix_base::{ContentHash, ErrorKind};
@@ -31,6 +31,10 @@ impl EventStore for Measured {
         let appended = self.0.append(append);
         metrics::store_append(began.elapsed().as_secs_f64());
         appended
+    }
+
+    fn announce(&self) -> Announced {
+        self.0.announce()
     }
 
     fn subscribe(&self, after: u64) -> Result<Box<dyn Subscription + '_>, StoreError> {

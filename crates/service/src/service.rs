@@ -1,11 +1,12 @@
 //! The service: takes requests, and sees to it that each gets one reply.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use cim_domain_nix::{Command, Event, Timestamp, Uuid};
+use cim_domain_nix::{Announced, Command, Event, Timestamp, Uuid};
 use cim_nix_app::{App, Mode, NoFiles, Run};
 use cim_nix_base::{Error, ErrorKind};
 
@@ -502,6 +503,10 @@ impl Service {
             return Err(Refusal::new(Cause::Bug, "a query is no command"));
         };
         let _in_flight = InFlight::enter("command");
+        // Nothing stands between such a command and its append.
+        let is_plain =
+            tenant.keeps() == Keeps::Catalogue && !is_effect(command) && !request.is_dry_run;
+        let announced = if is_plain { tenant.store().announce() } else { Announced::default() };
         let trace = self.trace().or(request.trace.clone());
         // A catalogue's commands name nothing that is here, but for those that run programs.
         let command = &match tenant.keeps() == Keeps::Files || is_effect(command) {
@@ -543,6 +548,7 @@ impl Service {
             programs: &tools,
             expected: request.expected,
             states: Some(&tenant.states),
+            announced: Cell::new(announced),
         };
         let version = |app: &App<'_>| app.store.version(&command.stream()).unwrap_or_default();
         if let Some(done) = app.done_before(command.identity())? {
@@ -569,7 +575,18 @@ impl Service {
             (Keeps::Catalogue, false) => {
                 let place = command.stream().id.as_u128() % tenant.deciding.len() as u128;
                 let place = usize::try_from(place).expect("the length of an array is a usize");
-                let _one = tenant.deciding[place].lock().unwrap_or_else(PoisonError::into_inner);
+                let _one = match tenant.deciding[place].try_lock() {
+                    Ok(one) => one,
+                    Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                    Err(TryLockError::WouldBlock) => {
+                        // Whoever has it may be waiting in the store, which must not wait for this.
+                        drop(app.announced.take());
+                        let one = tenant.deciding[place].lock();
+                        let one = one.unwrap_or_else(PoisonError::into_inner);
+                        app.announced.set(tenant.store().announce());
+                        one
+                    }
+                };
                 app.catalogue(command, mode)
             }
             (Keeps::Files, false) => {

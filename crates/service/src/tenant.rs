@@ -1,5 +1,6 @@
 //! A tenant: a store, a world of its own, and what it may use. Nothing of one leads to another.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -217,6 +218,7 @@ impl Tenant {
             programs: &tools,
             expected: None,
             states: Some(&self.states),
+            announced: Cell::default(),
         };
         app.recover()
     }

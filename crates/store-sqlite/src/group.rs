@@ -4,13 +4,15 @@
 //! leads: it takes what waits, writes it in one transaction and answers everybody. So a lone caller
 //! pays for its own flush and nothing else, and while one flush is under way the requests of the
 //! next gather. After a group of several a leader gives those that were just answered a moment to
-//! come back, a fraction of what the flush took; a lone caller is never held up.
+//! come back, a fraction of what the flush took, and those who announced that they are going to
+//! append, too; a lone caller is never held up.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use cim_domain_nix::{Append, Appended, Intent, Snapshot, StoreError, StreamId, Uuid};
+use cim_domain_nix::{Announced, Append, Appended, Intent, Snapshot, StoreError, StreamId, Uuid};
 use cim_nix_base::ContentHash;
 
 /// What the writer is asked for.
@@ -30,6 +32,8 @@ const MOST_JOBS: usize = 1_024;
 const MOST_BYTES: usize = 16 << 20;
 /// The longest that a leader waits for those who wrote with it the last time.
 const LONGEST_WAIT: Duration = Duration::from_millis(1);
+/// The same for those who are announced, and no longer than the last group took.
+const LONGEST_WAIT_ANNOUNCED: Duration = Duration::from_millis(10);
 
 #[derive(Default)]
 pub(crate) struct Group {
@@ -38,6 +42,8 @@ pub(crate) struct Group {
     answered: Condvar,
     /// Says a waiting leader that one more has come.
     joined: Condvar,
+    /// Who said that they are going to append, and have not yet.
+    announced: Arc<AtomicUsize>,
 }
 
 #[derive(Default)]
@@ -61,6 +67,10 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Group {
+    pub(crate) fn announce(&self) -> Announced {
+        Announced::counted(&self.announced)
+    }
+
     /// Has `job` written, by `write` or by whoever leads.
     pub(crate) fn submit(&self, job: Job, write: &dyn Fn(&[Job]) -> Vec<Answer>) -> Answer {
         let ticket = Arc::new(Ticket {
@@ -103,15 +113,23 @@ impl Group {
         locked(&self.queue)
     }
 
-    /// Waits for those of the last group, if it had several.
+    /// Waits for those of the last group, if it had several, and for those who are announced.
     fn gather<'g>(&'g self, queue: MutexGuard<'g, Queue>) -> MutexGuard<'g, Queue> {
         let wanted = queue.last.min(MOST_JOBS);
         if wanted < 2 {
             return queue;
         }
-        let patience = (queue.took / 4).min(LONGEST_WAIT);
+        let took = queue.took;
+        let patience = (took / 4).min(LONGEST_WAIT);
         let few = |queue: &mut Queue| queue.waiting.len() < wanted;
         let waited = self.joined.wait_timeout_while(queue, patience, few);
+        let queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let patience = took.min(LONGEST_WAIT_ANNOUNCED);
+        // Nobody tells that an announced one is not coming, so at most that time is lost.
+        let more = |queue: &mut Queue| {
+            queue.waiting.len() < MOST_JOBS && self.announced.load(Ordering::Relaxed) > 0
+        };
+        let waited = self.joined.wait_timeout_while(queue, patience, more);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cim_domain_nix::{
-    Append, Appended, EventStore, MessageId, Outgoing, Progress, Projection, Record, Rows,
-    Snapshot, StoreError, StreamId, Subscription, Uuid, Visit,
+    Announced, Append, Appended, EventStore, MessageId, Outgoing, Progress, Projection, Record,
+    Rows, Snapshot, StoreError, StreamId, Subscription, Uuid, Visit,
 };
 use rusqlite::Connection;
 
@@ -285,6 +285,10 @@ fn run(connection: &Connection, job: &Job, tail: &mut Tail) -> Result<Option<App
 }
 
 impl EventStore for SqliteStore {
+    fn announce(&self) -> Announced {
+        self.group.announce()
+    }
+
     fn append(&self, append: Append) -> Result<Appended, StoreError> {
         append.check()?;
         let appended = self.submit(Job::Append(append))?;

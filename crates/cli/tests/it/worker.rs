@@ -1,6 +1,7 @@
 //! The worker that does one thing for a service: what it answers, what it refuses, how it is bounded,
 //! and that nothing of it is left.
 
+use std::cell::Cell;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
@@ -728,6 +729,7 @@ fn serve(here: &Here, store: &MemoryStore, command: &Wanted) -> Result<Vec<Event
         programs: &*tools,
         expected: None,
         states: None,
+        announced: Cell::default(),
     };
     Ok(app.run(&command, &*tools, Mode::Apply)?.events)
 }
