@@ -49,6 +49,9 @@ struct Arguments {
     /// How many writers send them at once
     #[arg(long, value_name = "N", default_value_t = 64)]
     writers: u64,
+    /// How many connections the writers share
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    connections: u64,
     /// What chance follows from
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -136,6 +139,7 @@ async fn one(arguments: &Arguments, fault: Fault) -> Result<bool> {
         urls: bench.client_urls(),
         commands: arguments.commands,
         writers: arguments.writers,
+        connections: arguments.connections,
         has_ids: !arguments.control,
         deadline,
         rate: arguments.soak.map(|_| arguments.rate),

@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) urls: Vec<String>,
     pub(crate) commands: u64,
     pub(crate) writers: u64,
+    /// How many connections they share.
+    pub(crate) connections: u64,
     /// Whether each attempt of a command has the command's id.
     pub(crate) has_ids: bool,
     pub(crate) deadline: Instant,
@@ -112,8 +114,15 @@ pub(crate) async fn prepare(urls: &[String], deadline: Instant) -> Result<()> {
 /// Writes all there is to write.
 pub(crate) async fn write(plan: Plan) -> Result<Ledger> {
     let plan = std::sync::Arc::new(plan);
-    let tasks: Vec<_> =
-        (0..plan.writers).map(|writer| tokio::spawn(one(plan.clone(), writer))).collect();
+    let mut clients = Vec::new();
+    for _ in 0..plan.connections.clamp(1, plan.writers.max(1)) {
+        clients.push(connect(&plan.urls).await?);
+    }
+    let clients = clients.iter().cycle().cloned();
+    let tasks: Vec<_> = (0..plan.writers)
+        .zip(clients)
+        .map(|(writer, client)| tokio::spawn(one(plan.clone(), writer, client)))
+        .collect();
     let mut all = Ledger::default();
     for task in tasks {
         let ledger = task.await.map_err(|error| error.to_string())??;
@@ -127,8 +136,11 @@ pub(crate) async fn write(plan: Plan) -> Result<Ledger> {
     Ok(all)
 }
 
-async fn one(plan: std::sync::Arc<Plan>, writer: u64) -> Result<Ledger> {
-    let client = connect(&plan.urls).await?;
+async fn one(
+    plan: std::sync::Arc<Plan>,
+    writer: u64,
+    client: async_nats::Client,
+) -> Result<Ledger> {
     let mut ledger = Ledger::default();
     let began = Instant::now();
     let share = plan.commands / plan.writers + u64::from(writer < plan.commands % plan.writers);

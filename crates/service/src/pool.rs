@@ -4,6 +4,7 @@
 //! it together, so each command has a thread while it runs.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -14,6 +15,9 @@ pub(crate) type Job = Box<dyn FnOnce() + Send>;
 /// Some threads with one queue.
 pub(crate) struct Pool {
     queue: Mutex<Option<SyncSender<Job>>>,
+    /// Jobs that wait or run.
+    n_jobs: Arc<AtomicUsize>,
+    n_threads: usize,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
 }
 
@@ -24,13 +28,20 @@ impl Pool {
     pub(crate) fn new(name: &str, n_threads: usize, waiting: usize) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel(waiting.max(1));
         let jobs: Arc<Mutex<Receiver<Job>>> = Arc::new(Mutex::new(jobs));
+        let (n_jobs, n_threads) = (Arc::<AtomicUsize>::default(), n_threads.max(1));
         let mut threads = Vec::new();
-        for n in 0..n_threads.max(1) {
-            let jobs = jobs.clone();
+        for n in 0..n_threads {
+            let (jobs, n_jobs) = (jobs.clone(), n_jobs.clone());
             let builder = thread::Builder::new().name(format!("{name}-{n}"));
-            threads.push(builder.spawn(move || work(&jobs))?);
+            threads.push(builder.spawn(move || work(&jobs, &n_jobs))?);
         }
-        Ok(Self { queue: Mutex::new(Some(queue)), threads: Mutex::new(threads) })
+        let (queue, threads) = (Mutex::new(Some(queue)), Mutex::new(threads));
+        Ok(Self { queue, n_jobs, n_threads, threads })
+    }
+
+    /// Whether a job that came now would have a thread at once.
+    pub(crate) fn has_room(&self) -> bool {
+        self.n_jobs.load(Ordering::Relaxed) < self.n_threads
     }
 
     /// Queues a job.
@@ -40,9 +51,15 @@ impl Pool {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         match &*queue {
             None => Err(job),
-            Some(queue) => queue.try_send(job).map_err(|error| match error {
-                TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
-            }),
+            Some(queue) => {
+                self.n_jobs.fetch_add(1, Ordering::Relaxed);
+                queue.try_send(job).map_err(|error| {
+                    self.n_jobs.fetch_sub(1, Ordering::Relaxed);
+                    match error {
+                        TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
+                    }
+                })
+            }
         }
     }
 
@@ -114,17 +131,17 @@ fn run(job: Job) {
     }
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>) {
+fn work(jobs: &Mutex<Receiver<Job>>, n_jobs: &AtomicUsize) {
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = next else { return };
         run(job);
+        n_jobs.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::channel;
     use std::time::Duration;
 

@@ -428,6 +428,12 @@ impl Service {
         };
         let service = self.clone();
         let queued = Instant::now();
+        // Nothing stands between such a command and its append, if a thread is free for it.
+        let is_plain = tenant.keeps() == Keeps::Catalogue && !is_effect && !request.is_dry_run;
+        let announced = match is_plain && self.commands.has_room() {
+            true => tenant.store().announce(),
+            false => Announced::default(),
+        };
         let job = {
             let ids = ids.clone();
             let tenant = tenant.clone();
@@ -441,7 +447,7 @@ impl Service {
                     ),
                     false => {
                         let run = std::panic::AssertUnwindSafe(|| {
-                            service.run(&request, queued + patience)
+                            service.run(&request, queued + patience, announced)
                         });
                         std::panic::catch_unwind(run).unwrap_or_else(|_| {
                             Reply::Refused(
@@ -468,7 +474,7 @@ impl Service {
     }
 
     /// Runs a command to its end.
-    fn run(&self, request: &Request, deadline: Instant) -> Reply {
+    fn run(&self, request: &Request, deadline: Instant, announced: Announced) -> Reply {
         let ids = request.message.ids.clone();
         let what = request.message.message_type();
         let span = tracing::info_span!(
@@ -485,7 +491,7 @@ impl Service {
             caller = %request.caller.name,
         );
         let _inside = span.enter();
-        let reply = match self.try_run(request, deadline) {
+        let reply = match self.try_run(request, deadline, announced) {
             Ok(accepted) => Reply::Accepted(Box::new(accepted)),
             Err(refusal) => Reply::Refused(refusal, Some(ids)),
         };
@@ -497,16 +503,17 @@ impl Service {
         reply
     }
 
-    fn try_run(&self, request: &Request, deadline: Instant) -> Result<Accepted, Refusal> {
+    fn try_run(
+        &self,
+        request: &Request,
+        deadline: Instant,
+        announced: Announced,
+    ) -> Result<Accepted, Refusal> {
         let Request { tenant, caller, message, .. } = request;
         let Wish::Command(command) = &message.wish else {
             return Err(Refusal::new(Cause::Bug, "a query is no command"));
         };
         let _in_flight = InFlight::enter("command");
-        // Nothing stands between such a command and its append.
-        let is_plain =
-            tenant.keeps() == Keeps::Catalogue && !is_effect(command) && !request.is_dry_run;
-        let announced = if is_plain { tenant.store().announce() } else { Announced::default() };
         let trace = self.trace().or(request.trace.clone());
         // A catalogue's commands name nothing that is here, but for those that run programs.
         let command = &match tenant.keeps() == Keeps::Files || is_effect(command) {
