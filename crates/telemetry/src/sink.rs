@@ -188,7 +188,9 @@ mod tests {
         drop(opener);
         assert!(sink.flush(Duration::from_secs(10)));
         let out = String::from_utf8(out.lock().unwrap().clone()).unwrap();
-        assert!(out.ends_with(&lost(n_dropped)), "{}", &out[out.len() - 200..]);
+        // In several lines, if the thread that writes woke late.
+        let told = out.split("\"lines\":").skip(1).map(|rest| rest.split('}').next().unwrap());
+        assert_eq!(told.map(|lines| lines.parse::<u64>().unwrap()).sum::<u64>(), n_dropped);
         assert!(out.len() <= 2 * MOST_BYTES);
     }
 
