@@ -203,6 +203,8 @@ fn wrong_arguments_are_refused() {
           migrate-config   Turn settings of statix, deadnix and nixf-diagnose into a cim-nix.toml
           explain          Explain a rule
           completions      Print the completions for a shell
+          serve            Serve projects to other programs, over NATS and HTTP
+          send             Send a command or a query to a service over NATS
           help             Print this message or the help of the given subcommand(s)
 
         Options:
