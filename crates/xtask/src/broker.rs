@@ -43,7 +43,7 @@ pub(crate) fn obtain(repo: &Repo) -> Result<Broker> {
     }
     // Written last, so that an interrupted download is begun anew.
     let stamp = folder.join("complete");
-    let wanted = PACKAGES.join(" ");
+    let wanted = format!("{}, second layout", PACKAGES.join(" "));
     if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
         return Ok(programs(&folder));
     }
@@ -83,12 +83,14 @@ fn download(folder: &Path) -> Result<()> {
     if !server.is_file() {
         return Err(format!("the package has no {}", server.display()));
     }
-    // Nothing is installed for all of Python, so each program is told where its modules are.
-    let python = format!("#!/bin/sh\nPYTHONPATH='{}' exec python3 \"$@\"\n", packages.display());
-    let schemathesis = format!(
-        "#!/bin/sh\nPYTHONPATH='{0}' exec python3 '{0}/bin/schemathesis' \"$@\"\n",
-        packages.display()
-    );
+    // Nothing is installed for all of Python, so each program is told where its modules are. By its
+    // whole name, since who calls it may call it `python3`.
+    let itself =
+        process::quiet(Command::new("python3").args(["-c", "import sys; print(sys.executable)"]))?;
+    let python = format!("PYTHONPATH='{}' exec '{}'", packages.display(), itself.trim());
+    let schemathesis =
+        format!("#!/bin/sh\n{python} '{}/bin/schemathesis' \"$@\"\n", packages.display());
+    let python = format!("#!/bin/sh\n{python} \"$@\"\n");
     let nats = format!("#!/bin/sh\nexec '{}' \"$@\"\n", server.display());
     for (name, text) in [("python", python), ("schemathesis", schemathesis), ("nats-server", nats)]
     {
