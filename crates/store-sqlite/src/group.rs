@@ -197,3 +197,6 @@ impl Job {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
