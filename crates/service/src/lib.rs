@@ -9,7 +9,7 @@
 //! 1. [`Message::read`] refuses what is too large, too deep or malformed.
 //! 2. Rates of the caller and of the tenant, the caller's role, the tenant's quotas.
 //! 3. Queries are answered at once, from read models. Commands pass the tenant's bulkheads and wait
-//!    for a thread; what waits too long is refused before it begins.
+//!    for a thread, which tenants have in turn; what waits too long is refused before it begins.
 //! 4. A command that was run before is not run again: its events' ids follow from its own, and what
 //!    came of it is answered. One that is sent again while it runs gets the reply of the first.
 //! 5. What is called outside stands behind breakers and, where it only looks, is tried again.

@@ -69,7 +69,7 @@ impl Request {
 pub struct ServiceSettings {
     /// Threads for commands that change events and files.
     pub command_threads: usize,
-    /// Threads for builds, evaluations, activations.
+    /// Threads for builds, evaluations, activations. Where there are several tenants, none has all.
     pub effect_threads: usize,
     /// How large messages may be.
     pub size: Size,
@@ -148,11 +148,16 @@ impl Service {
         let breakers =
             by_name.keys().map(|name| (name.clone(), Breakers::new(settings.breakers))).collect();
         let thread = |error| Error::outside("cannot start a thread").because(error);
-        let pool = |name, n| Pool::new(name, n, n * 64).map(Arc::new).map_err(thread);
+        let pool = |name, n: usize, most_each| {
+            Pool::new(name, n, n * 64, most_each).map(Arc::new).map_err(thread)
+        };
+        let (n_commands, n_effects) = (settings.command_threads, settings.effect_threads);
+        // Effects may take an hour: whoever has begun many leaves a thread for the others.
+        let most_effects = if by_name.len() > 1 { n_effects.saturating_sub(1) } else { n_effects };
         Ok(Arc::new(Self {
             tenants: by_name,
-            commands: pool("command", settings.command_threads)?,
-            effects: pool("effect", settings.effect_threads)?,
+            commands: pool("command", n_commands, n_commands)?,
+            effects: pool("effect", n_effects, most_effects)?,
             size: settings.size,
             breakers,
             audit: Audit::default(),
@@ -463,10 +468,12 @@ impl Service {
             }
         };
         let submitted = match (is_effect, tenant.keeps()) {
-            (true, _) => self.effects.submit(Box::new(job)),
-            (false, Keeps::Catalogue) => self.commands.submit(Box::new(job)),
+            (true, _) => self.effects.submit(tenant.name(), Box::new(job)),
+            (false, Keeps::Catalogue) => self.commands.submit(tenant.name(), Box::new(job)),
             // They go one after the other anyway, and must not hold the threads of others meanwhile.
-            (false, Keeps::Files) => tenant.lane.submit(&self.commands, Box::new(job)),
+            (false, Keeps::Files) => {
+                tenant.lane.submit(&self.commands, tenant.name(), Box::new(job))
+            }
         };
         if submitted.is_err() {
             finish(&tenant, Reply::Refused(busy(), Some(ids)));

@@ -20,6 +20,8 @@ use crate::{
     Service, ServiceSettings, Size, Tenant, TenantParts,
 };
 
+mod turns;
+
 /// What evaluations do: they wait until they may go on, and fail as often as they are told.
 #[derive(Clone, Default)]
 struct Script {
