@@ -20,6 +20,7 @@ use crate::{
     Service, ServiceSettings, Size, Tenant, TenantParts,
 };
 
+mod announcing;
 mod turns;
 
 /// What evaluations do: they wait until they may go on, and fail as often as they are told.
