@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use async_nats::connection::State;
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr, ServerError};
+use bytes::Bytes;
 use cim_nix_base::Error;
 use cim_nix_service::metrics;
+use futures_util::StreamExt as _;
 
 use crate::pattern::is_token;
 use crate::settings::{Login, NatsSettings, Secret};
@@ -62,6 +64,22 @@ impl Connection {
             (false, None) if self.watch.was_connected.load(Ordering::Relaxed) => Duration::ZERO,
             (false, None) => Duration::MAX,
         }
+    }
+
+    /// Waits for a message to ourselves to come back. The server takes what a connection says in
+    /// order, so it has had all before it by then: messages, and subscriptions.
+    ///
+    /// Errors: it has not come within `patience`.
+    pub(crate) async fn echo(&self, patience: Duration) -> std::io::Result<()> {
+        let (client, inbox) = (&self.client, self.client.new_inbox());
+        let lost = |problem: &dyn std::fmt::Display| std::io::Error::other(problem.to_string());
+        let echo = async {
+            let mut own = client.subscribe(inbox.clone()).await.map_err(|error| lost(&error))?;
+            client.publish(inbox, Bytes::new()).await.map_err(|error| lost(&error))?;
+            own.next().await.map(drop).ok_or_else(|| lost(&"the connection is closed"))
+        };
+        let came = tokio::time::timeout(patience, echo).await;
+        came.unwrap_or_else(|_| Err(lost(&"the server does not answer")))
     }
 }
 

@@ -4,10 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use cim_nix_base::Error;
 use cim_nix_service::{Caller, Service, Tenant};
-use futures_util::StreamExt as _;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -96,7 +94,11 @@ impl Nats {
             nats.lines.push(line);
         }
         for (_, connection) in &nats.connections {
-            until_heard(connection).await;
+            // Whoever is served now may ask at once: the server has to know of all subscriptions. One
+            // that is not connected yet, or not any more, is told when that changes.
+            if connection.is_connected() {
+                let _ = connection.echo(Duration::from_secs(2)).await;
+            }
         }
         Ok(nats)
     }
@@ -263,23 +265,6 @@ impl Nats {
             let _ = tokio::time::timeout(Duration::from_secs(1), closing).await;
         }
     }
-}
-
-/// Waits until the server knows of all subscriptions so far: it takes what a connection says in
-/// order, so a message to ourselves comes after them. One that does not come is no fault: whoever
-/// cannot be connected to yet is told when that changes.
-async fn until_heard(connection: &Connection) {
-    if !connection.is_connected() {
-        return;
-    }
-    let client = &connection.client;
-    let inbox = client.new_inbox();
-    let heard = async {
-        let mut own = client.subscribe(inbox.clone()).await.ok()?;
-        client.publish(inbox, Bytes::new()).await.ok()?;
-        own.next().await
-    };
-    let _ = tokio::time::timeout(Duration::from_secs(2), heard).await;
 }
 
 impl std::fmt::Debug for Nats {

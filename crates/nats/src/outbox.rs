@@ -22,7 +22,6 @@ use bytes::Bytes;
 use cim_domain_nix::{Outgoing, StoreError, Subject, Uuid, headers};
 use cim_nix_base::Error;
 use cim_nix_service::{Tenant, metrics};
-use futures_util::StreamExt as _;
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -338,11 +337,7 @@ impl Outbox {
                 client.publish_with_headers(message.subject, message.headers, message.body).await;
             sent.map_err(|error| outside(&error))?;
         }
-        let inbox = client.new_inbox();
-        let mut own = client.subscribe(inbox.clone()).await.map_err(|error| outside(&error))?;
-        client.publish(inbox, Bytes::new()).await.map_err(|error| outside(&error))?;
-        let came = tokio::time::timeout(PATIENCE, own.next()).await;
-        came.ok().flatten().map(|_| ()).ok_or_else(|| outside(&"the server does not answer"))
+        self.connection.echo(PATIENCE).await.map_err(|error| outside(&error))
     }
 
     /// The message for an event; `None`, noted as done, for one that none is for.

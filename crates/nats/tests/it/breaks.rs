@@ -110,6 +110,42 @@ fn a_service_that_starts_before_its_server() {
 }
 
 #[test]
+fn started_means_that_the_server_knows_who_listens() {
+    let Some(nats) = Nats::start(Setup::jetstream()) else { return };
+    let Some(mut python) = Python::connect(&nats.url()) else { return };
+    let proxy = Proxy::start(nats.port());
+    // What the service says is late at the server, and whoever asks is not.
+    proxy.delay(Duration::from_millis(400));
+    let mut running = Running::start(&service(&["acme"]), &settings(&proxy.url()));
+    let answer = python.request("nix.query.flake.list", "", json!({}));
+    assert!(answer.body.get("result").is_some(), "{}", answer.text);
+    proxy.delay(Duration::ZERO);
+    running.stop();
+}
+
+#[test]
+fn events_without_a_stream_count_as_published_when_the_server_had_them() {
+    let Some(nats) = Nats::start(Setup::default()) else { return };
+    let proxy = Proxy::start(nats.port());
+    let service = service(&["acme"]);
+    let stream = StreamSettings { enabled: false, ..StreamSettings::default() };
+    let mut running = Running::start(&service, &NatsSettings { stream, ..settings(&proxy.url()) });
+    let Some(mut python) = Python::connect(&nats.url()) else { return };
+    python.subscribe("nix.event.>");
+    proxy.hold(true);
+    make(&service, 0, 3);
+    // They are sent at once, and are on their way.
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(!is_all_published(&running), "the server has had none of them");
+    proxy.hold(false);
+    wait_for("publishing", || is_all_published(&running));
+    let paths = python.gather("nix.event.>").into_iter();
+    let paths: BTreeSet<_> = paths.map(|event| event.body["path"].to_string()).collect();
+    assert_eq!(paths.len(), 3, "{paths:?}");
+    running.stop();
+}
+
+#[test]
 fn events_without_a_stream_come_at_least_once_and_in_order() {
     let Some(nats) = Nats::start(Setup::default()) else { return };
     let proxy = Proxy::start(nats.port());
