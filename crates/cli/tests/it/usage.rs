@@ -80,6 +80,29 @@ fn help_of_the_program() {
     "#]]);
 }
 
+/// Without a command the short form of the same is an error.
+#[test]
+fn no_command_shows_all_of_them() {
+    let sandbox = Sandbox::new("");
+    let help = stdout(&sandbox.run("--help"));
+    let output = sandbox.run("");
+    assert_eq!((output.status.code(), stdout(&output)), (Some(2), String::new()));
+    let text = String::from_utf8(output.stderr).unwrap();
+    let (before, options) = text.split_once("\nOptions:\n").expect("it has options");
+    let (help_before, help_after) = help.split_once("\nOptions:\n").expect("it has options");
+    assert_eq!(before, help_before);
+    let (_, help_end) = help_after.split_once("\nExamples:\n").expect("it has examples");
+    let (options, end) = options.split_once("\nExamples:\n").expect("it has examples");
+    assert_eq!(end, help_end);
+    let options: Vec<&str> = options.lines().map(str::trim).collect();
+    let want = [
+        "--color <WHEN>  When to colour [default: auto] [possible values: auto, always, never]",
+        "-h, --help          Print help (see more with '--help')",
+        "-V, --version       Print version",
+    ];
+    assert_eq!(options, want);
+}
+
 #[test]
 fn help_of_every_command_has_examples() {
     let sandbox = Sandbox::new("");
@@ -163,66 +186,6 @@ fn names_of_other_programs_lead_to_ours() {
 #[test]
 fn wrong_arguments_are_refused() {
     let sandbox = Sandbox::new("//- a.nix\n1\n");
-    sandbox.check("", expect![[r#"
-        [stderr]
-        Checks Nix projects, and shows what it knows about them
-
-        Usage: cim-nix [OPTIONS] <COMMAND>
-
-        Commands:
-          check            Look for faults in files and folders, and mend them
-          fmt              Format files and folders in the style of their project
-          rename           Change a name wherever its file speaks of it
-          eval             Evaluate a file, an expression or a flake, without Nix
-          eval-compat      Evaluate with the arguments of nix-instantiate
-          instantiate      Print the store paths of derivations, and write them on request
-          flake            Show what a flake has and where it comes from
-          package          Build packages with Nix, and copy them to caches and back
-          module           Make, change and remove modules
-          overlay          Make, change and remove overlays
-          config           Make, change and activate configurations of machines and homes
-          collect-garbage  Remove from the store what nothing needs
-          log              Show what happened to a project
-          show             Show one event: who, when, what, and what it did to files
-          undo             Take a change back
-          redo             Bring back what was undone last
-          blame            Say which event wrote each line of a file
-          replay           Show what there was after an event
-          status           Say whether files are what the events say
-          recover          Finish or revert what was interrupted
-          query            Ask what the events say: flakes, packages and builds, modules, overlays, configurations
-          export           Write all events as JSON lines
-          import           Take events over that `export` wrote
-          store            Check, back up and move the store of a project
-          options          Show the options of NixOS, Home Manager or own modules
-          repl             Evaluate expressions as you type them
-          parse            Print the syntax tree or the tokens of a file
-          symbols          List what files define: bindings, attributes, parameters
-          files            List the files of a project, and what each one is
-          graph            Show which files import which, and other graphs
-          migrate-config   Turn settings of statix, deadnix and nixf-diagnose into a cim-nix.toml
-          explain          Explain a rule
-          completions      Print the completions for a shell
-          serve            Serve projects to other programs, over NATS and HTTP
-          send             Send a command or a query to a service over NATS
-          help             Print this message or the help of the given subcommand(s)
-
-        Options:
-              --color <WHEN>  When to colour [default: auto] [possible values: auto, always, never]
-          -h, --help          Print help (see more with '--help')
-          -V, --version       Print version
-
-        Examples:
-          cim-nix check                      check the project in this folder
-          cim-nix check --fix modules/       mend what can be mended safely
-          cim-nix fmt                        format it in its own style
-          cim-nix explain DEAD001            what a rule is about
-          cim-nix eval .#packages --each     what a flake has, without Nix
-          cim-nix symbols flake.nix          what a file defines
-
-        Exit status: 0 nothing found, 1 findings, 2 wrong usage or syntax, 3 the program or machine failed.
-        [exit 2]
-    "#]]);
     sandbox.check(
         "chek",
         expect![[r#"
