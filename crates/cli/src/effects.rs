@@ -93,7 +93,7 @@ impl Effect<'_> {
             return Ok(Exit::Clean);
         }
         for event in &outcome.events {
-            if is_failure(event) {
+            if event.failure().is_some() {
                 tell_failure(event);
             } else if !change.quiet {
                 tell_event(event, &mut out);
@@ -104,7 +104,7 @@ impl Effect<'_> {
     }
 
     fn exit(&self) -> Exit {
-        match self.outcome.events.iter().any(is_failure) {
+        match self.outcome.events.iter().any(|event| event.failure().is_some()) {
             true => Exit::Findings,
             false if self.trouble.is_empty() => Exit::Clean,
             false => Exit::Broken,
@@ -123,14 +123,6 @@ impl Effect<'_> {
             "commands": commands,
             "notes": trouble,
         })
-    }
-}
-
-fn is_failure(event: &Event) -> bool {
-    match event {
-        Event::PackageBuildFailed(_) | Event::ConfigurationActivationFailed(_) => true,
-        Event::ExpressionEvaluated(event) => event.is_error,
-        _ => false,
     }
 }
 

@@ -701,6 +701,20 @@ impl Event {
         StreamId::new(self.kind(), self.aggregate())
     }
 
+    /// What went wrong, where it says that something was run and failed.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Self::PackageBuildFailed(event) => Some(&event.message),
+            Self::ConfigurationActivationFailed(event) => Some(&event.message),
+            // Evaluators begin with the word themselves.
+            Self::ExpressionEvaluated(event) if event.is_error => {
+                Some(event.result.strip_prefix("error: ").unwrap_or(&event.result).trim_end())
+            }
+            _ => None,
+        }
+    }
+
     /// Reads an event of any shape that was ever written, and brings it up to date.
     ///
     /// Fields that are not known are passed over here; they stay in the stored body.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use async_nats::{HeaderMap, Request, RequestErrorKind};
-use cim_domain_nix::{MessageId, Role, Subject, Timestamp, headers};
+use cim_domain_nix::{Event, MessageId, Role, Subject, Timestamp, Unreadable, headers};
 use cim_nix_base::Error;
 use cim_nix_nats::{Login, NatsSettings, TenantsBy, connect_client};
 use cim_nix_telemetry::{Identity, Traces, traceparent};
@@ -495,8 +495,9 @@ impl Replied {
                 (3, Some(("malformed".to_owned(), "the reply is no JSON object".to_owned())))
             }
             _ => match failed_event(&value) {
-                Some(failed) => (1, Some(failed)),
-                None => (0, None),
+                Ok(Some(failed)) => (1, Some(failed)),
+                Ok(None) => (0, None),
+                Err(problem) => (3, Some(("malformed".to_owned(), problem.to_string()))),
             },
         };
         Self { subject, text: text.to_owned(), value, status, failure }
@@ -567,13 +568,19 @@ fn texts(list: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// What was recorded of something that was run and failed.
-fn failed_event(reply: &Value) -> Option<(String, String)> {
-    let failed = ["PackageBuildFailed", "ConfigurationActivationFailed"];
-    reply["events"].as_array()?.iter().find_map(|event| {
-        let kind = event["event_type"].as_str().filter(|kind| failed.contains(kind))?;
-        let message = event["event"]["message"].as_str().unwrap_or("it failed");
-        Some((kind.to_owned(), message.to_owned()))
-    })
+///
+/// Errors: it cannot be known, as an event does not look as it should.
+fn failed_event(reply: &Value) -> Result<Option<(String, String)>, Unreadable> {
+    for event in reply["events"].as_array().into_iter().flatten() {
+        let kind = event["event_type"].as_str().unwrap_or_default();
+        // One of a type that is not known here says nothing of a failure to us.
+        let Some(newest) = Event::newest_schema(kind) else { continue };
+        let event = Event::read(kind, newest, &event["event"].to_string())?;
+        if let Some(message) = event.failure() {
+            return Ok(Some((kind.to_owned(), message.to_owned())));
+        }
+    }
+    Ok(None)
 }
 
 fn print(text: &str) -> Result<(), Error> {
@@ -627,8 +634,27 @@ mod tests {
         for (code, expected) in [("rejected", 1), ("conflict", 1), ("limited", 1), ("outside", 3)] {
             assert_eq!(status(&format!(r#"{{"code":"{code}","message":"no"}}"#)), expected);
         }
-        let failed = r#"{"events":[{"event_type":"PackageBuildFailed","event":{"message":"no"}}]}"#;
-        assert_eq!(status(failed), 1);
+        let event = |event_type: &str, event: Value| {
+            serde_json::json!({ "events": [{ "event_type": event_type, "event": event }] })
+                .to_string()
+        };
+        let evaluated = |is_error: bool| {
+            let id = "0198f7a2-7c00-7000-8000-000000000001";
+            let body = serde_json::json!({
+                "expression_id": id, "timestamp": "2026-11-24T14:20:59.123456Z",
+                "identity": { "message_id": id, "correlation_id": id, "causation_id": id },
+                "expression": "x", "result": "error: no\n", "is_error": is_error,
+            });
+            event("ExpressionEvaluated", body)
+        };
+        assert_eq!(status(&evaluated(false)), 0);
+        assert_eq!(status(&evaluated(true)), 1);
+        let subject = Subject::of("EvaluateExpression").expect("it is one");
+        let failure = Replied::read(subject, &evaluated(true)).failure;
+        assert_eq!(failure, Some(("ExpressionEvaluated".to_owned(), "no".to_owned())));
+        // What is newer than this program is no failure; what is broken may be one.
+        assert_eq!(status(&event("PackageSigned", Value::Null)), 0);
+        assert_eq!(status(&event("PackageBuildFailed", serde_json::json!({ "message": "no" }))), 3);
         assert_eq!(status("x"), 3);
     }
 }

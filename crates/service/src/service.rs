@@ -622,8 +622,9 @@ impl Service {
                 && request.expected.is_some_and(|expected| version(&app) != expected);
             refusal
         })?;
-        if let Some((kind, message)) = outcome.events.iter().find_map(failure_in) {
-            fail(&tracing::Span::current(), kind, message);
+        let failed = |event: &Event| Some((event.event_type(), event.failure()?.to_owned()));
+        if let Some((kind, message)) = outcome.events.iter().find_map(failed) {
+            fail(&tracing::Span::current(), kind, &message);
         }
         Ok(Accepted {
             ids: message.ids.clone(),
@@ -722,16 +723,6 @@ fn fail(span: &tracing::Span, kind: &str, message: &str) {
     span.record("error.type", kind);
     span.record("otel.status_code", "error");
     span.record("otel.status_description", message);
-}
-
-/// What an event says of something that was run and failed.
-fn failure_in(event: &Event) -> Option<(&'static str, &str)> {
-    let message = match event {
-        Event::PackageBuildFailed(event) => &event.message,
-        Event::ConfigurationActivationFailed(event) => &event.message,
-        _ => return None,
-    };
-    Some((event.event_type(), message))
 }
 
 /// Whether a command runs programs.

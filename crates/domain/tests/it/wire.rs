@@ -139,6 +139,33 @@ fn events_are_frozen() {
 }
 
 #[test]
+fn what_failed_says_so() {
+    let mut failures = String::new();
+    for (name, body) in frozen("events") {
+        let Some(newest) = Event::newest_schema(&name) else { continue };
+        let read = |body: &str| Event::read(&name, newest, body).unwrap();
+        if let Some(message) = read(&body).failure() {
+            failures.push_str(&format!("{name}: {message}\n"));
+        }
+        if name == "ExpressionEvaluated" {
+            let mut failed = json(&body);
+            failed["is_error"] = true.into();
+            failed["result"] = "error: undefined variable 'x'\n".into();
+            let message = read(&failed.to_string()).failure().map(str::to_owned);
+            assert_eq!(message.as_deref(), Some("undefined variable 'x'"));
+            failed["is_error"] = false.into();
+            assert_eq!(read(&failed.to_string()).failure(), None);
+        }
+    }
+    expect_test::expect![[r#"
+        ConfigurationActivationFailed: the unit nginx.service failed
+        ExpressionEvaluated: 2
+        PackageBuildFailed: building hello took longer than 3600 seconds
+    "#]]
+    .assert_eq(&failures);
+}
+
+#[test]
 fn queries_are_frozen() {
     check_messages(
         "queries",
