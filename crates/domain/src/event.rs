@@ -709,7 +709,7 @@ impl Event {
             Self::ConfigurationActivationFailed(event) => Some(&event.message),
             // Evaluators begin with the word themselves.
             Self::ExpressionEvaluated(event) if event.is_error => {
-                Some(event.result.strip_prefix("error: ").unwrap_or(&event.result).trim_end())
+                Some(event.result.strip_prefix("error:").unwrap_or(&event.result).trim())
             }
             _ => None,
         }
