@@ -96,6 +96,7 @@ mod nix_value;
 mod paired;
 pub mod projection;
 pub mod query;
+mod reading;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod staged;
@@ -130,6 +131,7 @@ pub use memory::MemoryStore;
 pub use nix_value::NixValue;
 pub use paired::Paired;
 pub use query::{Answer, Query, QueryEnvelope, QueryResponse};
+pub use reading::Reading;
 pub use staged::Staged;
 pub use store::{
     Announced, Append, Appended, EventStore, Expected, Intent, IntentStore, NewEvent, Outgoing,

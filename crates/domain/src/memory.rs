@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use crate::{
     Append, Appended, EventStore, Expected, Intent, IntentStore, MessageId, NewEvent, Outgoing,
-    Progress, Projection, Record, Rows, Snapshot, Staged, StoreError, StreamId, Subscription,
-    Visit,
+    Progress, Projection, Reading, Record, Rows, Snapshot, Staged, StoreError, StreamId,
+    Subscription, Visit,
 };
 
 /// Keeps events, read models, intents and blobs in memory. Clones are handles on the same store.
@@ -366,7 +366,7 @@ impl EventStore for MemoryStore {
         let mut staged = Staged::over(&*base);
         let mut position = model.position;
         let read = self.read_all(position, &mut |event| {
-            staged.take(projection, event)?;
+            staged.take(projection, &Reading::new(*event))?;
             position = event.position;
             Ok(ControlFlow::Continue(()))
         });

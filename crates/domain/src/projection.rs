@@ -34,7 +34,7 @@ pub use log::{FileNow, LogFilter, files_now, log};
 pub use undo::{UndoPlace, undo_place, undoable, undone_by};
 
 use crate::answer::Changed;
-use crate::{Event, EventStore, Projection, Record, Rows, StoreError};
+use crate::{Event, EventStore, Projection, Reading, Record, Rows, StoreError};
 
 /// All read models of this crate.
 pub const PROJECTIONS: [&dyn Projection; 7] =
@@ -66,8 +66,11 @@ pub fn unread(store: &dyn EventStore, name: &str) -> Result<Unread, StoreError> 
 }
 
 /// Reads an event; one that cannot be read is counted.
-fn readable(event: &Record<'_>, rows: &mut dyn Rows) -> Result<Option<Event>, StoreError> {
-    let problem = match Event::read(event.event_type, event.schema, event.body) {
+fn readable<'e>(
+    event: &'e Reading<'_>,
+    rows: &mut dyn Rows,
+) -> Result<Option<&'e Event>, StoreError> {
+    let problem = match event.event() {
         Ok(event) => return Ok(Some(event)),
         Err(problem) => problem.to_string(),
     };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::ops::{Bound, ControlFlow};
 
-use crate::{Projection, Record, Rows, StoreError, Visit};
+use crate::{Projection, Reading, Rows, StoreError, Visit};
 
 /// Rows with changes over them.
 pub struct Staged<'a> {
@@ -32,7 +32,7 @@ impl<'a> Staged<'a> {
     pub fn take(
         &mut self,
         projection: &dyn Projection,
-        event: &Record<'_>,
+        event: &Reading<'_>,
     ) -> Result<(), StoreError> {
         self.former.clear();
         let taken = projection.apply(event, self);

@@ -23,7 +23,7 @@ use std::time::Duration;
 use cim_nix_base::ContentHash;
 use uuid::Uuid;
 
-use crate::{Kind, MessageId, StreamId, Timestamp};
+use crate::{Kind, MessageId, Reading, StreamId, Timestamp};
 
 /// What version a stream must have for an append to succeed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -284,7 +284,7 @@ pub trait Projection: Send + Sync {
     ///
     /// Errors: those of the rows. Events that it cannot read are left out, not an error: a read
     /// model must not stop because of one event from a newer version.
-    fn apply(&self, event: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError>;
+    fn apply(&self, event: &Reading<'_>, rows: &mut dyn Rows) -> Result<(), StoreError>;
 }
 
 impl<P: Projection + ?Sized> Projection for &P {
@@ -296,7 +296,7 @@ impl<P: Projection + ?Sized> Projection for &P {
         (**self).schema()
     }
 
-    fn apply(&self, event: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
+    fn apply(&self, event: &Reading<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
         (**self).apply(event, rows)
     }
 }

@@ -13,7 +13,7 @@ use std::thread::Thread;
 
 use async_nats::Client;
 use cim_domain_nix::{
-    Append, Appended, EventStore, MessageId, Outgoing, Progress, Projection, Record, Rows,
+    Append, Appended, EventStore, MessageId, Outgoing, Progress, Projection, Reading, Record, Rows,
     Snapshot, Staged, StoreError, StreamId, Subscription, Uuid, Visit,
 };
 use serde::{Deserialize, Serialize};
@@ -315,7 +315,7 @@ impl JetStreamStore {
         let mut position = standing.position;
         let mut n_taken = 0;
         let read = self.walk_forward(position, &mut |event| {
-            take(&mut staged, projection, event)?;
+            take(&mut staged, projection, &Reading::new(*event))?;
             position = event.position;
             n_taken += 1;
             Ok(if n_taken == STEP { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
@@ -368,7 +368,7 @@ async fn begin(shared: &Shared) -> Result<(), StoreError> {
 fn take(
     staged: &mut Staged<'_>,
     projection: &dyn Projection,
-    event: &Record<'_>,
+    event: &Reading<'_>,
 ) -> Result<(), StoreError> {
     // What it wrote before it panicked is undone, so nothing half-done is seen later.
     let taken = catch_unwind(AssertUnwindSafe(|| staged.take(projection, event)));

@@ -4,11 +4,12 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use cim_domain_nix::{Projection, Rows, Staged, StoreError, Visit};
+use cim_domain_nix::{Projection, Reading, Rows, Staged, StoreError, Visit};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::decode::{COLUMNS, number, record, sql};
+use crate::decode::{number, record, sql};
 use crate::fault::{Fault, corrupt};
+use crate::read::joined;
 
 /// A read model as the file knows it.
 #[derive(Clone, Copy)]
@@ -62,47 +63,54 @@ pub(crate) struct Followed {
     pub(crate) failure: Option<StoreError>,
 }
 
-/// Takes up to `most` events into a read model. Where the projection fails, the events before are
-/// kept: rows and checkpoint say the same in any case.
+/// Takes up to `most` events into read models that stand at the same position: each event is read
+/// once for all. Where a projection fails, the events before are kept: rows and checkpoint say the
+/// same in any case.
 pub(crate) fn follow(
     connection: &Connection,
     path: &Path,
-    projection: &dyn Projection,
-    model: Model,
+    models: &[(&dyn Projection, Model)],
     most: usize,
-) -> Result<Followed, Fault> {
-    let base = ModelRows { connection, path, model: Some(model.id) };
-    let mut staged = Staged::over(&base);
-    let mut followed = Followed { position: model.position, failure: None };
-    let mut query = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS}, s.kind, s.aggregate FROM events e JOIN streams s ON s.id = e.stream \
-         WHERE e.position > ?1 ORDER BY e.position LIMIT ?2"
-    ))?;
-    let mut rows = query.query(params![sql(model.position), sql(most as u64)])?;
+) -> Result<Vec<Followed>, Fault> {
+    let Some((_, Model { position: start, .. })) = models.first() else { return Ok(Vec::new()) };
+    let rows_of = |(_, model): &(_, Model)| ModelRows { connection, path, model: Some(model.id) };
+    let bases: Vec<ModelRows<'_>> = models.iter().map(rows_of).collect();
+    let mut going: Vec<(Staged<'_>, Followed)> = bases
+        .iter()
+        .map(|base| (Staged::over(base), Followed { position: *start, failure: None }))
+        .collect();
+    let mut query = joined(connection, "e.position > ?1 ORDER BY e.position LIMIT ?2")?;
+    let mut rows = query.query(params![sql(*start), sql(most as u64)])?;
     while let Some(row) = rows.next()? {
-        let mut taken = Ok(());
-        let mut position = model.position;
         let _ = record(row, &mut |event| {
-            position = event.position;
-            taken = take(&mut staged, projection, event);
-            Ok(ControlFlow::Continue(()))
+            let event = Reading::new(*event);
+            for ((projection, _), (staged, followed)) in models.iter().zip(&mut going) {
+                if followed.failure.is_some() {
+                    continue;
+                }
+                match take(staged, *projection, &event) {
+                    Ok(()) => followed.position = event.position,
+                    Err(failure) => followed.failure = Some(failure),
+                }
+            }
+            let is_over = going.iter().all(|(_, followed)| followed.failure.is_some());
+            Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
-        if let Err(failure) = taken {
-            followed.failure = Some(failure);
-            break;
-        }
-        followed.position = position;
     }
     drop(rows);
-    write(connection, model, staged, followed.position)?;
-    Ok(followed)
+    let mut all = Vec::with_capacity(going.len());
+    for ((_, model), (staged, followed)) in models.iter().zip(going) {
+        write(connection, *model, staged, followed.position)?;
+        all.push(followed);
+    }
+    Ok(all)
 }
 
 /// One event. A projection that panics must not take the writer with it.
 fn take(
     staged: &mut Staged<'_>,
     projection: &dyn Projection,
-    event: &cim_domain_nix::Record<'_>,
+    event: &Reading<'_>,
 ) -> Result<(), StoreError> {
     // What it wrote before it panicked is undone, so nothing half-done is seen later.
     let taken = catch_unwind(AssertUnwindSafe(|| staged.take(projection, event)));

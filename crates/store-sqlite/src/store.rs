@@ -242,19 +242,21 @@ impl SqliteStore {
     /// fails stays behind, and says why when it is told to catch up: an event is a fact, and must
     /// not be lost because of what somebody makes of it.
     fn move_models(&self, connection: &Connection, before: u64) -> Result<(), Fault> {
+        let mut moving = Vec::with_capacity(self.projections.len());
         for projection in &self.projections {
+            let projection = &**projection;
             let model = models::model(connection, projection.name())?;
             // In an empty store a model is up to date before it exists.
             let model = match model {
-                None if before == 0 => models::prepare(connection, &**projection)?,
+                None if before == 0 => models::prepare(connection, projection)?,
                 Some(model) if model.position == before && model.schema == projection.schema() => {
                     model
                 }
                 _ => continue,
             };
-            models::follow(connection, &self.path, &**projection, model, usize::MAX)?;
+            moving.push((projection, model));
         }
-        Ok(())
+        models::follow(connection, &self.path, &moving, usize::MAX).map(drop)
     }
 }
 
@@ -389,9 +391,10 @@ impl EventStore for SqliteStore {
             }
             let followed = self.write(|connection| {
                 let model = models::prepare(connection, projection)?;
-                models::follow(connection, &self.path, projection, model, PORTION)
+                models::follow(connection, &self.path, &[(projection, model)], PORTION)
             });
-            if let Some(failure) = followed.map_err(|fault| fault.at(&self.path))?.failure {
+            let followed = followed.map_err(|fault| fault.at(&self.path))?;
+            if let Some(failure) = followed.into_iter().find_map(|followed| followed.failure) {
                 return Err(failure);
             }
         }

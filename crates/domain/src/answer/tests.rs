@@ -398,7 +398,7 @@ impl crate::Projection for Breaks {
 
     fn apply(
         &self,
-        event: &crate::Record<'_>,
+        event: &crate::Reading<'_>,
         rows: &mut dyn crate::Rows,
     ) -> Result<(), StoreError> {
         rows.put(&crate::projection::flakes::row_key(event.aggregate), "{")

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::samples::{append, event, put, stream};
-use crate::{EventStore, Expected, NewEvent, Progress, Projection, Record, Rows, StoreError};
+use crate::{EventStore, Expected, NewEvent, Progress, Projection, Reading, Rows, StoreError};
 
 /// Counts the events of each stream, and lists all of them.
 struct Counts {
@@ -30,7 +30,7 @@ impl Projection for Counts {
         self.schema
     }
 
-    fn apply(&self, event: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
+    fn apply(&self, event: &Reading<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
         self.n_applied.fetch_add(1, Ordering::Relaxed);
         let key = format!("count/{}", event.aggregate);
         let count: u64 = rows.get(&key)?.map_or(0, |count| count.parse().expect("ours"));
@@ -181,7 +181,7 @@ impl Projection for Keys {
         1
     }
 
-    fn apply(&self, event: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
+    fn apply(&self, event: &Reading<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
         let keys: Vec<String> = serde_json::from_str(event.body).expect("written below");
         for key in keys {
             match key.strip_prefix('-') {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::answer::{Changed, ConfigurationView, GenerationView, HistoryEntry};
 use crate::{
-    ActivationType, ConfigurationKind, Event, NixOSConfiguration, Projection, Record, Rows,
+    ActivationType, ConfigurationKind, Event, NixOSConfiguration, Projection, Reading, Rows,
     StoreError, Took,
 };
 
@@ -73,7 +73,7 @@ impl Projection for Configurations {
         1
     }
 
-    fn apply(&self, record: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
+    fn apply(&self, record: &Reading<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
         if record.kind != "config" {
             return Ok(());
         }
@@ -100,7 +100,7 @@ fn named(view: &ConfigurationView) -> Named {
     Named { id: view.id, project: view.project.clone(), name: view.name.clone() }
 }
 
-fn new(record: &Record<'_>) -> ConfigurationRow {
+fn new(record: &Reading<'_>) -> ConfigurationRow {
     ConfigurationRow {
         epoch: 0,
         is_present: false,

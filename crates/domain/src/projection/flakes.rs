@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Named, below, changed, key, read, readable, remove_below, rename, write};
 use crate::answer::FlakeView;
 use crate::model::AttributePath;
-use crate::{Event, FlakeEdit, FlakeOutputs, LockChange, Projection, Record, Rows, StoreError};
+use crate::{Event, FlakeEdit, FlakeOutputs, LockChange, Projection, Reading, Rows, StoreError};
 
 /// The flake catalogue.
 pub(crate) struct Flakes;
@@ -49,13 +49,13 @@ impl Projection for Flakes {
         1
     }
 
-    fn apply(&self, record: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
+    fn apply(&self, record: &Reading<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
         if record.kind != "flake" {
             return Ok(());
         }
         let Some(event) = readable(record, rows)? else { return Ok(()) };
         let known: Option<FlakeRow> = read(rows, &row_key(record.aggregate))?;
-        let Some(mut row) = row_after(record, &event, known.as_ref()) else { return Ok(()) };
+        let Some(mut row) = row_after(record, event, known.as_ref()) else { return Ok(()) };
         row.view.changed = changed(record);
         if let Some(known) = known.as_ref().filter(|known| known.epoch != row.epoch) {
             for what in ["locked", "output", "delta"] {
@@ -63,8 +63,8 @@ impl Projection for Flakes {
             }
         }
         if row.is_present {
-            move_locks(rows, &row, &event)?;
-            change_outputs(rows, &row, record.id, &event)?;
+            move_locks(rows, &row, event)?;
+            change_outputs(rows, &row, record.id, event)?;
         }
         let named = |row: &FlakeRow| Named {
             id: row.view.id,
@@ -79,7 +79,7 @@ impl Projection for Flakes {
 }
 
 /// The flake after an event, as its aggregate has it; `None` for an event about something else.
-fn row_after(record: &Record<'_>, event: &Event, known: Option<&FlakeRow>) -> Option<FlakeRow> {
+fn row_after(record: &Reading<'_>, event: &Event, known: Option<&FlakeRow>) -> Option<FlakeRow> {
     let epoch = known.map_or(0, |known| known.epoch);
     let new = |path: &str, epoch| FlakeRow {
         epoch,

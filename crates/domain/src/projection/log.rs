@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Origin, below, key, project_of, push_newest_first, readable, value, write};
-use crate::{Event, EventStore, FileChange, Projection, Record, Rows, StoreError, Visit};
+use crate::{Event, EventStore, FileChange, Projection, Reading, Record, Rows, StoreError, Visit};
 use cim_nix_base::ContentHash;
 
 /// The index of the audit log.
@@ -43,10 +43,10 @@ impl Projection for Log {
         1
     }
 
-    fn apply(&self, record: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
+    fn apply(&self, record: &Reading<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
         let event = readable(record, rows)?;
         let origin = Origin::of(record);
-        let project = project_of(record, &origin, event.as_ref(), rows)?;
+        let project = project_of(record, &origin, event, rows)?;
         note(rows, &["type", record.event_type], record.position)?;
         if let Some(actor) = origin.actor() {
             note(rows, &["by", &actor], record.position)?;
@@ -55,7 +55,7 @@ impl Projection for Log {
             note(rows, &["in", project], record.position)?;
         }
         let project = project.unwrap_or_default();
-        let changes = event.as_ref().map_or(&[][..], Event::changes);
+        let changes = event.map_or(&[][..], Event::changes);
         changes.iter().try_for_each(|change| note_file(rows, record, &project, change))
     }
 }

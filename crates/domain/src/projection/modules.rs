@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Named, below, changed, key, read, readable, rename, write};
 use crate::answer::{ModuleView, OptionOwner};
-use crate::{Event, NixModule, Projection, Record, Rows, StoreError};
+use crate::{Event, NixModule, Projection, Reading, Rows, StoreError};
 
 /// Modules and the options that they declare.
 pub(crate) struct Modules;
@@ -52,12 +52,12 @@ impl Projection for Modules {
         1
     }
 
-    fn apply(&self, record: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
+    fn apply(&self, record: &Reading<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
         if record.kind != "module" {
             return Ok(());
         }
         let Some(event) = readable(record, rows)? else { return Ok(()) };
-        let now = match &event {
+        let now = match event {
             Event::ModuleCreated(event) => Some(view(record, &event.project, &event.module)),
             Event::ModuleUpdated(event) => Some(view(record, &event.project, &event.module)),
             Event::ModuleDeleted(_) => None,
@@ -75,7 +75,7 @@ impl Projection for Modules {
 }
 
 /// A module as its row has it: no value is deeper in it than in the event.
-fn view(record: &Record<'_>, project: &str, module: &NixModule) -> ModuleView {
+fn view(record: &Reading<'_>, project: &str, module: &NixModule) -> ModuleView {
     let NixModule { name, options, config, imports, file, .. } = module.clone();
     ModuleView {
         id: record.aggregate,

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{Named, below, changed, key, read, readable, rename, write};
 use crate::answer::OverlayView;
-use crate::{Event, Overlay, Projection, Record, Rows, StoreError};
+use crate::{Event, Overlay, Projection, Reading, Rows, StoreError};
 
 /// Overlays and the packages that they change.
 pub(crate) struct Overlays;
@@ -31,12 +31,12 @@ impl Projection for Overlays {
         1
     }
 
-    fn apply(&self, record: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
+    fn apply(&self, record: &Reading<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
         if record.kind != "overlay" {
             return Ok(());
         }
         let Some(event) = readable(record, rows)? else { return Ok(()) };
-        let now = match &event {
+        let now = match event {
             Event::OverlayCreated(event) => Some(view(record, &event.project, &event.overlay)),
             Event::OverlayUpdated(event) => Some(view(record, &event.project, &event.overlay)),
             Event::OverlayDeleted(_) => None,
@@ -58,7 +58,7 @@ impl Projection for Overlays {
     }
 }
 
-fn view(record: &Record<'_>, project: &str, overlay: &Overlay) -> OverlayView {
+fn view(record: &Reading<'_>, project: &str, overlay: &Overlay) -> OverlayView {
     let Overlay { name, overrides, additions, file, .. } = overlay.clone();
     OverlayView {
         id: record.aggregate,

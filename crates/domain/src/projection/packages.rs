@@ -10,7 +10,7 @@ use super::{
 use crate::answer::{BuildOutcome, BuildView, CacheCopy, PackageView};
 use crate::event::{PackageBuildFailed, PackageBuilt, PackageCached};
 use crate::model::{AttributePath, DrvName};
-use crate::{Event, Projection, Record, Rows, StoreError};
+use crate::{Event, Projection, Reading, Rows, StoreError};
 
 /// Packages and their builds.
 pub(crate) struct Packages;
@@ -54,12 +54,12 @@ impl Projection for Packages {
         1
     }
 
-    fn apply(&self, record: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
+    fn apply(&self, record: &Reading<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
         if record.kind != "package" {
             return Ok(());
         }
         let Some(event) = readable(record, rows)? else { return Ok(()) };
-        let (flake_ref, attribute) = match &event {
+        let (flake_ref, attribute) = match event {
             Event::PackageBuilt(event) => (&event.flake_ref, &event.attribute),
             Event::PackageBuildFailed(event) => (&event.flake_ref, &event.attribute),
             Event::PackageCached(event) => (&event.flake_ref, &event.attribute),
@@ -72,7 +72,7 @@ impl Projection for Packages {
             None => PackageRow { epoch: 0, view: new(record, flake_ref, attribute) },
         };
         row.view.changed = changed(record);
-        match &event {
+        match event {
             Event::PackageBuilt(event) => built(rows, &mut row, event)?,
             Event::PackageBuildFailed(event) => failed(rows, &mut row, event)?,
             Event::PackageCached(event) => cached(rows, &row, event)?,
@@ -87,7 +87,7 @@ fn named(view: &PackageView) -> Named {
     Named { id: view.id, project: view.flake_ref.clone(), name: view.name.clone() }
 }
 
-fn new(record: &Record<'_>, flake_ref: &str, attribute: &AttributePath) -> PackageView {
+fn new(record: &Reading<'_>, flake_ref: &str, attribute: &AttributePath) -> PackageView {
     let (system, name) = system_and_name(flake_ref, attribute);
     PackageView {
         id: record.aggregate,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Origin, key, project_of, read, readable, write};
-use crate::{EventStore, Projection, Record, Rows, StoreError, is_undoable};
+use crate::{EventStore, Projection, Reading, Rows, StoreError, is_undoable};
 
 /// Undo stacks.
 pub(crate) struct UndoStacks;
@@ -88,13 +88,13 @@ impl Projection for UndoStacks {
         1
     }
 
-    fn apply(&self, record: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
+    fn apply(&self, record: &Reading<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
         if NEVER.contains(&record.event_type) {
             return Ok(());
         }
         let Some(event) = readable(record, rows)? else { return Ok(()) };
-        let project = project_of(record, &Origin::of(record), Some(&event), rows)?;
-        if is_undoable(&event).is_err() {
+        let project = project_of(record, &Origin::of(record), Some(event), rows)?;
+        if is_undoable(event).is_err() {
             return Ok(());
         }
         let Some(id) = event.identity().message_id.uuid() else { return Ok(()) };

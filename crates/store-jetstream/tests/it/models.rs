@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cim_domain_nix::{EventStore, MemoryStore, Projection, Record, Rows, StoreError, copy};
+use cim_domain_nix::{EventStore, MemoryStore, Projection, Reading, Rows, StoreError, copy};
 use cim_nix_store_jetstream::{JetStreamStore, Models, Options};
 
 use crate::samples::{all, append, options, place};
@@ -24,7 +24,7 @@ impl Projection for Counts {
         self.schema
     }
 
-    fn apply(&self, event: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
+    fn apply(&self, event: &Reading<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
         self.n_applied.fetch_add(1, Ordering::Relaxed);
         rows.put(&format!("body/{:06}", event.position), event.body)?;
         rows.put("count", &event.position.to_string())

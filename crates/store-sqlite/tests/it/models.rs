@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cim_domain_nix::{EventStore, Progress, Projection, Record, Rows, StoreError};
+use cim_domain_nix::{EventStore, Progress, Projection, Reading, Rows, StoreError};
 use cim_nix_store_sqlite::{Options, SqliteStore};
 
 use crate::power::{Counts, all, append, fill, options, stream};
@@ -51,7 +51,7 @@ impl Projection for Broken {
         1
     }
 
-    fn apply(&self, event: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
+    fn apply(&self, event: &Reading<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
         rows.put("last", &event.id.as_u128().to_string())?;
         match event.id.as_u128() {
             3 => Err(StoreError::Visitor("cannot take event 3".into())),

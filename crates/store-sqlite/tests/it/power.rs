@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use cim_domain_nix::{
     Append, EventStore, Expected, Intent, IntentStore, Kind, MessageId, NewEvent, Projection,
-    Record, Rows, StoreError, StreamId, Timestamp, Uuid,
+    Reading, Rows, StoreError, StreamId, Timestamp, Uuid,
 };
 use cim_nix_base::ContentHash;
 use cim_nix_store_sqlite::{Options, SqliteStore};
@@ -26,7 +26,7 @@ impl Projection for Counts {
         1
     }
 
-    fn apply(&self, event: &Record<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
+    fn apply(&self, event: &Reading<'_>, rows: &mut dyn Rows) -> Result<(), StoreError> {
         let key = event.aggregate.to_string();
         let count: u64 = rows.get(&key)?.map_or(0, |count| count.parse().expect("ours"));
         rows.put(&key, &(count + 1).to_string())
