@@ -3,13 +3,14 @@
 //! There is no thread that writes. A caller puts its request into the queue; if nobody leads, it
 //! leads: it takes what waits, writes it in one transaction and answers everybody. So a lone caller
 //! pays for its own flush and nothing else, and while one flush is under way the requests of the
-//! next gather. After a group of several a leader gives those that were just answered a moment to
-//! come back, a fraction of what the flush took, and those who announced that they are going to
-//! append, too; a lone caller is never held up.
+//! next gather. Where several were there lately, a leader waits for them as long as more keep coming,
+//! and for those who announced that they are going to append; at most twice as long as the last group
+//! took. Whoever keeps coming keeps the processors busy meanwhile. A lone caller is never held up.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use cim_domain_nix::{Announced, Append, Appended, Intent, Snapshot, StoreError, StreamId, Uuid};
@@ -30,18 +31,16 @@ pub(crate) type Answer = Result<Option<Appended>, StoreError>;
 /// Requests in one transaction at most, and their bytes.
 const MOST_JOBS: usize = 1_024;
 const MOST_BYTES: usize = 16 << 20;
-/// The longest that a leader waits for those who wrote with it the last time.
-const LONGEST_WAIT: Duration = Duration::from_millis(1);
-/// The same for those who are announced, and no longer than the last group took.
-const LONGEST_WAIT_ANNOUNCED: Duration = Duration::from_millis(10);
+/// The longest that a leader waits for others.
+const LONGEST_WAIT: Duration = Duration::from_millis(10);
+/// The same while none comes.
+const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 
 #[derive(Default)]
 pub(crate) struct Group {
     queue: Mutex<Queue>,
-    /// Says that answers are there, or that nobody leads.
-    answered: Condvar,
-    /// Says a waiting leader that one more has come.
-    joined: Condvar,
+    /// Says a leader that gathers that all are there.
+    gathered: Condvar,
     /// Who said that they are going to append, and have not yet.
     announced: Arc<AtomicUsize>,
 }
@@ -49,16 +48,55 @@ pub(crate) struct Group {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Arc<Ticket>>,
+    /// Whether somebody leads, or was told to.
     is_led: bool,
-    /// How many the last group had, and how long it took.
-    last: usize,
+    /// Whether a leader waits for others.
+    is_gathering: bool,
+    /// How many were there at once lately, in a group or waiting for the next one.
+    active: usize,
+    /// How long the last group took.
     took: Duration,
 }
 
 struct Ticket {
     size: usize,
     job: Mutex<Option<Job>>,
-    answer: Mutex<Option<Answer>>,
+    told: Mutex<Option<Told>>,
+    /// Who waits. Each is woken alone: all at once would stand in line for one lock.
+    thread: Thread,
+}
+
+/// What somebody who waits is told.
+enum Told {
+    /// What came of it.
+    Answer(Answer),
+    /// To lead the next group, in which it is the first.
+    Lead,
+}
+
+impl Ticket {
+    fn new(job: Job) -> Self {
+        Self {
+            size: job.size(),
+            job: Mutex::new(Some(job)),
+            told: Mutex::default(),
+            thread: thread::current(),
+        }
+    }
+
+    fn tell(&self, told: Told) {
+        *locked(&self.told) = Some(told);
+        self.thread.unpark();
+    }
+
+    fn wait(&self) -> Told {
+        loop {
+            if let Some(told) = locked(&self.told).take() {
+                return told;
+            }
+            thread::park();
+        }
+    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -73,33 +111,30 @@ impl Group {
 
     /// Has `job` written, by `write` or by whoever leads.
     pub(crate) fn submit(&self, job: Job, write: &dyn Fn(&[Job]) -> Vec<Answer>) -> Answer {
-        let ticket = Arc::new(Ticket {
-            size: job.size(),
-            job: Mutex::new(Some(job)),
-            answer: Mutex::default(),
-        });
+        let ticket = Arc::new(Ticket::new(job));
         let mut queue = locked(&self.queue);
         queue.waiting.push_back(Arc::clone(&ticket));
-        // Waking nobody is a call of the system all the same.
         if queue.is_led {
-            self.joined.notify_one();
-        }
-        loop {
-            if let Some(answer) = locked(&ticket.answer).take() {
-                return answer;
+            // Waking nobody is a call of the system all the same.
+            if queue.is_gathering && self.is_gathered(&queue) {
+                self.gathered.notify_one();
             }
-            queue = match queue.is_led {
-                true => self.answered.wait(queue).unwrap_or_else(PoisonError::into_inner),
-                false => self.lead(queue, write),
-            };
+            drop(queue);
+            match ticket.wait() {
+                Told::Answer(answer) => return answer,
+                Told::Lead => queue = locked(&self.queue),
+            }
+        }
+        // Who leads is the first who waits: nobody else waits where nobody leads, and who is told
+        // to lead is taken from the front.
+        self.lead(queue, write);
+        match ticket.wait() {
+            Told::Answer(answer) => answer,
+            Told::Lead => Err(failed()),
         }
     }
 
-    fn lead<'g>(
-        &'g self,
-        mut queue: MutexGuard<'g, Queue>,
-        write: &dyn Fn(&[Job]) -> Vec<Answer>,
-    ) -> MutexGuard<'g, Queue> {
+    fn lead<'g>(&'g self, mut queue: MutexGuard<'g, Queue>, write: &dyn Fn(&[Job]) -> Vec<Answer>) {
         queue.is_led = true;
         let mut queue = self.gather(queue);
         let mut lead = Lead { group: self, tickets: queue.take(), answers: Vec::new(), took: None };
@@ -109,28 +144,37 @@ impl Group {
         let start = Instant::now();
         lead.answers = write(&jobs);
         lead.took = Some(start.elapsed());
-        drop(lead);
-        locked(&self.queue)
     }
 
-    /// Waits for those of the last group, if it had several, and for those who are announced.
-    fn gather<'g>(&'g self, queue: MutexGuard<'g, Queue>) -> MutexGuard<'g, Queue> {
-        let wanted = queue.last.min(MOST_JOBS);
-        if wanted < 2 {
-            return queue;
-        }
+    /// Waits for those who were there lately, as long as some come, and for those who are announced.
+    fn gather<'g>(&'g self, mut queue: MutexGuard<'g, Queue>) -> MutexGuard<'g, Queue> {
         let took = queue.took;
-        let patience = (took / 4).min(LONGEST_WAIT);
-        let few = |queue: &mut Queue| queue.waiting.len() < wanted;
-        let waited = self.joined.wait_timeout_while(queue, patience, few);
-        let queue = waited.unwrap_or_else(PoisonError::into_inner).0;
-        let patience = took.min(LONGEST_WAIT_ANNOUNCED);
-        // Nobody tells that an announced one is not coming, so at most that time is lost.
-        let more = |queue: &mut Queue| {
-            queue.waiting.len() < MOST_JOBS && self.announced.load(Ordering::Relaxed) > 0
-        };
-        let waited = self.joined.wait_timeout_while(queue, patience, more);
-        waited.unwrap_or_else(PoisonError::into_inner).0
+        let deadline = Instant::now() + (took * 2).min(LONGEST_WAIT);
+        let pause = (took / 4).min(LONGEST_PAUSE);
+        queue.is_gathering = true;
+        while queue.active > 1 && !self.is_gathered(&queue) {
+            let n_before = queue.waiting.len();
+            let left = deadline.saturating_duration_since(Instant::now());
+            let waited = self.gathered.wait_timeout(queue, pause.min(left));
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+            // Nobody tells that an announced one is not coming, so at most the whole time is lost.
+            let may_come = queue.waiting.len() > n_before || self.n_announced() > 0;
+            if !may_come || Instant::now() >= deadline {
+                break;
+            }
+        }
+        queue.is_gathering = false;
+        queue
+    }
+
+    /// Whether nobody else is to be expected.
+    fn is_gathered(&self, queue: &Queue) -> bool {
+        let n_waiting = queue.waiting.len();
+        n_waiting >= MOST_JOBS || n_waiting >= queue.active && self.n_announced() == 0
+    }
+
+    fn n_announced(&self) -> usize {
+        self.announced.load(Ordering::Relaxed)
     }
 }
 
@@ -159,25 +203,28 @@ struct Lead<'g> {
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
         let mut queue = locked(&self.group.queue);
-        queue.is_led = false;
-        queue.last = self.tickets.len();
+        let n_here = self.tickets.len() + queue.waiting.len();
+        // Those who stay away are waited for a few times less each time.
+        queue.active = n_here.max(queue.active - queue.active.div_ceil(8));
         queue.took = self.took.unwrap_or_default();
+        let next = queue.waiting.front().cloned();
+        queue.is_led = next.is_some();
+        drop(queue);
+        // The next group begins while this one hears what came of it.
+        if let Some(next) = next {
+            next.tell(Told::Lead);
+        }
         let mut answers = self.answers.drain(..);
         for ticket in &self.tickets {
-            let answer = answers.next().unwrap_or_else(|| {
-                Err(StoreError::Unavailable {
-                    problem: "the writer of the event store failed".into(),
-                    hint: Some(
-                        "whether it was stored is not known; asking again is harmless".into(),
-                    ),
-                })
-            });
-            *locked(&ticket.answer) = Some(answer);
+            ticket.tell(Told::Answer(answers.next().unwrap_or_else(|| Err(failed()))));
         }
-        // Everybody else waits for an answer or to lead.
-        if self.tickets.len() > 1 || !queue.waiting.is_empty() {
-            self.group.answered.notify_all();
-        }
+    }
+}
+
+fn failed() -> StoreError {
+    StoreError::Unavailable {
+        problem: "the writer of the event store failed".into(),
+        hint: Some("whether it was stored is not known; asking again is harmless".into()),
     }
 }
 

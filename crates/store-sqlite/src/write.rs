@@ -281,8 +281,11 @@ pub(crate) fn published(connection: &Connection, positions: &[u64]) -> Result<()
     }
     drop(rows);
     if mark > former {
-        connection.execute("UPDATE store SET published = ?1", [sql(mark)])?;
-        connection.execute("DELETE FROM published_ahead WHERE position <= ?1", [sql(mark)])?;
+        let mut note = connection.prepare_cached("UPDATE store SET published = ?1")?;
+        note.execute([sql(mark)])?;
+        let mut forget =
+            connection.prepare_cached("DELETE FROM published_ahead WHERE position <= ?1")?;
+        forget.execute([sql(mark)])?;
     }
     Ok(())
 }
