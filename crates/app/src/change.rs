@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cim_domain_nix::{
-    Append, Command, Draft, Event, Evidence, Expected, FileChange, Intent, MessageIdentity,
-    NewEvent, State, StoreError, StreamId, Uuid, file_changes,
+    Append, Appended, Command, Draft, Event, Evidence, Expected, FileChange, Intent,
+    MessageIdentity, NewEvent, State, StoreError, StreamId, Uuid, file_changes,
 };
 use cim_nix_base::{ChangeSet, ContentHash, Error, ErrorKind, Ledger, Op};
 use serde::{Deserialize, Serialize};
 
 use crate::App;
-use crate::load::Loaded;
 
 /// How often a decision is made anew because somebody else was faster.
 const ATTEMPTS: usize = 5;
@@ -53,11 +52,32 @@ pub struct Outcome {
     pub former: BTreeMap<PathBuf, String>,
     /// Where the events were stored; `None` if nothing changed, and in a dry run.
     pub position: Option<u64>,
+    /// The version of the aggregate after them, where that is known.
+    pub version: Option<u64>,
+    /// What is written down of their origin, if another run of the same command stored them.
+    pub earlier: Option<BTreeMap<String, serde_json::Value>>,
     /// What a reader should know, one sentence each.
     pub notes: Vec<String>,
 }
 
 impl Outcome {
+    /// What comes of a command while nothing is stored yet.
+    pub(crate) fn new(set: ChangeSet, former: BTreeMap<PathBuf, String>) -> Self {
+        Self {
+            events: Vec::new(),
+            set,
+            former,
+            position: None,
+            version: None,
+            earlier: None,
+            notes: Vec::new(),
+        }
+    }
+
+    pub(crate) fn stored(&mut self, appended: Appended) {
+        (self.position, self.version) = (Some(appended.position), Some(appended.version));
+    }
+
     /// A diff of the changes to files.
     #[must_use]
     pub fn diff(&self) -> String {
@@ -142,7 +162,7 @@ struct Entry<'a> {
     append: Option<Append>,
     /// What the store said when it refused.
     refused: Option<StoreError>,
-    position: Option<u64>,
+    appended: Option<Appended>,
 }
 
 impl Ledger for Entry<'_> {
@@ -152,7 +172,7 @@ impl Ledger for Entry<'_> {
         };
         match self.app.store.append(append) {
             Ok(appended) => {
-                self.position = Some(appended.position);
+                self.appended = Some(appended);
                 Ok(())
             }
             Err(error) => {
@@ -210,28 +230,47 @@ impl App<'_> {
     ) -> Result<Outcome, Error> {
         let Change { stream, cause, command_type, set, notes } = what;
         let (changes, former) = self.look(&set)?;
-        let mut outcome = Outcome { events: Vec::new(), set, former, position: None, notes };
-        for _ in 0..ATTEMPTS {
-            let loaded = self.loaded(&stream)?;
-            let Loaded { state, version, .. } = &loaded;
-            self.check_expected(&stream, *version)?;
+        let mut outcome = Outcome { notes, ..Outcome::new(set, former) };
+        // An append tells whether what is known is still the newest, and costs nothing where it is;
+        // with files, or where nothing is stored, nobody would.
+        let mut may_be_older = outcome.set.is_empty() && mode == Mode::Apply;
+        let mut n_attempts = 0;
+        while n_attempts < ATTEMPTS {
+            let known = if may_be_older { self.known(&stream) } else { None };
+            let is_newest = known.is_none();
+            may_be_older = false;
+            let loaded = known.map_or_else(|| self.loaded(&stream), Ok)?;
+            let version = loaded.version;
             let mut nth = 0;
             let mut new_id = || {
                 nth += 1;
                 self.world.event_id(&cause.message_id, nth)
             };
             let mut draft = Draft { cause: &cause, at: self.world.now(), new_id: &mut new_id };
-            let events = decide(state, &changes, &mut draft)?;
-            outcome.events = events;
-            if mode == Mode::DryRun || outcome.events.is_empty() {
+            let decided = self
+                .check_expected(&stream, version)
+                .and_then(|()| decide(&loaded.state, &changes, &mut draft));
+            let is_nothing = decided.as_ref().map_or(true, Vec::is_empty);
+            if is_nothing {
+                self.know(&stream, loaded);
+                match is_newest {
+                    true => return decided.map(|_| outcome),
+                    false => continue,
+                }
+            }
+            n_attempts += 1;
+            outcome.events = decided?;
+            if mode == Mode::DryRun {
+                self.know(&stream, loaded);
                 return Ok(outcome);
             }
             let events = self.new_events(command_type, &outcome.events)?;
+            let n_bytes = events.iter().map(|event| event.body.len()).sum();
             let ids: Vec<Uuid> = events.iter().map(|event| event.id).collect();
             let Some(first) = ids.first().copied() else { return Ok(outcome) };
             let mut append = Append {
                 stream: stream.clone(),
-                expected: Expected::Version(*version),
+                expected: Expected::Version(version),
                 events,
                 intent: None,
             };
@@ -243,14 +282,15 @@ impl App<'_> {
                     {
                         return Ok(outcome);
                     }
-                    Err(StoreError::Conflict { .. }) => {
-                        self.forget(&stream);
-                        continue;
+                    // What was known is forgotten: the store contradicts it.
+                    Err(StoreError::Conflict { .. }) => {}
+                    appended => {
+                        outcome.stored(appended?);
+                        self.moved(&stream, loaded, &outcome, n_bytes);
+                        return Ok(outcome);
                     }
-                    appended => outcome.position = Some(appended?.position),
                 }
-                self.keep(&stream, &loaded);
-                return Ok(outcome);
+                continue;
             }
             append.intent = Some(first);
             let plan = Plan::Files {
@@ -262,7 +302,7 @@ impl App<'_> {
                 id: first,
                 at: self.world.now(),
                 stream: stream.clone(),
-                expected: *version,
+                expected: version,
                 events: ids,
                 plan: plan.text()?,
             };
@@ -274,12 +314,14 @@ impl App<'_> {
             let blobs: Vec<&[u8]> = texts.map(String::as_bytes).collect();
             self.store.open_intent(&intent, &blobs)?;
             let mut entry =
-                Entry { app: self, append: Some(append), refused: None, position: None };
+                Entry { app: self, append: Some(append), refused: None, appended: None };
             match self.files.apply(&outcome.set, &first.to_string(), &mut entry) {
                 Ok(notes) => {
                     outcome.notes.extend(notes);
-                    outcome.position = entry.position;
-                    self.keep(&stream, &loaded);
+                    if let Some(appended) = entry.appended {
+                        outcome.stored(appended);
+                        self.moved(&stream, loaded, &outcome, n_bytes);
+                    }
                     return Ok(outcome);
                 }
                 Err(error) => {
@@ -294,7 +336,7 @@ impl App<'_> {
                         {
                             return Ok(outcome);
                         }
-                        Some(StoreError::Conflict { .. }) => self.forget(&stream),
+                        Some(StoreError::Conflict { .. }) => {}
                         Some(refused) => return Err(refused.into()),
                         None if error.kind() == ErrorKind::Conflict => {
                             return Err(self.explain(error, &outcome.set));
@@ -324,6 +366,7 @@ impl App<'_> {
     fn is_done(&self, cause: &MessageIdentity, outcome: &mut Outcome) -> Result<bool, Error> {
         let Some(done) = self.done_before(cause)? else { return Ok(false) };
         (outcome.events, outcome.position) = (done.events, Some(done.position));
+        outcome.earlier = Some(done.origin);
         Ok(true)
     }
 

@@ -69,13 +69,7 @@ impl App<'_> {
         let (state, version) = self.load(stream)?;
         self.check_expected(stream, version)?;
         let before = self.programs.before(command, &state)?;
-        let mut outcome = Outcome {
-            events: Vec::new(),
-            set: ChangeSet::default(),
-            former: BTreeMap::new(),
-            position: None,
-            notes: Vec::new(),
-        };
+        let mut outcome = Outcome::new(ChangeSet::default(), BTreeMap::new());
         if mode == Mode::DryRun {
             outcome.notes = self.programs.plan(command, &state, &before)?;
             return Ok(outcome);
@@ -104,7 +98,7 @@ impl App<'_> {
                 Err(error)
             }
             Ok(evidence) => {
-                (outcome.events, outcome.position) = self.conclude(task, &evidence, id)?;
+                self.conclude(task, &evidence, id, &mut outcome)?;
                 Ok(outcome)
             }
         }
@@ -116,7 +110,8 @@ impl App<'_> {
         task: &Task<'_>,
         evidence: &Evidence,
         intent: Uuid,
-    ) -> Result<(Vec<Event>, Option<u64>), Error> {
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
         let Task { command, stream, .. } = task;
         for _ in 0..ATTEMPTS {
             let loaded = self.loaded(stream)?;
@@ -136,21 +131,24 @@ impl App<'_> {
                 }
             };
             if events.is_empty() {
-                self.store.close_intent(intent)?;
-                return Ok((events, None));
+                self.know(stream, loaded);
+                return Ok(self.store.close_intent(intent)?);
             }
+            outcome.events = events;
+            let events = self.new_events(command.command_type(), &outcome.events)?;
+            let n_bytes = events.iter().map(|event| event.body.len()).sum();
             let append = Append {
                 stream: stream.clone(),
                 expected: Expected::Version(loaded.version),
-                events: self.new_events(command.command_type(), &events)?,
+                events,
                 intent: Some(intent),
             };
             match self.store.append(append) {
-                Err(StoreError::Conflict { .. }) => self.forget(stream),
+                Err(StoreError::Conflict { .. }) => {}
                 appended => {
-                    let position = appended?.position;
-                    self.keep(stream, &loaded);
-                    return Ok((events, Some(position)));
+                    outcome.stored(appended?);
+                    self.moved(stream, loaded, outcome, n_bytes);
+                    return Ok(());
                 }
             }
         }
@@ -207,7 +205,8 @@ impl App<'_> {
             (false, Some(evidence)) => {
                 let stream = intent.stream.clone();
                 let task = Task { command: &command, stream, undoes: *undoes };
-                self.conclude(&task, &evidence, intent.id).map(|_| ())
+                let mut outcome = Outcome::new(ChangeSet::default(), BTreeMap::new());
+                self.conclude(&task, &evidence, intent.id, &mut outcome)
             }
             _ => Ok(self.store.close_intent(intent.id)?),
         }

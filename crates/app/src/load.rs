@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cim_domain_nix::{Event, Snapshot, State, StoreError, StreamId};
 use cim_nix_base::Error;
 
-use crate::App;
+use crate::{App, Outcome};
 
 /// After so many events that were read again, the state is kept in the store.
 ///
@@ -84,8 +84,10 @@ impl App<'_> {
     ///
     /// Errors: an event of it cannot be read; nothing may be decided without it.
     pub fn load(&self, stream: &StreamId) -> Result<(State, u64), Error> {
-        let Loaded { state, version, .. } = self.loaded(stream)?;
-        Ok((Arc::unwrap_or_clone(state), version))
+        let loaded = self.loaded(stream)?;
+        let found = (State::clone(&loaded.state), loaded.version);
+        self.know(stream, loaded);
+        Ok(found)
     }
 
     /// The state of an aggregate up to and with `version`, and the version that it has.
@@ -96,26 +98,51 @@ impl App<'_> {
         Ok((Arc::unwrap_or_clone(loaded.state), loaded.version))
     }
 
-    /// An aggregate as it is now.
+    /// An aggregate as it is now. Whoever takes it says what it has become: [`know`](Self::know) or
+    /// [`moved`](Self::moved); it is forgotten otherwise.
     pub(crate) fn loaded(&self, stream: &StreamId) -> Result<Loaded, Error> {
-        // What is known is taken out, so that its state can go on without a copy.
-        let known = self.states.and_then(|states| states.known().take(stream));
-        let mut loaded = match known {
+        let mut loaded = match self.known(stream) {
             Some(known) => known,
             None => self.kept(stream)?.unwrap_or_else(|| Loaded::empty(stream)),
         };
         self.follow(stream, u64::MAX, &mut loaded)?;
-        if let Some(states) = self.states {
-            states.known().put(stream, loaded.clone());
-        }
         Ok(loaded)
     }
 
-    /// Forgets what is known of an aggregate: the store contradicts it.
-    pub(crate) fn forget(&self, stream: &StreamId) {
+    /// An aggregate as it was known last. It is taken out, so that its state can go on without a
+    /// copy.
+    pub(crate) fn known(&self, stream: &StreamId) -> Option<Loaded> {
+        self.states.and_then(|states| states.known().take(stream))
+    }
+
+    /// Takes note of an aggregate as it was found.
+    pub(crate) fn know(&self, stream: &StreamId, loaded: Loaded) {
         if let Some(states) = self.states {
-            states.known().take(stream);
+            states.known().put(stream, loaded);
         }
+    }
+
+    /// Takes note of what became of an aggregate that was loaded: the events of `outcome`, with
+    /// bodies of `n_bytes` together, were stored after it.
+    pub(crate) fn moved(
+        &self,
+        stream: &StreamId,
+        mut loaded: Loaded,
+        outcome: &Outcome,
+        n_bytes: usize,
+    ) {
+        self.keep(stream, &mut loaded);
+        let n_events = outcome.events.len() as u64;
+        // Another version is that of an earlier attempt: others may have come after that.
+        if self.states.is_none() || outcome.version != Some(loaded.version + n_events) {
+            return;
+        }
+        let state = Arc::make_mut(&mut loaded.state);
+        outcome.events.iter().for_each(|event| state.evolve(event));
+        loaded.version += n_events;
+        loaded.n_since += n_events;
+        loaded.weight += n_bytes;
+        self.know(stream, loaded);
     }
 
     /// Reads the events after what is loaded.
@@ -160,17 +187,15 @@ impl App<'_> {
     /// that was done last.
     ///
     /// Whatever goes wrong with that is no fault of the command, which is stored already.
-    pub(crate) fn keep(&self, stream: &StreamId, loaded: &Loaded) {
+    fn keep(&self, stream: &StreamId, loaded: &mut Loaded) {
         if loaded.n_since < SNAPSHOT_AFTER {
             return;
         }
         let Ok(state) = serde_json::to_string(&*loaded.state) else { return };
-        let kept = Loaded { n_since: 0, weight: state.len(), ..loaded.clone() };
+        let weight = state.len();
         let snapshot = Snapshot { version: loaded.version, schema: State::SCHEMA, state };
-        if self.store.save_snapshot(stream, &snapshot).is_ok()
-            && let Some(states) = self.states
-        {
-            states.known().put(stream, kept);
+        if self.store.save_snapshot(stream, &snapshot).is_ok() {
+            (loaded.n_since, loaded.weight) = (0, weight);
         }
     }
 }

@@ -44,6 +44,8 @@ pub(crate) fn run(
             set: ChangeSet::default(),
             former: BTreeMap::new(),
             position: None,
+            version: None,
+            earlier: None,
             notes: programs.plan(command, &state, &before)?,
         };
         return Effect { outcome: &outcome, trouble: programs.conclude() }.tell(change);

@@ -119,7 +119,7 @@ fn problem_of(refusal: Refusal, ids: Option<cim_nix_service::Ids>) -> Response {
 }
 
 fn accept(accepted: &Accepted) -> Response {
-    let mut response = Response::new(Body::from(accepted.to_value().to_string()));
+    let mut response = Response::new(Body::from(accepted.to_json()));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

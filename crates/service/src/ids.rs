@@ -2,9 +2,11 @@
 //! no store takes an id twice.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use cim_domain_nix::{Command, MessageId, Timestamp, Uuid};
 use cim_nix_app::World;
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 /// The id of the `nth` message that `cause` brings about: of version 7 with the time of the cause
@@ -35,14 +37,23 @@ pub(crate) fn derived(cause: &MessageId, nth: u32) -> Uuid {
 /// What a command says, whichever message says it: to tell a message that comes again from another
 /// one with its id.
 pub(crate) fn digest(command: &Command) -> String {
-    let value = command.to_json().ok().and_then(|text| serde_json::from_str(&text).ok());
-    let mut value: serde_json::Value = value.unwrap_or_default();
-    if let Some(fields) = value.as_object_mut() {
-        fields.remove("identity");
+    let text = command.to_json().unwrap_or_default();
+    // By name; what the fields hold is written in one order, and need not be looked into.
+    let fields: BTreeMap<&str, &RawValue> = serde_json::from_str(&text).unwrap_or_default();
+    let mut hash = Sha256::new();
+    hash.update(command.command_type());
+    for (name, value) in fields.iter().filter(|(name, _)| **name != "identity") {
+        for part in [name, value.get()] {
+            // Lengths keep the parts apart.
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
     }
-    let text = format!("{}{value}", command.command_type());
-    let hash = Sha256::digest(text.as_bytes());
-    hash[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut digest = String::with_capacity(24);
+    for byte in &hash.finalize()[..12] {
+        let _ = write!(digest, "{byte:02x}");
+    }
+    digest
 }
 
 /// What the origin of an event has the digest of its command under.
@@ -91,6 +102,26 @@ impl World for Served<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_digest_is_of_what_a_command_says_and_not_of_its_message() {
+        let read = |id: u32, name: &str, url: &str| {
+            let id = format!("0198f7a2-7c00-7000-8000-{id:012}");
+            let identity = serde_json::json!({
+                "message_id": id, "correlation_id": id, "causation_id": id,
+            });
+            let body = serde_json::json!({
+                "identity": identity, "path": "/p", "name": name, "url": url,
+            });
+            let command = Command::read("AddFlakeInput", &body.to_string()).expect("fits");
+            digest(&command)
+        };
+        let one = read(1, "a", "github:o/r");
+        assert_eq!((one.len(), &one), (24, &read(2, "a", "github:o/r")));
+        for (name, url) in [("b", "github:o/r"), ("a", "github:o/s"), ("agithub:", "o/r")] {
+            assert_ne!(one, read(1, name, url), "{name} {url}");
+        }
+    }
 
     #[test]
     fn ids_follow_from_the_command() {

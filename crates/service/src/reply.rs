@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use cim_domain_nix::{Event, MessageId, Subject, Uuid};
 use cim_nix_base::{Error, ErrorKind};
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::guard::Pause;
@@ -214,19 +216,18 @@ pub struct EventRef {
     pub subject: Option<&'static str>,
     /// Its stream.
     pub stream: String,
-    /// The event.
-    pub body: Value,
+    /// The event as JSON; `null` for one that cannot be written.
+    pub body: String,
 }
 
 impl From<&Event> for EventRef {
     fn from(event: &Event) -> Self {
-        let text = event.to_json().ok();
         Self {
             id: event.identity().message_id.uuid(),
             event_type: event.event_type(),
             subject: Subject::of(event.event_type()).map(Subject::as_str),
             stream: event.stream().to_string(),
-            body: text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null),
+            body: event.to_json().unwrap_or_else(|_| "null".to_owned()),
         }
     }
 }
@@ -252,35 +253,74 @@ pub struct Accepted {
     pub notes: Vec<String>,
 }
 
+/// An event as it is written in a reply.
+#[derive(Serialize)]
+struct WrittenEvent<'a> {
+    event_id: Option<Uuid>,
+    event_type: &'static str,
+    subject: Option<&'static str>,
+    stream: &'a str,
+    event: Option<&'a RawValue>,
+}
+
+impl<'a> WrittenEvent<'a> {
+    fn of(event: &'a EventRef) -> Self {
+        Self {
+            event_id: event.id,
+            event_type: event.event_type,
+            subject: event.subject,
+            stream: &event.stream,
+            event: serde_json::from_str(&event.body).ok(),
+        }
+    }
+}
+
+/// An acceptance as it is written. Bodies of events are not read again for that.
+#[derive(Serialize)]
+struct Written<'a> {
+    status: &'static str,
+    message: &'static str,
+    reason: Option<&'static str>,
+    changed: bool,
+    events: Vec<WrittenEvent<'a>>,
+    position: Option<u64>,
+    version: u64,
+    repeated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dry_run: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diff: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    notes: &'a [String],
+    command_id: WrittenId<'a>,
+    correlation_id: &'a MessageId,
+}
+
+#[derive(Serialize)]
+struct WrittenId<'a> {
+    id: &'a MessageId,
+}
+
 impl Accepted {
-    /// As JSON.
+    /// As JSON text.
     #[must_use]
-    pub fn to_value(&self) -> Value {
-        let event = |event: &EventRef| {
-            json!({
-                "event_id": event.id, "event_type": event.event_type, "subject": event.subject,
-                "stream": event.stream, "event": event.body,
-            })
+    pub fn to_json(&self) -> String {
+        let written = Written {
+            status: if self.ids.is_enveloped { "Accepted" } else { "success" },
+            message: "Command processed successfully",
+            reason: None,
+            changed: !self.events.is_empty(),
+            events: self.events.iter().map(WrittenEvent::of).collect(),
+            position: self.position,
+            version: self.version,
+            repeated: self.is_repeated,
+            dry_run: self.is_dry_run.then_some(true),
+            diff: self.diff.as_deref().filter(|_| self.is_dry_run),
+            notes: &self.notes,
+            command_id: WrittenId { id: &self.ids.message },
+            correlation_id: &self.ids.correlation,
         };
-        let mut value = json!({
-            "status": if self.ids.is_enveloped { "Accepted" } else { "success" },
-            "message": "Command processed successfully",
-            "reason": null,
-            "changed": !self.events.is_empty(),
-            "events": self.events.iter().map(event).collect::<Vec<_>>(),
-            "position": self.position,
-            "version": self.version,
-            "repeated": self.is_repeated,
-        });
-        if self.is_dry_run {
-            value["dry_run"] = json!(true);
-            value["diff"] = json!(self.diff);
-        }
-        if !self.notes.is_empty() {
-            value["notes"] = json!(self.notes);
-        }
-        self.ids.add_to(&mut value);
-        value
+        serde_json::to_string(&written).expect("texts, numbers and JSON can be written as JSON")
     }
 }
 
@@ -322,7 +362,7 @@ impl Reply {
     #[must_use]
     pub fn to_json(&self) -> String {
         match self {
-            Self::Accepted(accepted) => accepted.to_value().to_string(),
+            Self::Accepted(accepted) => accepted.to_json(),
             Self::Answered(answered) => answered.to_json(),
             Self::Refused(refusal, ids) => refusal.to_value(ids.as_ref()).to_string(),
         }

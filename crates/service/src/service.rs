@@ -21,6 +21,9 @@ use crate::pool::Pool;
 use crate::reply::{Accepted, Answered, Cause, EventRef, Ids, Refusal, Reply};
 use crate::tenant::{Keeps, Tenant, TenantHealth, UnderWay};
 
+/// What is written down of the origin of events.
+type Origin = BTreeMap<String, serde_json::Value>;
+
 /// Is told of progress, one JSON object at a time.
 pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -397,10 +400,10 @@ impl Service {
         let is_effect = is_effect(command);
         let ids = request.message.ids.clone();
         let tenant = request.tenant.clone();
+        let digest = digest(command);
         // Who sends a command again while it runs gets the reply of the first one.
         {
             let mut under_way = tenant.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-            let digest = digest(command);
             match under_way.get_mut(&ids.message) {
                 Some(same) if same.digest == digest => {
                     same.waiting.push(done);
@@ -412,7 +415,7 @@ impl Service {
                     return;
                 }
                 None => {
-                    let new = UnderWay { digest, waiting: vec![done] };
+                    let new = UnderWay { digest: digest.clone(), waiting: vec![done] };
                     under_way.insert(ids.message.clone(), new);
                 }
             }
@@ -452,7 +455,7 @@ impl Service {
                     ),
                     false => {
                         let run = std::panic::AssertUnwindSafe(|| {
-                            service.run(&request, queued + patience, announced)
+                            service.run(&request, digest, queued + patience, announced)
                         });
                         std::panic::catch_unwind(run).unwrap_or_else(|_| {
                             Reply::Refused(
@@ -481,7 +484,13 @@ impl Service {
     }
 
     /// Runs a command to its end.
-    fn run(&self, request: &Request, deadline: Instant, announced: Announced) -> Reply {
+    fn run(
+        &self,
+        request: &Request,
+        digest: String,
+        deadline: Instant,
+        announced: Announced,
+    ) -> Reply {
         let ids = request.message.ids.clone();
         let what = request.message.message_type();
         let span = tracing::info_span!(
@@ -498,7 +507,7 @@ impl Service {
             caller = %request.caller.name,
         );
         let _inside = span.enter();
-        let reply = match self.try_run(request, deadline, announced) {
+        let reply = match self.try_run(request, digest, deadline, announced) {
             Ok(accepted) => Reply::Accepted(Box::new(accepted)),
             Err(refusal) => Reply::Refused(refusal, Some(ids)),
         };
@@ -513,6 +522,7 @@ impl Service {
     fn try_run(
         &self,
         request: &Request,
+        digest: String,
         deadline: Instant,
         announced: Announced,
     ) -> Result<Accepted, Refusal> {
@@ -542,7 +552,6 @@ impl Service {
             }
             _ => caller.name.to_string(),
         };
-        let digest = digest(command);
         let world =
             Served { world: outside.world(&actor), digest: digest.clone(), via: caller.via, trace };
         let tools = Guarded {
@@ -565,24 +574,36 @@ impl Service {
             announced: Cell::new(announced),
         };
         let version = |app: &App<'_>| app.store.version(&command.stream()).unwrap_or_default();
-        if let Some(done) = app.done_before(command.identity())? {
-            let same = done.origin.get(DIGEST).and_then(serde_json::Value::as_str);
+        let accepted = |events: &[Event]| Accepted {
+            ids: message.ids.clone(),
+            events: events.iter().map(EventRef::from).collect(),
+            position: None,
+            version: 0,
+            is_repeated: false,
+            is_dry_run: false,
+            diff: None,
+            notes: Vec::new(),
+        };
+        let repeated = |app: &App<'_>, events: &[Event], position, origin: &Origin| {
+            let same = origin.get(DIGEST).and_then(serde_json::Value::as_str);
             if same != Some(&*digest) {
                 return Err(taken(&message.ids));
             }
-            return Ok(Accepted {
-                ids: message.ids.clone(),
-                events: done.events.iter().map(EventRef::from).collect(),
-                position: Some(done.position),
-                version: version(&app),
-                is_repeated: true,
-                is_dry_run: false,
-                diff: None,
-                notes: Vec::new(),
-            });
+            let version = version(app);
+            Ok(Accepted { position, version, is_repeated: true, ..accepted(events) })
+        };
+        let done_before = |app: &App<'_>| match app.done_before(command.identity())? {
+            Some(done) => repeated(app, &done.events, Some(done.position), &done.origin).map(Some),
+            None => Ok(None),
+        };
+        let is_effect = is_effect(command);
+        // Ids of events follow from the command's, and no store takes one twice. So a command that
+        // only appends, and was run before, comes to nothing, and that tells early enough.
+        let is_plain = tenant.keeps() == Keeps::Catalogue && !is_effect && !request.is_dry_run;
+        if !is_plain && let Some(accepted) = done_before(&app)? {
+            return Ok(accepted);
         }
         let mode = if request.is_dry_run { Mode::DryRun } else { Mode::Apply };
-        let is_effect = is_effect(command);
         let began = Instant::now();
         let outcome = match (tenant.keeps(), is_effect) {
             (_, true) => app.effect(command, mode),
@@ -615,6 +636,13 @@ impl Service {
         if !is_effect && tenant.keeps() == Keeps::Catalogue {
             tenant.is_failing.store(is_failing, Ordering::Relaxed);
         }
+        let is_nothing = outcome.as_ref().map_or(true, |outcome| outcome.events.is_empty());
+        if is_plain
+            && is_nothing
+            && let Some(accepted) = done_before(&app)?
+        {
+            return Ok(accepted);
+        }
         let outcome = outcome.map_err(|error| {
             let mut refusal = Refusal::from(error);
             // Another conflict is one of ids, or of files, which the expectation does not speak of.
@@ -622,19 +650,20 @@ impl Service {
                 && request.expected.is_some_and(|expected| version(&app) != expected);
             refusal
         })?;
+        if let Some(origin) = &outcome.earlier {
+            return repeated(&app, &outcome.events, outcome.position, origin);
+        }
         let failed = |event: &Event| Some((event.event_type(), event.failure()?.to_owned()));
         if let Some((kind, message)) = outcome.events.iter().find_map(failed) {
             fail(&tracing::Span::current(), kind, &message);
         }
         Ok(Accepted {
-            ids: message.ids.clone(),
-            events: outcome.events.iter().map(EventRef::from).collect(),
             position: outcome.position,
-            version: version(&app),
-            is_repeated: false,
+            version: outcome.version.unwrap_or_else(|| version(&app)),
             is_dry_run: request.is_dry_run,
             diff: request.is_dry_run.then(|| outcome.diff()),
             notes: outcome.notes,
+            ..accepted(&outcome.events)
         })
     }
 

@@ -15,6 +15,8 @@ use cim_nix_app::{
 use cim_nix_base::{ChangeSet, Error};
 use serde_json::{Value, json};
 
+mod known;
+
 use crate::{
     BreakerSettings, BreakerState, Caller, Cause, Keeps, Limits, Message, Reply, Request, Role,
     Service, ServiceSettings, Size, Tenant, TenantParts,
