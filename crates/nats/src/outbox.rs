@@ -19,7 +19,7 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::{self, context::ContextBuilder};
 use bytes::Bytes;
-use cim_domain_nix::{Outgoing, StoreError, Subject, Uuid, headers};
+use cim_domain_nix::{Outgoing, Record, StoreError, Subject, Uuid, headers};
 use cim_nix_base::Error;
 use cim_nix_service::{Tenant, metrics};
 use serde_json::Value;
@@ -38,6 +38,9 @@ const PORTION: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often to look for events that nobody told of.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// Where many events come, those of so much time are published and noted together. One that comes
+/// alone does not wait.
+const PACE: Duration = Duration::from_millis(10);
 
 /// The events of one tenant on their way out.
 pub(crate) struct Outbox {
@@ -101,6 +104,7 @@ impl Outbox {
         let mut is_ready = !outbox.settings.stream.enabled;
         let mut said = String::new();
         loop {
+            let next = tokio::time::Instant::now() + PACE;
             let passed = outbox.pass(&mut is_ready).await;
             let is_over = stop.is_cancelled();
             match passed {
@@ -113,7 +117,13 @@ impl Outbox {
                         () = stop.cancelled() => {}
                     }
                 }
-                Ok(_) => failures = 0,
+                Ok(_) => {
+                    failures = 0;
+                    tokio::select! {
+                        () = tokio::time::sleep_until(next) => {}
+                        () = stop.cancelled() => {}
+                    }
+                }
                 Err(error) => {
                     let text = error.chain();
                     if text != said {
@@ -394,25 +404,24 @@ fn not_taken(error: &PublishError) -> Error {
         .because(std::io::Error::other(error.to_string()))
 }
 
-/// Follows the store until something is wrong or `stop`.
+/// Follows the store until something is wrong or `stop`. That there is more is all that is wanted, so
+/// of each step the first event is read, whatever else there is.
 fn follow(
     store: &dyn cim_domain_nix::EventStore,
     after: &mut Option<u64>,
     grown: &Notify,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
-    let start = match *after {
-        Some(after) => after,
-        None => store.head()?,
-    };
-    *after = Some(start);
-    let mut events = store.subscribe(start)?;
     while !stop.is_cancelled() {
-        let n = events.next(Duration::from_millis(250), &mut |record| {
-            *after = Some(record.position);
-            Ok(ControlFlow::Continue(()))
-        })?;
-        if n > 0 {
+        let start = match *after {
+            Some(after) => after,
+            None => store.head()?,
+        };
+        *after = Some(start);
+        let patience = Duration::from_millis(250);
+        let first = &mut |_: &Record<'_>| Ok(ControlFlow::Break(()));
+        if store.subscribe(start)?.next(patience, first)? > 0 {
+            *after = Some(store.head()?);
             grown.notify_one();
         }
     }
