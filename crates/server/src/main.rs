@@ -22,6 +22,9 @@ use clap::Parser;
 
 use crate::commands::Arguments;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match Arguments::parse().run() {
         Ok(code) => code,

@@ -2,7 +2,8 @@
 //!
 //! A line has what the event says and what the spans around it say, the inner ones first: so each
 //! line of a request carries its tenant, correlation id and trace, whoever wrote it. Texts are
-//! masked when they are taken down; control characters never reach a reader, so that no value can
+//! masked before they are written, those of a span when a line first has them: most spans come to
+//! their end without one. Control characters never reach a reader, so that no value can
 //! pretend to be a line of its own.
 
 use std::fmt::{self, Write as _};
@@ -16,7 +17,7 @@ use tracing::{Dispatch, Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::mask::bounded;
+use crate::mask::Bounded;
 use crate::settings::Format;
 use crate::sink::Sink;
 use crate::traceparent::{TRACEPARENT, TRACESTATE, TracePlace};
@@ -64,7 +65,7 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Lines {
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let mut fields = Fields::default();
+        let mut fields = Fields { is_raw: true, ..Fields::default() };
         attributes.record(&mut fields);
         if let Some(span) = context.span(id) {
             span.extensions_mut().insert(fields);
@@ -153,18 +154,24 @@ fn level(metadata: &Metadata<'_>) -> &'static str {
 
 /// Names with their values, masked, each name once.
 #[derive(Default)]
-struct Fields(Vec<(&'static str, Value)>);
+struct Fields {
+    fields: Vec<(&'static str, Value)>,
+    /// Whether texts are taken down as they are, and masked when they are wanted.
+    is_raw: bool,
+}
 
 #[derive(Clone, PartialEq, Debug)]
 enum Value {
     Text(String),
+    /// A text with all that is secret in it.
+    Raw(Bounded),
     /// Numbers and truth values, as JSON has them.
     Plain(String),
 }
 
 impl Fields {
     fn message(&self) -> Option<&str> {
-        self.0.iter().find_map(|(name, value)| match value {
+        self.fields.iter().find_map(|(name, value)| match value {
             Value::Text(text) if *name == "message" => Some(text.as_str()),
             _ => None,
         })
@@ -175,25 +182,26 @@ impl Fields {
         let is_other = |name: &str| {
             !matches!(name, "message" | TRACEPARENT | TRACESTATE) && !name.starts_with("otel.")
         };
-        self.0.iter().map(|(name, value)| (*name, value)).filter(move |(name, _)| is_other(name))
+        let fields = self.fields.iter().map(|(name, value)| (*name, value));
+        fields.filter(move |(name, _)| is_other(name))
     }
 
     /// Takes what an outer span says of things that were not told of yet.
     fn inherit(&mut self, outer: &Self) {
         for (name, value) in outer.others() {
-            let is_told = self.0.iter().any(|(told, _)| *told == name);
-            if !is_told && self.0.len() < MOST_FIELDS {
-                self.0.push((name, value.clone()));
+            let is_told = self.fields.iter().any(|(told, _)| *told == name);
+            if !is_told && self.fields.len() < MOST_FIELDS {
+                self.fields.push((name, value.masked(name)));
             }
         }
     }
 
     fn put(&mut self, field: &Field, value: Value) {
         let name = field.name();
-        let n_fields = self.0.len();
-        match self.0.iter_mut().find(|(told, _)| *told == name) {
+        let n_fields = self.fields.len();
+        match self.fields.iter_mut().find(|(told, _)| *told == name) {
             Some((_, old)) => *old = value,
-            None if n_fields < MOST_FIELDS => self.0.push((name, value)),
+            None if n_fields < MOST_FIELDS => self.fields.push((name, value)),
             None => {}
         }
     }
@@ -201,7 +209,8 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, Value::Text(bounded(field.name(), value).into_owned()));
+        let raw = Value::Raw(Bounded::new(value));
+        self.put(field, if self.is_raw { raw } else { raw.masked(field.name()) });
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
@@ -250,9 +259,18 @@ impl Value {
         Self::Text(text.to_owned())
     }
 
+    /// The value of the field `name` without the secrets in it.
+    fn masked(&self, name: &str) -> Self {
+        match self {
+            Self::Raw(raw) => Self::Text(raw.masked(name)),
+            known => known.clone(),
+        }
+    }
+
     fn json(&self, out: &mut String) {
         match self {
             Self::Text(text) => out.push_str(&quoted(text)),
+            Self::Raw(raw) => out.push_str(&quoted(&raw.masked(""))),
             Self::Plain(text) => out.push_str(text),
         }
     }
@@ -264,6 +282,7 @@ impl Value {
             Self::Text(text) if text.is_empty() || text.contains(is_odd) => {
                 put_plain(out, &quoted(text));
             }
+            Self::Raw(raw) => Self::Text(raw.masked("")).human(out),
             Self::Text(text) | Self::Plain(text) => out.push_str(text),
         }
     }

@@ -53,14 +53,39 @@ const MOST: usize = 8 << 10;
 
 /// [`mask_field`] of a text of any length, cut if it is long.
 pub(crate) fn bounded<'v>(name: &str, value: &'v str) -> Cow<'v, str> {
-    // So much more that what is secret at the cut is still recognized.
-    let head = &value[..value.floor_char_boundary(2 * MOST)];
+    cut(name, &value[..head_of(value)], value.len())
+}
+
+/// The beginning of a text that will be masked and cut, if it is wanted at all.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Bounded {
+    head: String,
+    n_bytes: usize,
+}
+
+impl Bounded {
+    pub(crate) fn new(value: &str) -> Self {
+        Self { head: value[..head_of(value)].to_owned(), n_bytes: value.len() }
+    }
+
+    /// What [`bounded`] makes of the whole text.
+    pub(crate) fn masked(&self, name: &str) -> String {
+        cut(name, &self.head, self.n_bytes).into_owned()
+    }
+}
+
+/// So much more that what is secret at the cut is still recognized.
+fn head_of(value: &str) -> usize {
+    value.floor_char_boundary(2 * MOST)
+}
+
+fn cut<'v>(name: &str, head: &'v str, n_bytes: usize) -> Cow<'v, str> {
     let masked = mask_field(name, head);
-    if head.len() == value.len() && masked.len() <= MOST {
+    if head.len() == n_bytes && masked.len() <= MOST {
         return masked;
     }
     let end = masked.floor_char_boundary(MOST);
-    Cow::Owned(format!("{}… ({} bytes)", &masked[..end], value.len()))
+    Cow::Owned(format!("{}… ({n_bytes} bytes)", &masked[..end]))
 }
 
 /// Where the secrets of `text` are, from left to right and apart from each other.
