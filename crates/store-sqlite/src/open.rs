@@ -170,7 +170,11 @@ fn make(path: &Path) -> Result<(), Unmade> {
         _ => Path::new("."),
     };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let new = Partial::make(path)?;
+    let new = match Partial::make(path) {
+        // Another process was faster. A link that leads nowhere is in the way all the same.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.exists() => return Ok(()),
+        made => made?,
+    };
     let built = connect(new.path()).and_then(|mut connection| {
         // Nobody misses it if this is cut off.
         connection.pragma_update(None, "journal_mode", "memory")?;
@@ -250,5 +254,26 @@ pub(crate) fn check_version(found: u32, path: &Path) -> Result<(), Fault> {
             Err(Fault::Store(StoreError::Newer { place, found, known }))
         }
         false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_comes_later_finds_the_store_that_another_one_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/store.db");
+        // Both have seen that there is none.
+        assert!(make(&path).is_ok());
+        let first = fs::read(&path).unwrap();
+        assert!(make(&path).is_ok());
+        assert_eq!(fs::read(&path).unwrap(), first);
+        assert!(writer(&path, &Options::default()).is_ok());
+        let nowhere = folder.path().join("link.db");
+        std::os::unix::fs::symlink("nothing", &nowhere).unwrap();
+        assert!(make(&nowhere).is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left behind");
     }
 }
