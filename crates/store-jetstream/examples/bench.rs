@@ -1,7 +1,7 @@
 //! Measures the store beside a bare publisher on the same server.
 //!
-//! `cargo run --release -p cim-nix-store-jetstream --example bench -- FOLDER [MILLIONS]`, and
-//! `large` after that for the events alone.
+//! `cargo run --release -p cim-nix-store-jetstream --example bench -- FOLDER [MILLIONS]`, and after
+//! that `large` for the events alone, or `many` for those with many in flight alone.
 
 #![allow(clippy::disallowed_methods, reason = "it measures time and starts a server")]
 #![allow(clippy::unwrap_used, reason = "what cannot be measured ends it")]
@@ -40,12 +40,18 @@ fn main() {
         return start(&url, arguments.next().map(PathBuf::from));
     }
     let folder = PathBuf::from(first);
+    let program = server::program().expect("a nats-server");
     let millions: f64 =
         arguments.next().map_or(0.2, |text| text.to_str().unwrap().parse().unwrap());
-    let is_large = arguments.next().is_some_and(|part| part == "large");
-    let program = server::program().expect("a nats-server");
+    let part = arguments.next();
+    let is_only = |name: &str| part.as_ref().is_some_and(|part| part == name);
+    if is_only("many") {
+        let (folder, port) = (folder.join("many"), server::free_port());
+        let server = server::Server::prepare(&program, &folder, port, "", "").started();
+        return pipelined(&server);
+    }
     let settings = [("default", ""), ("always", "sync_interval: always")];
-    for (name, more) in settings.into_iter().filter(|_| !is_large) {
+    for (name, more) in settings.into_iter().filter(|_| !is_only("large")) {
         let folder = folder.join(name);
         let server =
             server::Server::prepare(&program, &folder, server::free_port(), more, "").started();

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use async_nats::Subject;
 use bytes::Bytes;
 use cim_domain_nix::{Append, Appended, Expected, StoreError, Visit};
 
 use crate::fault::{Pauses, unavailable};
 use crate::index::Tip;
-use crate::post::{Noted, Own};
-use crate::remote::{Letter, Sent};
+use crate::post::{Letter, Noted, Own};
+use crate::remote::Sent;
 use crate::shared::{Shared, parts};
-use crate::wire::{Facts, Head, Wanted, is_same, payload, sum, written};
+use crate::wire::{Facts, Head, Wanted, is_same, print_events, push_uuid, subject, sum};
 
 /// What the index says of an append.
 enum Verdict {
@@ -26,31 +27,39 @@ enum Verdict {
 }
 
 /// An append on its way.
-struct Draft {
-    append: Append,
-    payload: Bytes,
+pub(crate) struct Draft {
+    pub(crate) append: Append,
+    pub(crate) payload: Bytes,
+    pub(crate) subject: Subject,
     n_events: u32,
     attempt: u64,
-    /// The numbers of its parts, once they are stored.
-    parts: Option<Bytes>,
 }
 
 impl Draft {
-    fn head(&self, first: u64) -> Head {
-        Head {
-            first,
-            n_events: self.n_events,
-            is_parted: self.parts.is_some(),
-            sum: sum(&self.append.stream, first, self.n_events, &self.payload),
-            attempt: self.attempt,
-        }
+    fn head(&self, first: u64, is_parted: bool) -> Head {
+        let n_events = self.n_events;
+        let sum = sum(&self.append.stream, first, n_events, &self.payload);
+        Head { first, n_events, is_parted, sum, attempt: self.attempt }
+    }
+
+    /// The id of its first event.
+    pub(crate) fn id(&self) -> String {
+        let mut out = String::with_capacity(36);
+        push_uuid(&mut out, self.append.events[0].id);
+        out
+    }
+
+    pub(crate) fn facts(&self, first: u64) -> Facts {
+        Facts::of(&self.append, first)
     }
 }
 
 /// How far an append has come.
 struct Progress {
-    /// What the server shall know the message by.
-    id: String,
+    /// What the server shall know the message by, where that is not the id of its first event.
+    id: Option<String>,
+    /// The numbers of its parts, once they are stored.
+    parts: Option<Bytes>,
     /// Whether the index was as far as the stream since this began.
     is_fresh: bool,
     /// How often somebody else was faster.
@@ -59,22 +68,41 @@ struct Progress {
 }
 
 impl Shared {
-    pub(crate) async fn append(self: &Arc<Self>, append: Append) -> Result<Appended, StoreError> {
+    /// Futures stay small, here and below: there may be many at once, and what is longer than a
+    /// kilobyte takes the slow way through the allocator. So what is seldom done is in boxes.
+    pub(crate) fn append(
+        self: &Arc<Self>,
+        append: Append,
+    ) -> impl Future<Output = Result<Appended, StoreError>> + Send {
+        let draft = self.draft(append);
+        async move { self.carry_out(draft?).await }
+    }
+
+    fn draft(&self, append: Append) -> Result<Arc<Draft>, StoreError> {
         append.check()?;
         let n_events = u32::try_from(append.events.len())
             .map_err(|_| StoreError::Invalid("an append has too many events".to_owned()))?;
-        let payload = payload(&append.events).into();
-        let _turn = self.turn(&append.stream).await;
+        // In one piece, which is shared from then on.
+        let mut text = print_events(&append.events, self.remote.longest_subject());
+        let n_bytes = text.len();
+        self.remote.print_subject(&append.stream, &mut text);
+        let text = Bytes::from(text);
+        let (payload, subject) = (text.slice(..n_bytes), subject(text.slice(n_bytes..))?);
+        Ok(Arc::new(Draft { append, payload, subject, n_events, attempt: fastrand::u64(..) }))
+    }
+
+    async fn carry_out(self: &Arc<Self>, draft: Arc<Draft>) -> Result<Appended, StoreError> {
+        let _turn = self.turn(&draft.append.stream).await;
         let mut progress = Progress {
-            id: written(36, format_args!("{}", append.events[0].id)),
+            id: None,
+            parts: None,
             is_fresh: false,
             n_late: 0,
             pauses: Pauses::new(self.remote.patience()),
         };
-        let attempt = fastrand::u64(..);
-        let mut draft = Draft { append, payload, n_events, attempt, parts: None };
         loop {
-            let tip = match self.judge(&draft.append)? {
+            let verdict = self.judge(&draft.append)?;
+            let tip = match verdict {
                 Verdict::Known => return Box::pin(self.repeated(&draft)).await,
                 Verdict::Unseen => {
                     Box::pin(self.sync()).await?;
@@ -86,14 +114,14 @@ impl Shared {
                     continue;
                 }
                 Verdict::Conflict { expected, found } => {
-                    let stream = draft.append.stream;
+                    let stream = draft.append.stream.clone();
                     return Err(StoreError::Conflict { stream, expected, found });
                 }
                 Verdict::Send(tip) => tip,
             };
             let room = self.remote.room();
-            if draft.payload.len() > room && draft.parts.is_none() {
-                draft.parts = Some(Box::pin(self.send_parts(&draft, room)).await?);
+            if draft.payload.len() > room && progress.parts.is_none() {
+                progress.parts = Some(Box::pin(self.send_parts(&draft, room)).await?);
             }
             if let Some(appended) = self.attempt(&draft, tip, &mut progress).await? {
                 return Ok(appended);
@@ -104,15 +132,14 @@ impl Shared {
     /// Sends the message of an append once. Answers `None` where the index has to be asked again.
     async fn attempt(
         self: &Arc<Self>,
-        draft: &Draft,
+        draft: &Arc<Draft>,
         tip: Tip,
         progress: &mut Progress,
     ) -> Result<Option<Appended>, StoreError> {
-        let head = draft.head(tip.version + 1);
-        // In boxes, here and below, so that an append stays small: there may be many at once, and
-        // what is longer than a kilobyte takes the slow way through the allocator.
-        let sent = Box::pin(self.remote.send(self.letter(draft, head, &progress.id, tip.last)));
-        let position = match sent.await? {
+        let permit = self.remote.post.permit().await;
+        let sending = self.remote.send(letter(draft, tip, progress), "store events", permit);
+        let sent = sending.await?;
+        let position = match sent {
             Sent::Stored(_, Noted::Counts(position)) => position,
             sent => match Box::pin(self.go_on(draft, sent, progress)).await? {
                 Some(position) => position,
@@ -145,7 +172,7 @@ impl Shared {
                 if self.look(|index| index.id(id))?.is_none() {
                     // The server remembers a message that does not count.
                     self.sync().await?;
-                    progress.id = format!("{id}/{:016x}", fastrand::u64(..));
+                    progress.id = Some(format!("{id}/{:016x}", fastrand::u64(..)));
                 }
             }
             Sent::Late => {
@@ -189,18 +216,6 @@ impl Shared {
         .map(|verdict| verdict.unwrap_or(Verdict::Unseen))
     }
 
-    fn letter(&self, draft: &Draft, head: Head, id: &str, last: u64) -> Letter<'static> {
-        let facts = Facts::of(&draft.append, head.first);
-        let own = Own { facts, head, payload: draft.payload.clone() };
-        Letter {
-            subject: self.remote.subject(&draft.append.stream),
-            id: id.to_owned(),
-            payload: draft.parts.clone().unwrap_or_else(|| draft.payload.clone()),
-            own: Some((Box::new(own), last)),
-            what: "store events",
-        }
-    }
-
     /// Stores the parts of a long payload; answers the list of their places.
     async fn send_parts(&self, draft: &Draft, room: usize) -> Result<Bytes, StoreError> {
         let id = draft.append.events[0].id;
@@ -208,14 +223,13 @@ impl Shared {
         for (n, part) in parts(&draft.payload, room).enumerate() {
             let mut pauses = Pauses::new(self.remote.patience());
             loop {
-                let letter = Letter {
-                    subject: self.remote.part_subject(id, draft.attempt),
+                let letter = Letter::Part {
+                    subject: self.remote.part_subject(id, draft.attempt).into(),
                     id: format!("{:016x}/{n}", draft.attempt),
                     payload: part.clone(),
-                    own: None,
-                    what: "store a part of an event",
                 };
-                match self.remote.send(letter).await? {
+                let permit = self.remote.post.permit().await;
+                match self.remote.send(letter, "store a part of an event", permit).await? {
                     Sent::Stored(sequence, _) | Sent::Known(sequence) => {
                         places.push(sequence);
                         break;
@@ -276,6 +290,16 @@ impl Shared {
         let (version, position) = last.ok_or_else(duplicate)?;
         Ok(Appended { version, position, is_repeated })
     }
+}
+
+/// The message of an append at a place in its stream.
+fn letter(draft: &Arc<Draft>, tip: Tip, progress: &Progress) -> Letter {
+    let own = Own {
+        draft: Arc::clone(draft),
+        head: draft.head(tip.version + 1, progress.parts.is_some()),
+    };
+    let (id, parts) = (progress.id.clone(), progress.parts.clone());
+    Letter::Append { own, last: tip.last, id, parts }
 }
 
 fn unknown(problem: &str) -> StoreError {

@@ -1,8 +1,9 @@
 //! Messages that were written or read lately.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::hash::HashMap;
 use crate::wire::Stored;
 
 /// Keeps the last ones up to a number of bytes.
@@ -15,7 +16,7 @@ pub(crate) struct Cache {
 
 impl Cache {
     pub(crate) fn new(most: usize) -> Self {
-        Self { most, weight: 0, messages: HashMap::new(), order: VecDeque::new() }
+        Self { most, weight: 0, messages: HashMap::default(), order: VecDeque::new() }
     }
 
     pub(crate) fn get(&self, sequence: u64) -> Option<Arc<Stored>> {

@@ -7,12 +7,12 @@
 //! ids occurred before. One that does not count is void: it changes nothing, for nobody. Positions
 //! number the events that count, 1, 2, 3.
 
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::BuildHasher as _;
 
 use cim_domain_nix::{MessageId, StreamId, Uuid};
 use hashbrown::HashTable;
-use std::collections::HashMap;
 
+use crate::hash::{HashMap, Hashes};
 use crate::wire::Facts;
 
 /// A message that counts.
@@ -67,7 +67,7 @@ pub(crate) struct Index {
     /// Ids by position, from 1.
     ids: Vec<Uuid>,
     by_id: HashTable<u32>,
-    hasher: RandomState,
+    hasher: Hashes,
     causes: Links,
     correlations: Links,
 }
@@ -251,7 +251,7 @@ struct Link {
 }
 
 impl Links {
-    fn push(&mut self, hasher: &RandomState, ids: &[MessageId], message: u32) {
+    fn push(&mut self, hasher: &Hashes, ids: &[MessageId], message: u32) {
         for id in ids {
             let hash = short(hasher, id);
             let link = number(self.links.len());
@@ -272,7 +272,7 @@ impl Links {
     }
 
     /// In the order of messages.
-    fn get(&self, hasher: &RandomState, id: &MessageId) -> Vec<u32> {
+    fn get(&self, hasher: &Hashes, id: &MessageId) -> Vec<u32> {
         let hash = short(hasher, id);
         let newest = self.newest.find(spread(hash), |link| self.links[*link as usize].hash == hash);
         let mut messages = Vec::new();
@@ -289,7 +289,7 @@ impl Links {
     }
 }
 
-fn short(hasher: &RandomState, id: &MessageId) -> u32 {
+fn short(hasher: &Hashes, id: &MessageId) -> u32 {
     (hasher.hash_one(id) >> 32) as u32
 }
 
@@ -312,8 +312,8 @@ mod tests {
             stream: stream(of),
             first,
             ids: ids.iter().map(|id| Uuid::from_u128(*id)).collect(),
-            causes: vec![MessageId::Uuid(Uuid::from_u128(of))],
-            correlations: vec![],
+            causes: [MessageId::Uuid(Uuid::from_u128(of))].into(),
+            correlations: [].as_slice().into(),
         }
     }
 

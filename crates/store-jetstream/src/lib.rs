@@ -18,9 +18,9 @@
 //!
 //! # Threads
 //!
-//! The store has a runtime of its own, on which its connection lives and answers come in; a blocking
-//! call does the rest on the thread that it is made on, and sleeps there meanwhile. That may be any
-//! thread, also one of another runtime.
+//! The store has a runtime of its own, on which its connection lives, messages are made and answers
+//! come in; a blocking call does the rest on the thread that it is made on, and sleeps there
+//! meanwhile. That may be any thread, also one of another runtime.
 
 // This crate talks to a server: it waits, and it keeps its index in a file.
 #![allow(clippy::disallowed_methods, reason = "an adapter: waiting and files are its work")]
@@ -30,6 +30,7 @@ mod append;
 mod cache;
 mod fault;
 mod follow;
+mod hash;
 mod index;
 mod kept;
 mod models;

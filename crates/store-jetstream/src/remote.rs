@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_nats::header::{
-    HeaderName, NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID, NATS_SEQUENCE, NATS_SUBJECT,
-};
+use async_nats::header::{HeaderName, NATS_SEQUENCE, NATS_SUBJECT};
 use async_nats::jetstream::context::ContextBuilder;
 use async_nats::jetstream::stream::{Config, Info};
 use async_nats::jetstream::{self, Context, ErrorCode};
@@ -17,17 +15,18 @@ use cim_domain_nix::{Kind, StoreError, StreamId, Uuid};
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::SemaphorePermit;
 
 use crate::fault::{Trouble, gone, judge, passing, retry, unavailable};
 use crate::options::{Options, differences};
-use crate::post::{Noted, Own, Post, Reply};
-use crate::wire::{Arrived, BadHead, Content, FORMAT, HEADER, Head, Stored, broken, sum, written};
+use crate::post::{Letter, Noted, Post, Reply};
+use crate::wire::{Arrived, BadHead, Content, FORMAT, HEADER, Head, Stored, broken, sum};
 
 pub(crate) struct Remote {
     client: Client,
     statistics: Arc<Statistics>,
     pub(crate) context: Context,
-    pub(crate) post: Post,
+    pub(crate) post: Arc<Post>,
     /// The stream's name.
     pub(crate) name: String,
     /// What subjects of events start with.
@@ -60,17 +59,6 @@ pub(crate) enum Sent {
     Unknown(String),
 }
 
-/// A message to be sent.
-pub(crate) struct Letter<'l> {
-    pub(crate) subject: String,
-    pub(crate) id: String,
-    pub(crate) payload: Bytes,
-    /// The append that it is, and the last message on its subject; `None` where it is a part of
-    /// one.
-    pub(crate) own: Option<(Box<Own>, u64)>,
-    pub(crate) what: &'l str,
-}
-
 #[derive(Deserialize)]
 struct Answer<T> {
     error: Option<jetstream::Error>,
@@ -93,7 +81,7 @@ impl Remote {
         };
         let context = builder.ack_timeout(step).build(client.clone());
         let (name, root) = (options.stream_name(), options.root());
-        let post = Post::new(client.clone(), name.clone(), options.max_in_flight, step);
+        let post = Post::new(client.clone(), name.clone(), options.max_in_flight, step).into();
         let (statistics, patience) = (client.statistics(), options.patience);
         Self { client, statistics, context, post, name, root, patience, step }
     }
@@ -218,8 +206,21 @@ impl Remote {
 
     /// The subject of a stream's events.
     pub(crate) fn subject(&self, stream: &StreamId) -> String {
-        let room = self.root.len() + 64;
-        written(room, format_args!("{}.{}.{}", self.root, stream.kind.token(), stream.id))
+        format!("{}.{}.{}", self.root, stream.kind.token(), stream.id)
+    }
+
+    /// As `subject`, at the end of a text.
+    pub(crate) fn print_subject(&self, stream: &StreamId, out: &mut Vec<u8>) {
+        for text in [&self.root, ".", stream.kind.token(), "."] {
+            out.extend_from_slice(text.as_bytes());
+        }
+        let id = stream.id.hyphenated();
+        out.extend_from_slice(id.encode_lower(&mut Uuid::encode_buffer()).as_bytes());
+    }
+
+    /// How long subjects of streams are at most.
+    pub(crate) fn longest_subject(&self) -> usize {
+        self.root.len() + 72
     }
 
     /// The subject of a part of an append with this first id.
@@ -331,16 +332,18 @@ impl Remote {
     /// Sends a message and waits for what becomes of it.
     ///
     /// Errors: it was not stored.
-    pub(crate) async fn send(&self, letter: Letter<'_>) -> Result<Sent, StoreError> {
-        let Letter { subject, id, payload, own, what } = letter;
-        let mut headers = HeaderMap::new();
-        headers.insert(NATS_MESSAGE_ID, id);
-        let own = own.map(|(own, last)| {
-            headers.insert(HeaderName::from_static(HEADER), own.head.print());
-            headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, last.to_string());
-            own
-        });
-        match self.post.send(subject, headers, payload, own).await {
+    pub(crate) fn send<'s>(
+        &'s self,
+        letter: Letter,
+        what: &'s str,
+        permit: Option<SemaphorePermit<'s>>,
+    ) -> impl Future<Output = Result<Sent, StoreError>> + Send + use<'s> {
+        let reply = self.post.send(letter, permit);
+        async move { self.sent(reply.await, what) }
+    }
+
+    fn sent(&self, reply: Reply, what: &str) -> Result<Sent, StoreError> {
+        match reply {
             Reply::Stored { sequence, noted } => Ok(Sent::Stored(sequence, noted)),
             Reply::Known(sequence) => Ok(Sent::Known(sequence)),
             // Only where ours is gone can another one have its subjects.

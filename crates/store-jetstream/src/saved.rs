@@ -159,7 +159,7 @@ impl<'b> Bytes<'b> {
         }
     }
 
-    fn list<T>(&mut self, item: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+    fn list<T, L: FromIterator<T>>(&mut self, item: impl Fn(&mut Self) -> Option<T>) -> Option<L> {
         let n_items = self.number()?;
         (0..n_items).map(|_| item(self)).collect()
     }
@@ -247,9 +247,9 @@ mod tests {
         Facts {
             stream: StreamId::new(Kind::Flake, Uuid::from_u128(u128::from(n % 3))),
             first: n / 3 + 1,
-            ids: vec![Uuid::from_u128(u128::from(n) + 1)],
-            causes: vec![MessageId::Cid("bafkreiabcdefgh".into())],
-            correlations: vec![MessageId::Uuid(Uuid::from_u128(7))],
+            ids: [Uuid::from_u128(u128::from(n) + 1)].into(),
+            causes: [MessageId::Cid("bafkreiabcdefgh".into())].into(),
+            correlations: [MessageId::Uuid(Uuid::from_u128(7))].into(),
         }
     }
 

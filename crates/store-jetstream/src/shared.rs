@@ -1,20 +1,22 @@
 //! The index and how it follows the stream; what all handles on a store share.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use cim_domain_nix::{StoreError, StreamId};
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use crate::cache::Cache;
 use crate::fault::{retry, unavailable};
+use crate::hash::{HashMap, Hashes};
 use crate::index::{Gap, Index, Outcome, Place};
 use crate::options::Options;
-use crate::post::{Noted, Own};
+use crate::post::{Answered, Noted, Own, Reply};
 use crate::remote::Remote;
 use crate::saved::Recorder;
 use crate::wire::{Arrived, Content, Facts, Stored, broken};
@@ -47,6 +49,22 @@ pub(crate) struct State {
     recorder: Option<Recorder>,
     /// How many wait for more events: waking nobody costs a call of the system as well.
     n_waiting: usize,
+}
+
+/// An answer that a message is stored.
+struct Stated<'a> {
+    sequence: u64,
+    own: &'a Own,
+    noted: &'a mut Noted,
+}
+
+fn stated(answered: &mut Answered) -> Option<Stated<'_>> {
+    match (&mut answered.reply, &answered.own) {
+        (Reply::Stored { sequence, noted }, Some(own)) => {
+            Some(Stated { sequence: *sequence, own, noted })
+        }
+        _ => None,
+    }
 }
 
 enum Damage {
@@ -341,33 +359,29 @@ impl Shared {
     }
 
     /// Takes in messages that were sent from here, and says of each what it came to.
-    pub(crate) fn note(&self, own: Vec<(u64, Box<Own>, &mut Noted)>) {
+    pub(crate) fn note(&self, answers: &mut [Answered]) {
+        let mut own: SmallVec<[Stated<'_>; 32]> = answers.iter_mut().filter_map(stated).collect();
         if own.is_empty() {
             return;
         }
         {
             let mut cache = self.cache();
-            own.iter().for_each(|(sequence, own, _)| cache.put(&own.at(*sequence)));
+            own.iter().for_each(|Stated { sequence, own, .. }| cache.put(&own.at(*sequence)));
         }
         let mut state = self.state();
-        let mut noted_later = Vec::with_capacity(own.len());
-        for (sequence, own, noted) in own {
-            let is_next = sequence == state.index.applied() + 1 && state.ahead.is_empty();
-            if is_next && state.take(sequence, Some(&own.facts.stream), Some(&own.facts)).is_ok() {
-                *noted = state.noted(sequence);
-            } else if sequence > state.index.applied() {
-                state.ahead.insert(sequence, own.facts);
-                noted_later.push((sequence, noted));
-            } else if state.index.id(own.facts.ids[0]).is_none() {
-                *noted = Noted::Replaced;
-            } else {
-                *noted = state.noted(sequence);
-            }
+        let mut n_later = 0;
+        for Stated { sequence, own, noted } in &mut own {
+            **noted = state.note(*sequence, own);
+            n_later += usize::from(**noted == Noted::NotYet);
         }
-        // Whoever waits for a message that could not be taken in comes upon the reason again.
-        let _ = state.take_ahead();
-        for (sequence, noted) in noted_later {
-            *noted = state.noted(sequence);
+        if n_later > 0 {
+            // Whoever waits for a message that could not be taken in comes upon the reason again.
+            let _ = state.take_ahead();
+            for Stated { sequence, noted, .. } in own {
+                if *noted == Noted::NotYet {
+                    *noted = state.noted(sequence);
+                }
+            }
         }
         self.grown(state);
     }
@@ -434,7 +448,8 @@ impl Shared {
         places: Vec<Place>,
         stream: Option<StreamId>,
     ) -> Result<Vec<(Place, Arc<Stored>)>, StoreError> {
-        let mut found: HashMap<u64, Arc<Stored>> = HashMap::with_capacity(places.len());
+        let mut found: HashMap<u64, Arc<Stored>> =
+            HashMap::with_capacity_and_hasher(places.len(), Hashes::default());
         let mut missing = Vec::new();
         {
             let cache = self.cache();
@@ -543,6 +558,27 @@ impl State {
             recorder.note(sequence, stream, facts, outcome);
         }
         Ok(outcome)
+    }
+
+    /// Takes in a message that was sent from here, if those before it were, or sets it aside.
+    fn note(&mut self, sequence: u64, own: &Own) -> Noted {
+        if sequence <= self.index.applied() {
+            return match self.index.id(own.draft.append.events[0].id) {
+                Some(_) => self.noted(sequence),
+                None => Noted::Replaced,
+            };
+        }
+        let facts = own.draft.facts(own.head.first);
+        let position = self.index.head() + 1;
+        if sequence == self.index.applied() + 1 && self.ahead.is_empty() {
+            match self.take(sequence, Some(&facts.stream), Some(&facts)) {
+                Ok(Outcome::Counts) => return Noted::Counts(position),
+                Ok(Outcome::Void) => return Noted::Void,
+                Err(_) => {}
+            }
+        }
+        self.ahead.insert(sequence, facts);
+        Noted::NotYet
     }
 
     /// What a message that was sent from here came to.

@@ -133,6 +133,7 @@ impl JetStreamStore {
             begin(&shared).await?;
             let shared = Arc::new(shared);
             let step = shared.remote.post.step;
+            tokio::spawn(post::carry(Arc::clone(&shared.remote.post)));
             tokio::spawn(post::listen(Arc::downgrade(&shared), answers, step));
             shared.sync().await?;
             Ok((shared, Arc::new(kept)))

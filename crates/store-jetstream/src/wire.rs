@@ -8,12 +8,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use async_nats::Subject;
 use bytes::Bytes;
 use cim_domain_nix::{
     Append, MessageId, NewEvent, Record, StoreError, StreamId, Timestamp, Uuid, Visit,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 use twox_hash::XxHash3_64;
 
 /// The header that makes a message one of ours.
@@ -44,8 +46,13 @@ impl Head {
     /// The header's text: `FORMAT FIRST COUNT whole|parts SUM ATTEMPT`.
     pub(crate) fn print(&self) -> String {
         let Self { first, n_events, is_parted, sum, attempt } = self;
-        let shape = if *is_parted { "parts" } else { "whole" };
-        let mut out = written(96, format_args!("{FORMAT} {first} {n_events} {shape} "));
+        let mut out = String::with_capacity(96);
+        push_number(&mut out, FORMAT.into());
+        for number in [*first, (*n_events).into()] {
+            out.push(' ');
+            push_number(&mut out, number);
+        }
+        out.push_str(if *is_parted { " parts " } else { " whole " });
         push_hex(&mut out, *sum);
         out.push(' ');
         push_hex(&mut out, *attempt);
@@ -77,23 +84,37 @@ impl Head {
     }
 }
 
-/// As `format!`, but with room from the start.
-pub(crate) fn written(room: usize, text: std::fmt::Arguments<'_>) -> String {
-    let mut out = String::with_capacity(room);
-    // A string takes everything.
-    let _ = std::fmt::Write::write_fmt(&mut out, text);
-    out
+/// As `{number}`. This and the next ones, as a format takes several times as long.
+pub(crate) fn push_number(out: &mut String, number: u64) {
+    out.push_str(itoa::Buffer::new().format(number));
 }
 
-/// As `{number:016x}`, which takes several times as long.
-fn push_hex(out: &mut String, number: u64) {
+/// As `{number:016x}`.
+pub(crate) fn push_hex(out: &mut String, number: u64) {
     let digit = |place: u32| (number >> (4 * place)) as usize & 15;
     out.extend((0..16).rev().map(|place| char::from(b"0123456789abcdef"[digit(place)])));
 }
 
+/// As `{id}`.
+pub(crate) fn push_uuid(out: &mut String, id: Uuid) {
+    out.push_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+}
+
+/// Errors: it is no text, which those that are made here are.
+pub(crate) fn subject(text: Bytes) -> Result<Subject, StoreError> {
+    Subject::from_utf8(text).map_err(|error| StoreError::Invalid(error.to_string()))
+}
+
 /// The sum of a whole payload at its place.
 pub(crate) fn sum(stream: &StreamId, first: u64, n_events: u32, payload: &[u8]) -> u64 {
-    let place = written(128, format_args!("{stream} {first} {n_events}"));
+    let mut place = String::with_capacity(128);
+    place.push_str(stream.kind.token());
+    place.push('-');
+    push_uuid(&mut place, stream.id);
+    for number in [first, n_events.into()] {
+        place.push(' ');
+        push_number(&mut place, number);
+    }
     XxHash3_64::oneshot_with_seed(XxHash3_64::oneshot(place.as_bytes()), payload)
 }
 
@@ -125,11 +146,12 @@ fn some<'de: 'a, 'a, D: serde::Deserializer<'de>>(
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// The payload of an append whose events were checked: their bodies are JSON.
-pub(crate) fn payload(events: &[NewEvent]) -> Vec<u8> {
+/// The payload of an append whose events were checked: their bodies are JSON. With room for `more`.
+pub(crate) fn print_events(events: &[NewEvent], more: usize) -> Vec<u8> {
     // By hand: a serializer would have to be shown again that bodies are JSON.
     let room = |event: &NewEvent| event.body.len() + event.meta.len() + event.event_type.len();
-    let mut out = Vec::with_capacity(events.iter().map(|event| room(event) + 320).sum());
+    let room: usize = events.iter().map(|event| room(event) + 320).sum();
+    let mut out = Vec::with_capacity(room + more);
     for (n, event) in events.iter().enumerate() {
         out.push(if n == 0 { b'[' } else { b',' });
         print(event, &mut out);
@@ -208,17 +230,16 @@ pub(crate) struct Stored {
 pub(crate) struct Facts {
     pub(crate) stream: StreamId,
     pub(crate) first: u64,
-    pub(crate) ids: Vec<Uuid>,
+    pub(crate) ids: SmallVec<[Uuid; 1]>,
     /// Each once.
-    pub(crate) causes: Vec<MessageId>,
-    pub(crate) correlations: Vec<MessageId>,
+    pub(crate) causes: SmallVec<[MessageId; 1]>,
+    pub(crate) correlations: SmallVec<[MessageId; 1]>,
 }
 
 impl Facts {
     fn new(stream: &StreamId, first: u64) -> Self {
-        let (stream, ids, causes, correlations) =
-            (stream.clone(), Vec::with_capacity(1), Vec::with_capacity(1), Vec::with_capacity(1));
-        Self { stream, first, ids, causes, correlations }
+        let (ids, causes, correlations) = (SmallVec::new(), SmallVec::new(), SmallVec::new());
+        Self { stream: stream.clone(), first, ids, causes, correlations }
     }
 
     pub(crate) fn of(append: &Append, first: u64) -> Self {
@@ -382,7 +403,7 @@ mod tests {
 
     fn stored(events: &[NewEvent]) -> Stored {
         let stream = StreamId::new(cim_domain_nix::Kind::Flake, Uuid::from_u128(9));
-        let payload = payload(events);
+        let payload = print_events(events, 0);
         let n_events = u32::try_from(events.len()).expect("few");
         let sum = sum(&stream, 3, n_events, &payload);
         let head = Head { first: 3, n_events, is_parted: false, sum, attempt: 5 };
