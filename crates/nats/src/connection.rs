@@ -75,14 +75,7 @@ pub(crate) async fn connect(
     label: &str,
 ) -> Result<Connection, Error> {
     let (servers, from_addresses) = addresses(&settings.servers)?;
-    let login = match from_addresses {
-        Some(found) if *login == Login::default() => found,
-        Some(_) => {
-            return Err(Error::config("an address of NATS has a user, and so has `login`")
-                .hint("say it once, in `login`"));
-        }
-        None => login.clone(),
-    };
+    let login = login_or(login, from_addresses)?;
     let watch = Arc::new(Watch::default());
     let options = |watch: &Arc<Watch>| options(settings, &login, label, watch.clone());
     let first = options(&watch)?.connect(servers.as_slice()).await;
@@ -96,6 +89,25 @@ pub(crate) async fn connect(
         Err(error) => return Err(refused(&error)),
     };
     Ok(Connection { client, watch })
+}
+
+/// Whether a connection can be tried with this login, as far as that can be told without a server.
+///
+/// Errors: an address is none, a file cannot be read, the login is none.
+pub(crate) fn check(settings: &NatsSettings, login: &Login) -> Result<(), Error> {
+    let (_, from_addresses) = addresses(&settings.servers)?;
+    let login = login_or(login, from_addresses)?;
+    options(settings, &login, "", Arc::default()).map(drop)
+}
+
+/// The login of the settings, or the one that stood in an address.
+fn login_or(login: &Login, from_addresses: Option<Login>) -> Result<Login, Error> {
+    match from_addresses {
+        Some(found) if *login == Login::default() => Ok(found),
+        Some(_) => Err(Error::config("an address of NATS has a user, and so has `login`")
+            .hint("say it once, in `login`")),
+        None => Ok(login.clone()),
+    }
 }
 
 /// Whether it may be otherwise in a while.
@@ -123,9 +135,10 @@ fn refused(error: &async_nats::ConnectError) -> Error {
 fn addresses(texts: &[String]) -> Result<(Vec<ServerAddr>, Option<Login>), Error> {
     let mut login = None;
     let mut servers = Vec::new();
-    for text in texts {
+    for (at, text) in texts.iter().enumerate() {
+        // The text may have a password in it.
         let broken = || {
-            Error::config("`nats.servers` has an address that is none")
+            Error::config(format!("address {} of `nats.servers` is none", at + 1))
                 .hint("an address is `nats://HOST:PORT` or `tls://HOST:PORT`")
         };
         let (scheme, rest) = text.split_once("://").unwrap_or(("nats", text));

@@ -130,6 +130,17 @@ pub fn init_to(
     Ok(Guard { sink, exporter, metrics, set_filter, is_done: AtomicBool::new(false) })
 }
 
+/// Whether logs and traces could be started with the settings.
+///
+/// Errors: what [`init`] would say.
+pub fn check(settings: &Settings) -> Result<(), Error> {
+    log_filter(&settings.log.filter)?;
+    settings.traces.check()?;
+    let identity = Identity { name: "", version: "", instance: String::new() };
+    let exporter = settings.traces.endpoint.as_deref();
+    exporter.map_or(Ok(()), |url| Exporter::new(url, &settings.traces, &identity).map(drop))
+}
+
 /// What is traced: our own work. The parts that carry the traces away are not.
 fn traced() -> Targets {
     Targets::new().with_target("cim_nix", Level::INFO).with_target("cim_domain_nix", Level::INFO)
