@@ -18,7 +18,7 @@ use cim_nix_base::{Error, ErrorKind};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::de::DeserializeOwned;
 
-use crate::protocol::{Cause, Dependency, GRACE_MILLIS, Line, Request, ProgramSpan};
+use crate::protocol::{Cause, Dependency, GRACE_MILLIS, Line, Request, WorkSpan};
 
 /// What it is called.
 const NAME: &str = "cim-nix";
@@ -56,8 +56,8 @@ pub struct Worker {
 pub struct Tracing {
     /// How the present span is named to those that are called in it: the header `traceparent`.
     pub current: fn() -> Option<String>,
-    /// Takes a program that ran in the present span.
-    pub program: fn(&ProgramSpan),
+    /// Takes what was run or asked for in the present span.
+    pub program: fn(&WorkSpan),
 }
 
 /// One run of the worker, for whoever counts them.
@@ -392,8 +392,8 @@ struct Running {
 }
 
 impl Running {
-    /// Listens until there is an answer. `program` is told of what the worker has run.
-    fn attend(&mut self, run: &Run, grace: Duration, program: Option<fn(&ProgramSpan)>) -> Ended {
+    /// Listens until there is an answer. `program` is told of what the worker has run and asked for.
+    fn attend(&mut self, run: &Run, grace: Duration, program: Option<fn(&WorkSpan)>) -> Ended {
         let mut n_spans = 0;
         // Why it has to end, and until when.
         let mut stop: Option<(Ended, Instant)> = None;

@@ -48,7 +48,7 @@ use export::{Counts, Exporter};
 use lines::Lines;
 pub use settings::{Format, Identity, Log, Settings, Traces};
 use sink::Sink;
-pub use told::{Told, tell};
+pub use told::{Told, ToldOf, tell};
 
 /// How often what was counted is put in order while nobody asks for it.
 const UPKEEP: Duration = Duration::from_secs(5);
