@@ -3,7 +3,7 @@
 use async_nats::Client;
 use cim_nix_base::Error;
 
-use crate::connection::{self, connect};
+use crate::connection::{self, Connection, connect};
 use crate::pattern::is_token;
 use crate::{NatsSettings, TenantsBy};
 
@@ -14,6 +14,32 @@ use crate::{NatsSettings, TenantsBy};
 pub async fn connect_client(settings: &NatsSettings, tenant: &str) -> Result<Client, Error> {
     let login = settings.accounts.get(tenant).unwrap_or(&settings.login);
     Ok(connect(settings, login, tenant).await?.client)
+}
+
+/// A connection of somebody who asks.
+#[derive(Debug)]
+pub struct Asking(Connection);
+
+impl Asking {
+    /// Connects as [`connect_client`] does.
+    ///
+    /// Errors: as there.
+    pub async fn connect(settings: &NatsSettings, tenant: &str) -> Result<Self, Error> {
+        let login = settings.accounts.get(tenant).unwrap_or(&settings.login);
+        Ok(Self(connect(settings, login, tenant).await?))
+    }
+
+    /// The connection itself.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.0.client
+    }
+
+    /// What the server says of something that was sent and that it refuses, as soon as it does. To
+    /// whoever waits for a reply nothing else is said.
+    pub async fn not_allowed(&self) -> String {
+        self.0.not_allowed().await
+    }
 }
 
 /// Whether these tenants can be served with the settings, as far as that can be told without a

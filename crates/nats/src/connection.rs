@@ -21,6 +21,8 @@ pub(crate) struct Watch {
     /// Messages that nobody was fast enough for.
     slow: AtomicU64,
     was_connected: AtomicBool,
+    /// What the server said of the last thing that it refused.
+    not_allowed: tokio::sync::watch::Sender<Option<String>>,
     /// Since when it is not there any more.
     lost: Mutex<Option<Instant>>,
 }
@@ -41,6 +43,20 @@ impl Connection {
     /// How often the server refused something for want of permission.
     pub(crate) fn n_violations(&self) -> u64 {
         self.watch.violations.load(Ordering::Relaxed)
+    }
+
+    /// What the server says of something that was sent and that it refuses, as soon as it does.
+    pub(crate) async fn not_allowed(&self) -> String {
+        let mut said = self.watch.not_allowed.subscribe();
+        loop {
+            if let Some(text) = &*said.borrow_and_update() {
+                return text.clone();
+            }
+            if said.changed().await.is_err() {
+                // Nobody says anything any more.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// How many messages came faster than they were taken, and are lost.
@@ -82,11 +98,17 @@ pub(crate) async fn connect(
     let client = match first {
         Ok(client) => client,
         Err(error) if settings.start_without && is_passing(error.kind()) => {
-            tracing::warn!(connection = label, "no NATS server answers yet: {error}");
+            let urls: Vec<&str> = servers.iter().map(ServerAddr::as_url_str).collect();
+            let shown = urls.join(", ");
+            tracing::warn!(
+                connection = label,
+                servers = shown,
+                "no NATS server answers yet: {error}"
+            );
             let later = options(&watch)?.retry_on_initial_connect();
-            later.connect(servers.as_slice()).await.map_err(|error| refused(&error))?
+            later.connect(servers.as_slice()).await.map_err(|error| refused(&error, label))?
         }
-        Err(error) => return Err(refused(&error)),
+        Err(error) => return Err(refused(&error, label)),
     };
     Ok(Connection { client, watch })
 }
@@ -116,18 +138,23 @@ fn is_passing(kind: ConnectErrorKind) -> bool {
     matches!(kind, Dns | Io | MaxReconnects | TimedOut)
 }
 
-fn refused(error: &async_nats::ConnectError) -> Error {
+fn refused(error: &async_nats::ConnectError, label: &str) -> Error {
     use ConnectErrorKind::{Authentication, AuthorizationViolation, ServerParse, Tls};
-    let hint = match error.kind() {
-        Authentication | AuthorizationViolation => "look at `nats.login` and the server's users",
-        Tls => "look at `nats.tls`, and whether the certificate names the server's address",
-        ServerParse => "an address is `nats://HOST:PORT` or `tls://HOST:PORT`",
-        _ => "look at `nats.servers`, and whether the server runs",
+    let said = match error.kind() {
+        Authentication | AuthorizationViolation => Error::config(format!(
+            "the NATS server does not know the login of `{}`",
+            label.escape_debug()
+        ))
+        .hint("look at `nats.login`, `nats.accounts` and the server's users"),
+        Tls => Error::outside("cannot connect to NATS")
+            .hint("look at `nats.tls`, and whether the certificate names the server's address"),
+        ServerParse => Error::outside("cannot connect to NATS")
+            .hint("an address is `nats://HOST:PORT` or `tls://HOST:PORT`"),
+        _ => Error::outside("cannot connect to NATS")
+            .hint("look at `nats.servers`, and whether the server runs"),
     };
     // The cause is the library's text; what it was given in secret is not in it.
-    Error::outside("cannot connect to NATS")
-        .because(std::io::Error::other(error.to_string()))
-        .hint(hint)
+    said.because(std::io::Error::other(error.to_string()))
 }
 
 /// The addresses without their users, as the library writes addresses to its log, and the login that
@@ -322,6 +349,7 @@ fn note(event: &Event, label: &str, watch: &Watch) {
         Event::ServerError(ServerError::Other(text)) => {
             if text.to_ascii_lowercase().contains("permissions violation") {
                 watch.violations.fetch_add(1, Ordering::Relaxed);
+                watch.not_allowed.send_replace(Some(text.clone()));
             }
             tracing::warn!(connection = label, "the NATS server says: {text}");
         }

@@ -99,6 +99,62 @@ fn a_tenant_that_never_was_is_not_copied() {
 }
 
 #[test]
+fn who_may_not_send_is_told_at_once() {
+    let mut scene = Scene::new(&format!("{CATALOGUE}[nats]\n"));
+    let accounts = scene.cli(&["nats", "permissions", "--config", "server.toml"]);
+    let accounts =
+        String::from_utf8(accounts.stdout).expect("text").replace("CHANGE-ME-", "hunter2-");
+    let Some(nats) = Nats::start(Setup::jetstream().with(&accounts)) else { return };
+    let login = |password: &str| {
+        format!(
+            "{CATALOGUE}[nats]\nservers = [{:?}]\n[nats.login]\nuser = \"main-service\"\npassword = \"{password}\"\n",
+            nats.url()
+        )
+    };
+    let mut all = String::new();
+    scene.configure(&login("hunter3"));
+    let output = scene.cli(&["--config", "server.toml"]);
+    let text = said(&output, scene.folder.path());
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    all.extend(text.lines().filter(|line| !line.starts_with('{')).map(|line| format!("{line}\n")));
+    assert!(!text.contains("hunter"), "{text}");
+    scene.configure(&login("hunter2-main-service"));
+    scene.start();
+    for role in ["reader", "operator"] {
+        fs::write(scene.path(role), format!("hunter2-main-{role}\n")).expect("the folder is ours");
+    }
+    let create = r#"{"path": "/srv/a", "description": "machines"}"#;
+    let began = Instant::now();
+    for (user, password, more) in [
+        ("main-reader", "operator", &["ListFlakes"][..]),
+        ("main-reader", "reader", &["CreateFlake", create]),
+        ("main-operator", "operator", &["ListFlakes", "--inbox-prefix", "_INBOX.main-reader"]),
+        ("main-operator", "operator", &["ListFlakes"]),
+    ] {
+        let url = nats.url();
+        let who = ["send", "--nats", &url, "--user", user, "--password-file", password];
+        let output = scene.cli(&[&who, more].concat());
+        let code = output.status.code().unwrap_or(-1);
+        let text = said(&output, scene.folder.path());
+        // Inboxes have random names.
+        let text = text.split("main-reader.").next().unwrap_or_default();
+        all.push_str(&format!("{code} {}\n", text.trim_end()));
+    }
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    expect_test::expect![[r#"
+        error: the NATS server does not know the login of `main`: authorization violation: nats: authorization violation
+        hint: look at `nats.login`, `nats.accounts` and the server's users
+        2 error: the NATS server does not know the login of `main`: authorization violation: nats: authorization violation
+        hint: look at `nats.login`, `nats.accounts` and the server's users
+        2 error: `nix.cmd.flake.create` was not sent: this user may not send on it: Permissions Violation for Publish to "nix.cmd.flake.create"
+        hint: `cim-nix-server nats permissions` shows what readers and operators may do
+        2 error: the reply to `nix.query.flake.list` may not be heard: Permissions Violation for Subscription to "_INBOX.
+        0
+    "#]]
+    .assert_eq(&all.replace(" \n", "\n"));
+}
+
+#[test]
 fn who_asks_twice_does_not_wait() {
     let mut scene = Scene::new(&format!("{CATALOGUE}worker = {{ seconds = 60 }}\n"));
     scene.start();
@@ -149,6 +205,9 @@ fn containers_learn_whether_it_is_ready() {
             scene.configure(&format!("{CATALOGUE}{tls}{more}"));
             scene.start_and(|scene| scene.log().contains("\"ready\""));
             all.push_str(&check(&scene));
+            let log = scene.log();
+            assert_eq!(log.contains("nats://127.0.0.1:1"), more == away, "{log}");
+            assert!(!log.contains("client error"), "{log}");
             scene.signal("KILL");
             scene.wait();
         }
