@@ -68,4 +68,4 @@ pub use programs::{Programs, Tool, Version};
 pub use progress::{FailedBuild, Level, Progress};
 pub use rebuild::{Rebuild, RebuildRecord, Verb};
 pub use text::LogTail;
-pub use watch::{Ran, RanEnd};
+pub use watch::{Ran, RanEnd, new_span_id};

@@ -59,7 +59,8 @@ impl Span {
     pub(crate) fn begin(invocation: &Invocation, is_watched: bool) -> (Self, Cow<'_, Invocation>) {
         let mut span = Self { id: None, began: SystemTime::now(), clock: Instant::now() };
         let parent = invocation.environment.get(TRACEPARENT).filter(|_| is_watched);
-        let Some((parts, id)) = parent.and_then(|text| Some((text.to_str()?, new_id()))) else {
+        let Some((parts, id)) = parent.and_then(|text| Some((text.to_str()?, new_span_id())))
+        else {
             return (span, Cow::Borrowed(invocation));
         };
         let parts: Vec<&str> = parts.split('-').collect();
@@ -99,7 +100,8 @@ impl Span {
 }
 
 /// An id of a span, which must not be zero.
-fn new_id() -> String {
+#[must_use]
+pub fn new_span_id() -> String {
     format!("{:016x}", fastrand::u64(1..))
 }
 

@@ -4,10 +4,11 @@ use std::io::{self, Read, Seek as _, Write as _};
 use std::thread::sleep;
 use std::time::Duration;
 
-use cim_nix_model::Url;
+use cim_nix_model::{Url, without_passwords};
 use tempfile::NamedTempFile;
 
-use crate::{Res, Settings};
+use crate::watch::Watched;
+use crate::{FetchKind, Res, Settings};
 
 /// How one attempt ended that did not succeed.
 enum Failure {
@@ -21,6 +22,15 @@ pub(crate) struct Download {
     pub(crate) file: NamedTempFile,
     /// Where the server says that the same will be found for ever.
     pub(crate) immutable: Option<String>,
+}
+
+/// What servers said on the way to an answer.
+#[derive(Default)]
+struct Said {
+    /// Where the same will be found for ever.
+    immutable: Option<String>,
+    /// The last status.
+    status: Option<u16>,
 }
 
 /// How often a server may send us elsewhere.
@@ -41,10 +51,20 @@ pub(crate) fn get(
     let mut pause = Duration::from_millis(250);
     let mut attempt = 0;
     let agent = agent(settings)?;
-    let mut immutable = None;
+    let mut said = Said::default();
     loop {
-        match fetch_rest((&agent, settings), url, &headers, &mut file, &mut immutable) {
-            Ok(()) => return Ok(Download { file, immutable }),
+        let watched = Watched::begin();
+        let ended = fetch_rest((&agent, settings), url, &headers, &mut file, &mut said);
+        if let Some(watched) = watched {
+            let why = match &ended {
+                Ok(()) => None,
+                Err(Failure::Passing(why) | Failure::Final(why)) => Some(&**why),
+            };
+            let url = &without_passwords(url);
+            watched.end(FetchKind::Http { url, status: said.status.take() }, why);
+        }
+        match ended {
+            Ok(()) => return Ok(Download { file, immutable: said.immutable }),
             Err(Failure::Final(why)) => return Err(format!("unable to download '{url}': {why}")),
             Err(Failure::Passing(why)) if attempt >= settings.retries => {
                 return Err(format!("unable to download '{url}': {why}"));
@@ -94,14 +114,13 @@ fn agent(settings: &Settings) -> Res<ureq::Agent> {
         .into())
 }
 
-/// Asks for a URL, and goes where the server sends us. What it says of a place where the same will
-/// be found for ever goes to `immutable`.
+/// Asks for a URL, and goes where the server sends us. What is said on the way goes to `said`.
 fn call(
     (agent, settings): (&ureq::Agent, &Settings),
     url: &str,
     headers: &[(String, String)],
     range: Option<String>,
-    immutable: &mut Option<String>,
+    said: &mut Said,
 ) -> Result<ureq::http::Response<ureq::Body>, Failure> {
     let mut at = url.to_owned();
     for _ in 0..=MAX_REDIRECTS {
@@ -124,10 +143,11 @@ fn call(
             ),
             _ => Failure::Passing(error.to_string()),
         })?;
+        said.status = Some(response.status().as_u16());
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         for name in ["link", "x-amz-meta-link"] {
             if let Some(place) = text(name).and_then(immutable_link) {
-                *immutable = Some(place.to_owned());
+                said.immutable = Some(place.to_owned());
             }
         }
         let is_sent_on = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
@@ -176,12 +196,12 @@ fn fetch_rest(
     url: &str,
     headers: &[(String, String)],
     file: &mut NamedTempFile,
-    immutable: &mut Option<String>,
+    said: &mut Said,
 ) -> Result<(), Failure> {
     let disk = |error: io::Error| Failure::Final(error.to_string());
     let have = file.as_file().metadata().map_err(disk)?.len();
     let range = (have > 0).then(|| format!("bytes={have}-"));
-    let mut response = call(agent, url, headers, range, immutable)?;
+    let mut response = call(agent, url, headers, range, said)?;
     let status = response.status().as_u16();
     match status {
         206 => {}

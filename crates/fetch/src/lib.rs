@@ -11,6 +11,7 @@ mod git;
 mod hosted;
 mod http;
 mod registry;
+mod watch;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use http::Download;
 pub use building::Building;
 pub use git::git_command;
 pub use registry::RegistryPlace;
+pub use watch::{Fetch, FetchKind, watch};
 
 /// Where and how sources are fetched.
 #[derive(Clone, Debug)]

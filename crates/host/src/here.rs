@@ -103,6 +103,10 @@ impl Here {
             let shown = settings.root.display();
             Error::config(format!("cannot open the project folder `{shown}`")).because(error)
         })?;
+        if !settings.root.is_dir() {
+            let shown = settings.root.display();
+            return Err(Error::config(format!("the project folder `{shown}` is no folder")));
+        }
         for folders in [&mut settings.readable, &mut settings.outputs, &mut settings.profiles] {
             for folder in folders {
                 // One that is not there yet stays as it is written.

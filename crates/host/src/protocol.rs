@@ -277,10 +277,11 @@ pub enum Line {
         /// What: an object.
         progress: Value,
     },
-    /// A program was run, for whoever collects traces. Told only where a trace is kept.
+    /// A program was run, or others were asked, for whoever collects traces. Told only where a trace
+    /// is kept.
     Span {
         /// Which, and how it ended.
-        span: ProgramSpan,
+        span: WorkSpan,
     },
     /// It is done.
     Result {
@@ -294,30 +295,52 @@ pub enum Line {
     },
 }
 
-/// A program that a worker has run, as a span of a trace. Its parent is the worker's own.
+/// A program that a worker has run, or something that it has asked others for, as a span of a trace.
+/// Its parent is the worker's own.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct ProgramSpan {
+pub struct WorkSpan {
     /// Its id, 16 hexadecimal digits.
     pub id: String,
-    /// The name of the program, and what it was to do: `nix-store --realise`.
+    /// The name of the program, and what it was to do: `nix-store --realise`. Of a request its
+    /// method.
     pub name: String,
     /// When it began, in microseconds since 1970.
     pub began_micros: i64,
     /// How many microseconds it took.
     pub took_micros: u64,
-    /// The program's file.
-    pub executable: String,
-    /// Its arguments, the program's name first.
-    pub arguments: Vec<String>,
-    /// Its number, unless it could not be started.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub process: Option<u32>,
-    /// Its exit status, if it ended by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exit_code: Option<i32>,
+    /// What it was.
+    #[serde(flatten)]
+    pub of: SpanOf,
     /// What went wrong, if something did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<SpanError>,
+}
+
+/// What a span is of.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SpanOf {
+    /// A program.
+    Program {
+        /// The program's file.
+        executable: String,
+        /// Its arguments, the program's name first.
+        arguments: Vec<String>,
+        /// Its number, unless it could not be started.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        process: Option<u32>,
+        /// Its exit status, if it ended by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exit_code: Option<i32>,
+    },
+    /// A document that was asked for by HTTP.
+    Request {
+        /// Its URL.
+        url: String,
+        /// The status of the answer, if one came.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
+    },
 }
 
 /// What went wrong in a span.

@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -17,7 +18,7 @@ use cim_nix_base::{Error, ErrorKind};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::de::DeserializeOwned;
 
-use crate::protocol::{Cause, Dependency, GRACE_MILLIS, Line, ProgramSpan, Request};
+use crate::protocol::{Cause, Dependency, GRACE_MILLIS, Line, Request, WorkSpan};
 
 /// What it is called.
 const NAME: &str = "cim-nix";
@@ -55,8 +56,8 @@ pub struct Worker {
 pub struct Tracing {
     /// How the present span is named to those that are called in it: the header `traceparent`.
     pub current: fn() -> Option<String>,
-    /// Takes a program that ran in the present span.
-    pub program: fn(&ProgramSpan),
+    /// Takes what was run or asked for in the present span.
+    pub program: fn(&WorkSpan),
 }
 
 /// One run of the worker, for whoever counts them.
@@ -94,6 +95,12 @@ pub fn dependency_of(error: &Error) -> Option<&Dependency> {
     cause.dependency.as_ref()
 }
 
+/// Whether there is a file that somebody may execute.
+fn is_program(path: &Path) -> bool {
+    let found = path.metadata();
+    found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
 impl Worker {
     /// The program `cim-nix`: the one that is named, or else beside the running program, or else on
     /// `PATH`.
@@ -101,12 +108,13 @@ impl Worker {
     /// Errors: it is not there.
     pub fn find(named: Option<&Path>) -> Result<Self, Error> {
         if let Some(program) = named {
-            return match program.is_file() {
+            return match is_program(program) {
                 true => Ok(Self::new(program)),
                 false => Err(Error::config(format!(
                     "there is no program `{}` to do the work",
                     program.display()
-                ))),
+                ))
+                .hint("`worker` names the program `cim-nix`, a file that may be executed")),
             };
         }
         let beside = env::current_exe().ok().and_then(|own| Some(own.parent()?.join(NAME)));
@@ -114,7 +122,7 @@ impl Worker {
         let on_path = env::split_paths(&path)
             .filter(|folder| folder.is_absolute())
             .map(|folder| folder.join(NAME));
-        let found = beside.into_iter().chain(on_path).find(|program| program.is_file());
+        let found = beside.into_iter().chain(on_path).find(|program| is_program(program));
         found.map(Self::new).ok_or_else(|| {
             Error::config(format!("there is no program `{NAME}` to do the work"))
                 .hint("it is looked for beside this program and on PATH; the settings can name it")
@@ -384,8 +392,8 @@ struct Running {
 }
 
 impl Running {
-    /// Listens until there is an answer. `program` is told of what the worker has run.
-    fn attend(&mut self, run: &Run, grace: Duration, program: Option<fn(&ProgramSpan)>) -> Ended {
+    /// Listens until there is an answer. `program` is told of what the worker has run and asked for.
+    fn attend(&mut self, run: &Run, grace: Duration, program: Option<fn(&WorkSpan)>) -> Ended {
         let mut n_spans = 0;
         // Why it has to end, and until when.
         let mut stop: Option<(Ended, Instant)> = None;

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -44,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) closing: CancellationToken,
     pub(crate) openapi: bytes::Bytes,
     pub(crate) status: RwLock<Option<(Instant, Arc<cim_nix_service::Health>)>>,
+    /// Held by whoever looks how the service is.
+    pub(crate) looking: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Shared {
@@ -63,33 +65,54 @@ impl Shared {
             .increment(1);
     }
 
-    /// How the service is; looked at once a second at most, as looking asks the stores.
+    /// How the service is; looked at once a second at most, as looking asks the stores. Who asks
+    /// hears in time that stores do not answer, and does not wait for them.
     pub(crate) async fn health(self: &Arc<Self>) -> Arc<cim_nix_service::Health> {
-        let age = std::time::Duration::from_secs(1);
         let known = self.status.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((at, health)) = known
-            && at.elapsed() < age
+            && at.elapsed() < FRESH
         {
             return health;
         }
+        let Ok(place) = self.looking.clone().try_lock_owned() else {
+            // Somebody looks already, and asks for the next second.
+            let looked = tokio::time::timeout(PATIENCE, self.looking.lock()).await;
+            let known = self.status.read().unwrap_or_else(PoisonError::into_inner).clone();
+            return match (looked, known) {
+                (Ok(_), Some((_, health))) => health,
+                _ => Arc::new(silent()),
+            };
+        };
         let shared = self.clone();
         let looked = tokio::task::spawn_blocking(move || {
             let health = Arc::new(shared.service.health());
             let new = Some((Instant::now(), health.clone()));
             *shared.status.write().unwrap_or_else(PoisonError::into_inner) = new;
+            drop(place);
             health
         });
-        match looked.await {
-            Ok(health) => health,
-            // A store that panics is not ready.
-            Err(_) => Arc::new(cim_nix_service::Health {
-                is_ready: false,
-                is_draining: false,
-                tenants: Vec::new(),
-                breakers: Vec::new(),
-                uptime: std::time::Duration::ZERO,
-            }),
+        match tokio::time::timeout(PATIENCE, looked).await {
+            Ok(Ok(health)) => health,
+            // A store that panics is not ready, and neither is one that says nothing.
+            _ => Arc::new(silent()),
         }
+    }
+}
+
+/// How long what was seen is told again.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How long stores may take to say how they are. Probes do not wait much longer.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// How a service is whose stores do not say how they are.
+fn silent() -> cim_nix_service::Health {
+    cim_nix_service::Health {
+        is_ready: false,
+        is_draining: false,
+        tenants: Vec::new(),
+        breakers: Vec::new(),
+        uptime: Duration::ZERO,
     }
 }
 

@@ -42,8 +42,13 @@ pub(crate) async fn ready(State(shared): State<Arc<Shared>>, request: Request<Bo
         reasons.push("the service is being shut down".to_owned());
     }
     let n_ailing = health.tenants.iter().filter(|tenant| tenant.problem.is_some()).count();
-    if n_ailing > 0 {
-        reasons.push(format!("{n_ailing} tenants cannot do their work"));
+    match n_ailing {
+        0 => {}
+        1 => reasons.push("1 tenant cannot do its work".to_owned()),
+        _ => reasons.push(format!("{n_ailing} tenants cannot do their work")),
+    }
+    if health.tenants.is_empty() {
+        reasons.push("the stores do not answer".to_owned());
     }
     reasons.extend(elsewhere);
     let mut value = json!({

@@ -38,5 +38,5 @@ mod tls;
 
 pub use openapi::openapi;
 pub use proxies::{ForwardedBy, Network};
-pub use serve::{Handle, Parts, Server, Version};
+pub use serve::{Handle, Parts, Server, Version, check_settings};
 pub use settings::{ClientEntry, Settings, TlsSettings};

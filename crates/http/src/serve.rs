@@ -82,6 +82,47 @@ impl Handle {
     }
 }
 
+/// Seconds that nobody waits longer for anything here.
+const DAY: u64 = 86_400;
+
+/// Whether a server could be made of the settings, as far as that can be told without listening.
+///
+/// Errors: certificates cannot be used, an entry of `clients` says nothing, or a number is none that
+/// can be.
+pub fn check_settings(settings: &Settings) -> Result<(), Error> {
+    tls::check(&settings.clients)?;
+    let numbers = [
+        ("connections", settings.connections),
+        ("connections-per-address", settings.connections_per_address),
+    ];
+    if let Some((name, _)) = numbers.iter().find(|(_, number)| *number == 0) {
+        return Err(Error::config(format!("`{name}` of `http` is 0, so nobody could come")));
+    }
+    if settings.streams > Semaphore::MAX_PERMITS {
+        return Err(Error::config("`streams` of `http` is more than can be counted"));
+    }
+    let times = [
+        ("head-seconds", settings.head_seconds),
+        ("body-seconds", settings.body_seconds),
+        ("query-seconds", settings.query_seconds),
+        ("stall-seconds", settings.stall_seconds),
+        ("heartbeat-seconds", settings.heartbeat_seconds),
+        ("drain-seconds", settings.drain_seconds),
+    ];
+    if let Some((name, seconds)) = times.iter().find(|(_, seconds)| *seconds > DAY) {
+        return Err(Error::config(format!("`{name}` of `http` is {seconds}, more than a day")));
+    }
+    let is_asked = settings.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    if let (false, Some(client)) = (is_asked, settings.clients.first()) {
+        let name = client.name.escape_debug();
+        return Err(Error::config(format!(
+            "`{name}` comes with a certificate, and nobody is asked for one"
+        ))
+        .hint("`client-ca` in `[http.tls]` names the authority of the certificates"));
+    }
+    settings.tls.as_ref().map_or(Ok(()), |settings| tls::read(settings).map(drop))
+}
+
 impl Server {
     /// Listens where the settings say.
     ///
@@ -114,6 +155,7 @@ impl Server {
             closing: CancellationToken::new(),
             openapi: crate::openapi(parts.version.version).to_string().into(),
             status: RwLock::default(),
+            looking: Arc::default(),
             settings,
         });
         let router = router(shared.clone());

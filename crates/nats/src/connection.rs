@@ -23,6 +23,8 @@ pub(crate) struct Watch {
     /// Messages that nobody was fast enough for.
     slow: AtomicU64,
     was_connected: AtomicBool,
+    /// What the server said of the last thing that it refused.
+    not_allowed: tokio::sync::watch::Sender<Option<String>>,
     /// Since when it is not there any more.
     lost: Mutex<Option<Instant>>,
 }
@@ -43,6 +45,20 @@ impl Connection {
     /// How often the server refused something for want of permission.
     pub(crate) fn n_violations(&self) -> u64 {
         self.watch.violations.load(Ordering::Relaxed)
+    }
+
+    /// What the server says of something that was sent and that it refuses, as soon as it does.
+    pub(crate) async fn not_allowed(&self) -> String {
+        let mut said = self.watch.not_allowed.subscribe();
+        loop {
+            if let Some(text) = &*said.borrow_and_update() {
+                return text.clone();
+            }
+            if said.changed().await.is_err() {
+                // Nobody says anything any more.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// How many messages came faster than they were taken, and are lost.
@@ -93,27 +109,45 @@ pub(crate) async fn connect(
     label: &str,
 ) -> Result<Connection, Error> {
     let (servers, from_addresses) = addresses(&settings.servers)?;
-    let login = match from_addresses {
-        Some(found) if *login == Login::default() => found,
-        Some(_) => {
-            return Err(Error::config("an address of NATS has a user, and so has `login`")
-                .hint("say it once, in `login`"));
-        }
-        None => login.clone(),
-    };
+    let login = login_or(login, from_addresses)?;
     let watch = Arc::new(Watch::default());
     let options = |watch: &Arc<Watch>| options(settings, &login, label, watch.clone());
     let first = options(&watch)?.connect(servers.as_slice()).await;
     let client = match first {
         Ok(client) => client,
         Err(error) if settings.start_without && is_passing(error.kind()) => {
-            tracing::warn!(connection = label, "no NATS server answers yet: {error}");
+            let urls: Vec<&str> = servers.iter().map(ServerAddr::as_url_str).collect();
+            let shown = urls.join(", ");
+            tracing::warn!(
+                connection = label,
+                servers = shown,
+                "no NATS server answers yet: {error}"
+            );
             let later = options(&watch)?.retry_on_initial_connect();
-            later.connect(servers.as_slice()).await.map_err(|error| refused(&error))?
+            later.connect(servers.as_slice()).await.map_err(|error| refused(&error, label))?
         }
-        Err(error) => return Err(refused(&error)),
+        Err(error) => return Err(refused(&error, label)),
     };
     Ok(Connection { client, watch })
+}
+
+/// Whether a connection can be tried with this login, as far as that can be told without a server.
+///
+/// Errors: an address is none, a file cannot be read, the login is none.
+pub(crate) fn check(settings: &NatsSettings, login: &Login) -> Result<(), Error> {
+    let (_, from_addresses) = addresses(&settings.servers)?;
+    let login = login_or(login, from_addresses)?;
+    options(settings, &login, "", Arc::default()).map(drop)
+}
+
+/// The login of the settings, or the one that stood in an address.
+fn login_or(login: &Login, from_addresses: Option<Login>) -> Result<Login, Error> {
+    match from_addresses {
+        Some(found) if *login == Login::default() => Ok(found),
+        Some(_) => Err(Error::config("an address of NATS has a user, and so has `login`")
+            .hint("say it once, in `login`")),
+        None => Ok(login.clone()),
+    }
 }
 
 /// Whether it may be otherwise in a while.
@@ -122,18 +156,23 @@ fn is_passing(kind: ConnectErrorKind) -> bool {
     matches!(kind, Dns | Io | MaxReconnects | TimedOut)
 }
 
-fn refused(error: &async_nats::ConnectError) -> Error {
+fn refused(error: &async_nats::ConnectError, label: &str) -> Error {
     use ConnectErrorKind::{Authentication, AuthorizationViolation, ServerParse, Tls};
-    let hint = match error.kind() {
-        Authentication | AuthorizationViolation => "look at `nats.login` and the server's users",
-        Tls => "look at `nats.tls`, and whether the certificate names the server's address",
-        ServerParse => "an address is `nats://HOST:PORT` or `tls://HOST:PORT`",
-        _ => "look at `nats.servers`, and whether the server runs",
+    let said = match error.kind() {
+        Authentication | AuthorizationViolation => Error::config(format!(
+            "the NATS server does not know the login of `{}`",
+            label.escape_debug()
+        ))
+        .hint("look at `nats.login`, `nats.accounts` and the server's users"),
+        Tls => Error::outside("cannot connect to NATS")
+            .hint("look at `nats.tls`, and whether the certificate names the server's address"),
+        ServerParse => Error::outside("cannot connect to NATS")
+            .hint("an address is `nats://HOST:PORT` or `tls://HOST:PORT`"),
+        _ => Error::outside("cannot connect to NATS")
+            .hint("look at `nats.servers`, and whether the server runs"),
     };
     // The cause is the library's text; what it was given in secret is not in it.
-    Error::outside("cannot connect to NATS")
-        .because(std::io::Error::other(error.to_string()))
-        .hint(hint)
+    said.because(std::io::Error::other(error.to_string()))
 }
 
 /// The addresses without their users, as the library writes addresses to its log, and the login that
@@ -141,9 +180,10 @@ fn refused(error: &async_nats::ConnectError) -> Error {
 fn addresses(texts: &[String]) -> Result<(Vec<ServerAddr>, Option<Login>), Error> {
     let mut login = None;
     let mut servers = Vec::new();
-    for text in texts {
+    for (at, text) in texts.iter().enumerate() {
+        // The text may have a password in it.
         let broken = || {
-            Error::config("`nats.servers` has an address that is none")
+            Error::config(format!("address {} of `nats.servers` is none", at + 1))
                 .hint("an address is `nats://HOST:PORT` or `tls://HOST:PORT`")
         };
         let (scheme, rest) = text.split_once("://").unwrap_or(("nats", text));
@@ -327,6 +367,7 @@ fn note(event: &Event, label: &str, watch: &Watch) {
         Event::ServerError(ServerError::Other(text)) => {
             if text.to_ascii_lowercase().contains("permissions violation") {
                 watch.violations.fetch_add(1, Ordering::Relaxed);
+                watch.not_allowed.send_replace(Some(text.clone()));
             }
             tracing::warn!(connection = label, "the NATS server says: {text}");
         }

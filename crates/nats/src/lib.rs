@@ -34,7 +34,7 @@ mod stats;
 mod stream;
 mod wire;
 
-pub use client::connect_client;
+pub use client::{Asking, check_settings, connect_client};
 pub use nats::{ConnectionHealth, Nats};
 pub use pattern::{NoPattern, Pattern};
 pub use permissions::{Hearing, Permissions};

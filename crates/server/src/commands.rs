@@ -1,19 +1,19 @@
 //! The command line.
 
-use std::io::Write as _;
-use std::net::SocketAddr;
+use std::io::{ErrorKind, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use cim_domain_nix::Timestamp;
 use cim_nix_base::Error;
 use cim_nix_nats::{TenantUsers, server_config};
-use cim_nix_service::{Role, check_name, hash_token, token_of_random};
+use cim_nix_service::{Role, TokenEntry, Tokens, check_name, hash_token, token_of_random};
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, StorePlace, TenantSection};
-use crate::send::{self, SendArgs};
-use crate::{copying, serve, upkeep};
+use crate::send::{self, SendArgs, now};
+use crate::{copying, healthcheck, serve, upkeep};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,8 +46,9 @@ pub(crate) struct Source {
     /// The configuration file [default: /etc/cim-nix/server.toml, unless --tenant is given]
     #[arg(long, short, value_name = "FILE", global = true, env = "CIM_NIX_SERVER_CONFIG")]
     config: Option<PathBuf>,
-    /// Serve a folder under a name; without a folder it is a catalogue, which changes no files
-    #[arg(long, value_name = "NAME=FOLDER", global = true)]
+    /// A tenant: to serve, its name and folder, or its name alone for a catalogue, which changes no
+    /// files; to ask a service, its name
+    #[arg(long, value_name = "NAME[=FOLDER]", global = true)]
     tenant: Vec<String>,
     /// Where events are kept: sqlite:/PATH or jetstream:URL; {tenant} stands for the name
     #[arg(long, value_name = "STORE", global = true)]
@@ -55,10 +56,10 @@ pub(crate) struct Source {
     /// Where the service keeps what it writes
     #[arg(long, value_name = "FOLDER", global = true)]
     state: Option<PathBuf>,
-    /// The address for HTTP
+    /// The address that HTTP is served on: IP:PORT
     #[arg(long, value_name = "ADDRESS", global = true)]
     listen: Option<SocketAddr>,
-    /// A NATS server to serve on
+    /// A NATS server to serve on, or to send to
     #[arg(long, value_name = "URL", global = true)]
     nats: Vec<String>,
     /// Logs for people instead of for machines
@@ -87,9 +88,8 @@ enum Command {
     Openapi,
     /// Ask a running service whether it is ready; for containers
     Healthcheck {
-        /// The address of its HTTP
-        #[arg(default_value = "127.0.0.1:8480")]
-        address: SocketAddr,
+        /// The address of its HTTP: IP:PORT [default: what the configuration says, or 127.0.0.1:8480]
+        address: Option<SocketAddr>,
     },
 }
 
@@ -100,7 +100,7 @@ enum TokenCommand {
         /// Who will have it
         #[arg(long, value_name = "NAME")]
         name: String,
-        /// What they may do: reader or operator
+        /// What they may do: reader, operator or service
         #[arg(long, value_name = "ROLE")]
         role: Role,
         /// The tenant that it is for; may be given several times
@@ -169,7 +169,7 @@ impl Arguments {
                 std::io::stdin()
                     .read_line(&mut line)
                     .map_err(|error| Error::outside("cannot read standard input").because(error))?;
-                print(&format!("{}\n", hash_token(line.trim())))
+                print(&format!("{}\n", hash_token(guarded(line.trim())?)))
             }
             Some(Command::Nats(NatsCommand::Permissions)) => {
                 let config = source.config()?;
@@ -195,16 +195,45 @@ impl Arguments {
                 let document = cim_nix_http::openapi(env!("CARGO_PKG_VERSION"));
                 print(&format!("{document:#}\n"))
             }
-            Some(Command::Healthcheck { address }) => serve::healthcheck(address),
+            Some(Command::Healthcheck { address: Some(address) }) => healthcheck::run(address),
+            Some(Command::Healthcheck { address: None }) => {
+                let http = source.config_or_none()?.http.unwrap_or_default();
+                healthcheck::run(reachable(http.listen))
+            }
         }
     }
 }
 
 fn print(text: &str) -> Result<ExitCode, Error> {
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|error| Error::outside("cannot write to standard output").because(error))?;
-    Ok(ExitCode::SUCCESS)
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        // Who reads has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(Error::outside("cannot write to standard output").because(error)),
+    }
+}
+
+/// Where a service on this machine is asked that listens on `address`.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Characters that a token has at least, as it has no salt and costs nothing to try.
+const LEAST: usize = 32;
+
+/// Errors: the token can be guessed.
+fn guarded(token: &str) -> Result<&str, Error> {
+    match token.len() {
+        0 => Err(Error::user("standard input has no token")),
+        1..LEAST => Err(Error::user("a token this short can be guessed")
+            .hint(format!("it has at least {LEAST} characters; `token new` makes one"))),
+        _ => Ok(token),
+    }
 }
 
 fn count(n: usize, thing: &str) -> String {
@@ -218,10 +247,22 @@ fn new_token(
     tenants: &[String],
     expires: Option<Timestamp>,
 ) -> Result<String, Error> {
+    tenants.iter().try_for_each(|tenant| check_name(tenant))?;
+    if expires.is_some_and(|end| end <= now()) {
+        return Err(Error::user("the token would have expired already"));
+    }
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)
         .map_err(|error| Error::outside("the machine has no random numbers").because(error))?;
     let token = token_of_random(bytes);
+    let entry = TokenEntry {
+        name: name.to_owned(),
+        role,
+        tenants: tenants.to_vec(),
+        sha256: hash_token(&token),
+        expires,
+    };
+    Tokens::new([entry]).map_err(Error::user)?;
     // Names are text that JSON writes as TOML does.
     let text = |text: &str| serde_json::Value::from(text).to_string();
     let tenants: Vec<String> = tenants.iter().map(|tenant| text(tenant)).collect();

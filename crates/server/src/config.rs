@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -98,6 +99,16 @@ impl Default for ServiceSection {
 }
 
 impl ServiceSection {
+    /// Errors: a number that cannot be.
+    fn check(&self) -> Result<(), Error> {
+        within("command-threads", count(self.command_threads), 1..=1_024)?;
+        within("effect-threads", count(self.effect_threads), 1..=1_024)?;
+        within("message-bytes", count(self.message_bytes), 256..=64 << 20)?;
+        within("message-depth", count(self.message_depth), 4..=127)?;
+        let breakers = self.breakers.check();
+        breakers.map_err(|problem| Error::config(format!("`service.breakers`: {problem}")))
+    }
+
     pub(crate) fn settings(&self) -> ServiceSettings {
         ServiceSettings {
             command_threads: self.command_threads,
@@ -120,6 +131,20 @@ pub(crate) struct JetStreamSection {
     pub(crate) max_bytes: u64,
     /// Whether the server compresses its files.
     pub(crate) compression: bool,
+}
+
+impl JetStreamSection {
+    /// Errors: a number that cannot be.
+    fn check(&self) -> Result<(), Error> {
+        match matches!(self.replicas, 1 | 3 | 5) {
+            true => Ok(()),
+            false => {
+                let replicas = self.replicas;
+                Err(Error::config(format!("`jetstream` wants {replicas} replicas"))
+                    .hint("1, 3 or 5: of an even number, half is no majority"))
+            }
+        }
+    }
 }
 
 impl Default for JetStreamSection {
@@ -205,6 +230,12 @@ impl Default for WorkerSection {
 }
 
 impl WorkerSection {
+    /// Errors: a number that cannot be.
+    fn check(&self, tenant: &str) -> Result<(), Error> {
+        within(&format!("worker.seconds` of `{tenant}"), self.seconds, 1..=30 * 86_400)?;
+        within(&format!("worker.memory-mib` of `{tenant}"), self.memory_mib, 16..=1 << 24)
+    }
+
     /// What holds for a tenant with this folder, whose state is kept in `state`.
     pub(crate) fn settings(&self, folder: &Path, state: &Path) -> cim_nix_host::Settings {
         let mut settings = cim_nix_host::Settings::new(folder, state);
@@ -258,25 +289,26 @@ impl Config {
             return Err(Error::config("no tenant is configured")
                 .hint("`[[tenant]]` with `name = \"main\"`, or `--tenant NAME=FOLDER`"));
         }
+        if !self.state.is_absolute() {
+            let shown = self.state.display();
+            return Err(Error::config(format!("`state = \"{shown}\"` is no absolute path")));
+        }
+        within("drain-seconds", self.drain_seconds, 0..=86_400)?;
+        self.service.check()?;
+        self.jetstream.check()?;
+        self.limits.check().map_err(|problem| Error::config(format!("the limits: {problem}")))?;
         for tenant in &self.tenants {
             check_name(&tenant.name)?;
             self.limits_of(tenant)?;
             self.store_of(tenant)?;
+            tenant.worker.check(&tenant.name)?;
             if let Some(folder) = tenant.folder.as_ref().filter(|folder| !folder.is_absolute()) {
                 let shown = folder.display();
                 return Err(Error::config(format!("the folder `{shown}` is not absolute")));
             }
         }
-        for token in self.all_tokens()? {
-            let is_known = |name: &String| self.tenants.iter().any(|it| it.name == *name);
-            if let Some(unknown) = token.tenants.iter().find(|name| !is_known(name)) {
-                return Err(Error::config(format!(
-                    "the token of `{}` is for `{}`, which is no tenant",
-                    token.name.escape_debug(),
-                    unknown.escape_debug()
-                )));
-            }
-        }
+        self.check_apart()?;
+        self.check_callers()?;
         if self.http.is_none() && self.nats.is_none() {
             return Err(Error::config("neither `[http]` nor `[nats]` is configured")
                 .hint("an empty section `[http]` serves on 127.0.0.1:8480"));
@@ -284,14 +316,92 @@ impl Config {
         Ok(())
     }
 
+    /// Errors: two tenants share a name, a store or files, or code of one could read what another
+    /// one's events are kept in.
+    fn check_apart(&self) -> Result<(), Error> {
+        for (at, one) in self.tenants.iter().enumerate() {
+            for other in &self.tenants[..at] {
+                let (one_name, other_name) = (&one.name, &other.name);
+                if one_name == other_name {
+                    return Err(Error::config(format!("there are two tenants `{one_name}`")));
+                }
+                let (store, other_store) = (self.store_of(one)?, self.store_of(other)?);
+                if let (StorePlace::Sqlite(path), StorePlace::Sqlite(other)) =
+                    (&store, &other_store)
+                    && settled(path) == settled(other)
+                {
+                    let shown = path.display();
+                    return Err(Error::config(format!(
+                        "`{other_name}` and `{one_name}` have the same store, `{shown}`"
+                    ))
+                    .hint("`{tenant}` in `store` stands for the name of each"));
+                }
+                if let (Some(folder), Some(other)) = (&one.folder, &other.folder)
+                    && (is_below(folder, other) || is_below(other, folder))
+                {
+                    let (shown, other) = (folder.display(), other.display());
+                    return Err(Error::config(format!(
+                        "`{one_name}` and `{other_name}` would have each other's files: `{shown}` and `{other}`"
+                    ))
+                    .hint("folders of tenants lie beside each other, not in each other"));
+                }
+            }
+            self.check_hidden(one)?;
+        }
+        Ok(())
+    }
+
+    /// Errors: what other tenants' events are kept in lies in this one's folder.
+    fn check_hidden(&self, tenant: &TenantSection) -> Result<(), Error> {
+        let Some(folder) = &tenant.folder else { return Ok(()) };
+        for other in self.tenants.iter().filter(|other| other.name != tenant.name) {
+            let mut kept = vec![self.state_of(other)];
+            if let StorePlace::Sqlite(path) = self.store_of(other)? {
+                kept.push(path);
+            }
+            if let Some(path) = kept.iter().find(|path| is_below(path, folder)) {
+                return Err(Error::config(format!(
+                    "`{}` could read what `{}` has: `{}` is in `{}`",
+                    tenant.name,
+                    other.name,
+                    path.display(),
+                    folder.display()
+                ))
+                .hint("`state` and `store` name places outside of all tenants' folders"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Errors: somebody may ask a tenant that there is not.
+    fn check_callers(&self) -> Result<(), Error> {
+        let is_known = |name: &String| self.tenants.iter().any(|it| it.name == *name);
+        let unknown = |what: &str, whose: &str, tenants: &[String]| {
+            let unknown = tenants.iter().find(|name| !is_known(name))?;
+            let (whose, unknown) = (whose.escape_debug(), unknown.escape_debug());
+            Some(Error::config(format!(
+                "the {what} of `{whose}` is for `{unknown}`, which is no tenant"
+            )))
+        };
+        let tokens = self.all_tokens()?;
+        let of_tokens = tokens.iter().find_map(|it| unknown("token", &it.name, &it.tenants));
+        let clients = self.http.iter().flat_map(|http| &http.clients);
+        let mut of_clients = clients.map(|it| unknown("certificate", &it.name, &it.tenants));
+        of_tokens.or_else(|| of_clients.find_map(|it| it)).map_or(Ok(()), Err)
+    }
+
     /// What a tenant may use.
     ///
     /// Errors: a limit is unknown or no number.
     pub(crate) fn limits_of(&self, tenant: &TenantSection) -> Result<Limits, Error> {
         let Some(own) = &tenant.limits else { return Ok(self.limits.clone()) };
-        self.limits
-            .with(own.clone())
-            .map_err(|problem| Error::config(format!("the limits of `{}`: {problem}", tenant.name)))
+        let problem = |problem: String| {
+            let problem = problem.trim_end();
+            Error::config(format!("the limits of `{}`: {problem}", tenant.name))
+        };
+        let limits = self.limits.with(own.clone()).map_err(|it| problem(it.to_string()))?;
+        limits.check().map_err(problem)?;
+        Ok(limits)
     }
 
     /// Where a tenant's events are kept.
@@ -350,7 +460,8 @@ impl StorePlace {
             let path = PathBuf::from(path);
             return match path.is_absolute() {
                 true => Ok(Self::Sqlite(path)),
-                false => Err(Error::config(format!("`{text}` names no absolute path"))),
+                false => Err(Error::config(format!("`{text}` names no absolute path"))
+                    .hint("`sqlite:/PATH`, from the root")),
             };
         }
         match text.strip_prefix("jetstream:") {
@@ -360,6 +471,32 @@ impl StorePlace {
                 .hint("`sqlite:/PATH` or `jetstream:nats://HOST:PORT`")),
         }
     }
+}
+
+/// Errors: a number is none that can be.
+fn within(name: &str, number: u64, range: RangeInclusive<u64>) -> Result<(), Error> {
+    match range.contains(&number) {
+        true => Ok(()),
+        false => Err(Error::config(format!(
+            "`{name}` is {number}, not {} to {}",
+            range.start(),
+            range.end()
+        ))),
+    }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// A path without links, as far as it is there.
+fn settled(path: &Path) -> PathBuf {
+    cim_nix_vfs::settled(path).unwrap_or_else(|| path.to_owned())
+}
+
+/// Whether a path is a folder or lies in it.
+fn is_below(path: &Path, folder: &Path) -> bool {
+    settled(path).starts_with(settled(folder))
 }
 
 #[cfg(test)]

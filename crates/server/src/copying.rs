@@ -2,6 +2,9 @@
 
 use cim_domain_nix::EventStore;
 use cim_nix_base::Error;
+use cim_nix_nats::NatsSettings;
+use cim_nix_service::check_name;
+use cim_nix_store_jetstream::Options;
 
 use crate::config::{Config, StorePlace};
 use crate::stores;
@@ -24,16 +27,26 @@ pub(crate) fn copy(
     {
         return Err(Error::user(format!("there is no store `{}`", path.display())));
     }
-    let open = |place: &StorePlace| -> Result<Box<dyn EventStore>, Error> {
+    check_name(tenant)?;
+    let open = |place: &StorePlace, create: bool| -> Result<Box<dyn EventStore>, Error> {
         Ok(match place {
             StorePlace::Sqlite(path) => Box::new(stores::sqlite(path)?),
             StorePlace::JetStream(servers) => {
                 let nats = stores::nats_of(config, servers.as_deref());
-                Box::new(stores::jetstream(&nats, &config.jetstream, tenant, None)?)
+                // Somebody waits: no server is an answer.
+                let nats = NatsSettings { start_without: false, ..nats };
+                cim_nix_nats::check_settings(
+                    &NatsSettings { accounts: Default::default(), ..nats.clone() },
+                    &[tenant],
+                )?;
+                let options = Options { create, ..stores::options(&config.jetstream, tenant) };
+                Box::new(stores::jetstream(&nats, options)?)
             }
         })
     };
-    let (from, to) = (open(from)?, open(to)?);
+    // A name that is wrong must not become a copy of nothing.
+    let from = open(from, false)?;
+    let to = open(to, true)?;
     let copied = cim_domain_nix::copy(&*from, &*to, &mut |n| tracing::info!(events = n, "copied"))?;
     let mut told = format!(
         "{} events are in both stores and the same ({}); {} of them were copied now\n",

@@ -8,6 +8,7 @@
 mod commands;
 mod config;
 mod copying;
+mod healthcheck;
 mod measured;
 mod reload;
 mod send;

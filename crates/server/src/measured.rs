@@ -9,10 +9,10 @@ use cim_domain_nix::{
 };
 use cim_nix_app::Store;
 use cim_nix_base::{ContentHash, ErrorKind};
-use cim_nix_host::protocol::ProgramSpan;
+use cim_nix_host::protocol::{SpanOf, WorkSpan};
 use cim_nix_host::{Ran, RanEnd, Tracing};
 use cim_nix_service::metrics::{self, Outcome};
-use cim_nix_telemetry::Told;
+use cim_nix_telemetry::{Told, ToldOf};
 
 /// A store whose appends are timed.
 pub(crate) struct Measured(pub(crate) Arc<dyn Store>);
@@ -104,19 +104,21 @@ pub(crate) fn look(service: &cim_nix_service::Service) {
 
 /// Where traces have runs of the worker, and of the programs that it runs.
 pub(crate) const TRACING: Tracing =
-    Tracing { current: cim_nix_telemetry::traceparent::current, program: program_ran };
+    Tracing { current: cim_nix_telemetry::traceparent::current, program: was_done };
 
-fn program_ran(span: &ProgramSpan) {
+fn was_done(span: &WorkSpan) {
     let since = Duration::from_micros(span.began_micros.max(0).unsigned_abs());
     cim_nix_telemetry::tell(&Told {
         id: span.id.clone(),
         name: span.name.clone(),
         began: std::time::UNIX_EPOCH + since,
         took: Duration::from_micros(span.took_micros),
-        executable: span.executable.clone(),
-        arguments: span.arguments.clone(),
-        process: span.process,
-        exit_code: span.exit_code,
+        of: match span.of.clone() {
+            SpanOf::Program { executable, arguments, process, exit_code } => {
+                ToldOf::Program { executable, arguments, process, exit_code }
+            }
+            SpanOf::Request { url, status } => ToldOf::Request { url, status },
+        },
         error: span.error.clone().map(|error| (error.kind, error.message)),
     });
 }

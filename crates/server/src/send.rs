@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_nats::{HeaderMap, Request, RequestErrorKind};
 use cim_domain_nix::{Event, MessageId, Role, Subject, Timestamp, Unreadable, headers};
 use cim_nix_base::Error;
-use cim_nix_nats::{Login, NatsSettings, TenantsBy, connect_client};
+use cim_nix_nats::{Asking, Login, NatsSettings, TenantsBy};
 use cim_nix_telemetry::{Identity, Traces, traceparent};
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
@@ -103,6 +103,9 @@ struct Way {
     /// The file with credentials: a JWT and the seed of its NKey
     #[arg(long, value_name = "FILE")]
     credentials_file: Option<PathBuf>,
+    /// What the names of inboxes start with, where the user may hear replies there only
+    #[arg(long, value_name = "SUBJECT")]
+    inbox_prefix: Option<String>,
     /// The file with the certificates that servers are trusted by
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -293,6 +296,12 @@ impl Way {
             settings.accounts.clear();
             settings.login = login;
         }
+        if let Some(prefix) = &self.inbox_prefix {
+            let accounts = settings.accounts.values_mut();
+            for login in accounts.chain([&mut settings.login]) {
+                login.inbox_prefix = Some(prefix.clone());
+            }
+        }
         let tls = &mut settings.tls;
         for (own, given) in [
             (&mut tls.ca, &self.ca),
@@ -399,8 +408,8 @@ impl Outgoing {
     async fn send(&self, settings: &NatsSettings, tenant: &str) -> Result<String, Error> {
         let urls = urls(settings);
         let to = &self.to;
-        let client =
-            connect_client(settings, tenant).await.map_err(|error| match error.kind() {
+        let asking =
+            Asking::connect(settings, tenant).await.map_err(|error| match error.kind() {
                 cim_nix_base::ErrorKind::Config => error,
                 _ => Error::outside(format!("`{to}` was not sent: nobody answers at {urls}"))
                     .because(error.chain())
@@ -416,30 +425,44 @@ impl Outgoing {
             }
             Role::Event | Role::Query => "ask again".to_owned(),
         };
-        let reply =
-            client.send_request(to.clone(), request).await.map_err(|error| match error.kind() {
-                RequestErrorKind::NoResponders => {
-                    Error::outside(format!("nobody serves `{to}` at {urls}")).hint(
-                        "does cim-nix-server run with this tenant, prefix and account? \
+        let sent = tokio::select! {
+            sent = asking.client().send_request(to.clone(), request) => sent,
+            said = asking.not_allowed() => return Err(not_allowed(to, &said)),
+        };
+        let reply = sent.map_err(|error| match error.kind() {
+            RequestErrorKind::NoResponders => {
+                Error::outside(format!("nobody serves `{to}` at {urls}")).hint(
+                    "does cim-nix-server run with this tenant, prefix and account? \
                          `--tenant`, `--prefix` and `--tenants-by` say where it is",
-                    )
-                }
-                RequestErrorKind::TimedOut => {
-                    let seconds = patience.as_secs();
-                    Error::outside(format!("no reply to `{to}` from {urls} in {seconds} s"))
-                        .hint(format!("it may be done all the same; {}", again()))
-                }
-                _ => Error::outside(format!("no reply to `{to}` from {urls}"))
-                    .because(error)
-                    .hint(again()),
-            })?;
+                )
+            }
+            RequestErrorKind::TimedOut => {
+                let seconds = patience.as_secs();
+                Error::outside(format!("no reply to `{to}` from {urls} in {seconds} s"))
+                    .hint(format!("it may be done all the same; {}", again()))
+            }
+            _ => Error::outside(format!("no reply to `{to}` from {urls}"))
+                .because(error)
+                .hint(again()),
+        })?;
         String::from_utf8(reply.payload.to_vec()).map_err(|error| {
             Error::outside(format!("the reply to `{to}` is no text")).because(error)
         })
     }
 }
 
-fn now() -> Timestamp {
+/// What is told of a message that the server does not let through, or whose reply it keeps.
+fn not_allowed(to: &str, said: &str) -> Error {
+    let error = match said.to_ascii_lowercase().contains("subscription") {
+        true => Error::config(format!("the reply to `{to}` may not be heard"))
+            .hint("`--inbox-prefix` says where this user may hear replies, such as `_INBOX.USER`"),
+        false => Error::config(format!("`{to}` was not sent: this user may not send on it"))
+            .hint("`cim-nix-server nats permissions` shows what readers and operators may do"),
+    };
+    error.because(std::io::Error::other(said.to_owned()))
+}
+
+pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let micros = since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
     Timestamp::from_micros(micros)

@@ -1,7 +1,5 @@
 //! Serving: everything is put together, and taken apart in the reverse order.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -14,10 +12,11 @@ use cim_nix_nats::Nats;
 use cim_nix_service::{Keeps, Service, Tenant, TenantParts, Tokens};
 use cim_nix_telemetry::{Guard, Identity};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::Source;
-use crate::config::{Config, TenantSection};
+use crate::config::{Config, StorePlace, TenantSection};
 use crate::measured::{self, Measured};
 use crate::reload::Reloadable;
 use crate::stores;
@@ -30,11 +29,10 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Errors: something cannot be opened or listened on.
 pub(crate) fn run(source: &Source) -> Result<ExitCode, Error> {
     let config = source.config()?;
-    let settings =
-        cim_nix_telemetry::Settings { log: config.log.clone(), traces: config.traces.clone() };
+    check(&config)?;
     let instance = format!("{}-{}", host_name(), std::process::id());
     let identity = Identity { name: NAME, version: VERSION, instance };
-    let telemetry = cim_nix_telemetry::init(&settings, &identity)?;
+    let telemetry = cim_nix_telemetry::init(&observed(&config), &identity)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("server")
         .enable_all()
@@ -47,7 +45,7 @@ pub(crate) fn run(source: &Source) -> Result<ExitCode, Error> {
     }
     telemetry.shutdown(Duration::from_secs(3));
     runtime.shutdown_timeout(Duration::from_secs(1));
-    ended.map(|()| ExitCode::SUCCESS)
+    ended
 }
 
 fn host_name() -> String {
@@ -60,7 +58,7 @@ fn host_name() -> String {
 /// Errors: what cannot.
 pub(crate) fn check(config: &Config) -> Result<(), Error> {
     Tokens::new(config.all_tokens()?).map_err(Error::config)?;
-    cim_nix_telemetry::log_filter(&config.log.filter)?;
+    cim_nix_telemetry::check(&observed(config))?;
     let worker = Worker::find(config.worker.as_deref())?;
     for tenant in &config.tenants {
         let state = config.state_of(tenant);
@@ -68,10 +66,25 @@ pub(crate) fn check(config: &Config) -> Result<(), Error> {
         let folder = tenant.folder.clone().unwrap_or_else(std::env::temp_dir);
         Here::new(tenant.worker.settings(&folder, &state), worker.clone())?;
     }
+    if let Some(http) = &config.http {
+        cim_nix_http::check_settings(http)?;
+    }
+    let tenants: Vec<&str> = config.tenants.iter().map(|tenant| &*tenant.name).collect();
     if let Some(nats) = &config.nats {
-        nats.space()?;
+        cim_nix_nats::check_settings(nats, &tenants)?;
+    }
+    for tenant in &config.tenants {
+        // Events that go elsewhere than requests.
+        if let StorePlace::JetStream(servers) = config.store_of(tenant)? {
+            let nats = stores::nats_of(config, servers.as_deref());
+            cim_nix_nats::check_settings(&nats, &tenants)?;
+        }
     }
     Ok(())
+}
+
+fn observed(config: &Config) -> cim_nix_telemetry::Settings {
+    cim_nix_telemetry::Settings { log: config.log.clone(), traces: config.traces.clone() }
 }
 
 fn outside(config: &Config, tenant: &TenantSection, worker: &Worker) -> Result<Here, Error> {
@@ -134,6 +147,14 @@ impl Signals {
             hang_up: catch(SignalKind::hangup())?,
         })
     }
+
+    /// Waits until somebody wants it to stop.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 fn serve(
@@ -141,18 +162,42 @@ fn serve(
     config: Config,
     source: &Source,
     telemetry: &Guard,
-) -> Result<(), Error> {
-    // A signal that comes while stores are opened must not end the process half-way.
+) -> Result<ExitCode, Error> {
+    // A signal that comes from now on has its log line.
     let signals = {
         let _inside = runtime.enter();
         Signals::catch()?
     };
     let tokens = Tokens::new(config.all_tokens()?).map_err(Error::config)?;
     let tokens = Arc::new(RwLock::new(Arc::new(tokens)));
-    let service = Service::new(tenants(&config)?, &config.service.settings())?;
+    let config = Arc::new(config);
+    let opened = {
+        let config = config.clone();
+        runtime.spawn_blocking(move || open(&config))
+    };
+    runtime.block_on(async {
+        let mut signals = signals;
+        let service = tokio::select! {
+            opened = opened => match opened {
+                Ok(service) => service?,
+                Err(error) => return Err(Error::bug("stores cannot be opened").because(error)),
+            },
+            () = signals.stop() => {
+                tracing::info!("stopped before it was ready");
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
+        let config = Config::clone(&config);
+        serve_all(config, source, telemetry, service, tokens, signals).await
+    })
+}
+
+/// Opens all stores, and ends what an earlier process left half done. May wait for servers.
+fn open(config: &Config) -> Result<Arc<Service>, Error> {
+    let service = Service::new(tenants(config)?, &config.service.settings())?;
     service.set_trace(cim_nix_telemetry::traceparent::current);
     service.recover()?;
-    runtime.block_on(serve_all(config, source, telemetry, service, tokens, signals))
+    Ok(service)
 }
 
 async fn serve_all(
@@ -162,7 +207,7 @@ async fn serve_all(
     service: Arc<Service>,
     tokens: Arc<RwLock<Arc<Tokens>>>,
     mut signals: Signals,
-) -> Result<(), Error> {
+) -> Result<ExitCode, Error> {
     let nats = match &config.nats {
         Some(settings) => Some(Nats::start(&service, settings).await?),
         None => None,
@@ -201,6 +246,27 @@ async fn serve_all(
     tracing::info!("stopping: what was begun comes to its end first");
     stop.cancel();
     let nats = nats.lock().unwrap_or_else(PoisonError::into_inner).take();
+    tokio::select! {
+        ended = wind_down(nats, http, service, drain) => {
+            looking.abort();
+            ended.map(|()| ExitCode::SUCCESS)
+        }
+        // Who asks a second time does not want to wait. What is lost by that is lost by a power cut
+        // as well: nothing that was acknowledged.
+        () = signals.stop() => {
+            tracing::warn!("stopped at once; the next start looks after what was begun");
+            Ok(ExitCode::from(3))
+        }
+    }
+}
+
+/// Lets what was begun come to its end.
+async fn wind_down(
+    nats: Option<Nats>,
+    http: Option<JoinHandle<Result<(), Error>>>,
+    service: Arc<Service>,
+    drain: Duration,
+) -> Result<(), Error> {
     if let Some(nats) = nats {
         nats.stop(drain).await;
     }
@@ -210,9 +276,7 @@ async fn serve_all(
             Err(error) => return Err(Error::bug("the HTTP server broke").because(error)),
         }
     }
-    looking.abort();
-    let draining = service.clone();
-    let drained = tokio::task::spawn_blocking(move || draining.drain());
+    let drained = tokio::task::spawn_blocking(move || service.drain());
     if tokio::time::timeout(drain, drained).await.is_err() {
         tracing::warn!("not all commands came to their end; the next start looks after them");
     }
@@ -259,27 +323,5 @@ fn parts(
             }
         }),
         version: Version { name: NAME, version: VERSION },
-    }
-}
-
-/// Asks a running service whether it is ready.
-pub(crate) fn healthcheck(address: SocketAddr) -> Result<ExitCode, Error> {
-    let failed =
-        |error: std::io::Error| Error::outside(format!("{address} does not answer")).because(error);
-    let patience = Duration::from_secs(3);
-    let mut stream = TcpStream::connect_timeout(&address, patience).map_err(failed)?;
-    stream.set_read_timeout(Some(patience)).map_err(failed)?;
-    stream.set_write_timeout(Some(patience)).map_err(failed)?;
-    let request =
-        format!("GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).map_err(failed)?;
-    let mut answer = String::new();
-    stream.take(64 << 10).read_to_string(&mut answer).map_err(failed)?;
-    match answer.starts_with("HTTP/1.1 200") {
-        true => Ok(ExitCode::SUCCESS),
-        false => Err(Error::outside(format!(
-            "{address} is not ready: {}",
-            answer.lines().next().unwrap_or("no answer")
-        ))),
     }
 }

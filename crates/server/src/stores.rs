@@ -2,14 +2,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_nats::connection::State;
 use cim_domain_nix::Paired;
 use cim_domain_nix::projection::PROJECTIONS;
 use cim_nix_app::Store;
 use cim_nix_base::Error;
 use cim_nix_nats::NatsSettings;
-use cim_nix_store_jetstream::JetStreamStore;
-use cim_nix_store_sqlite::{Options, SqliteStore};
+use cim_nix_store_jetstream::{JetStreamStore, Options};
+use cim_nix_store_sqlite::SqliteStore;
 
 use crate::config::{Config, JetStreamSection, StorePlace};
 
@@ -46,7 +48,11 @@ pub(crate) fn open(
         }
         StorePlace::JetStream(servers) => {
             let nats = nats_of(config, servers.as_deref());
-            let events = jetstream(&nats, &config.jetstream, tenant, Some(state))?;
+            let options = Options {
+                index_file: Some(state.join("jetstream.index")),
+                ..options(&config.jetstream, tenant)
+            };
+            let events = jetstream(&nats, options)?;
             let status = events.clone();
             // Intents are about files of this machine, so they stay on it.
             let intents = sqlite(&state.join("intents.sqlite"))?;
@@ -75,22 +81,42 @@ pub(crate) fn sqlite(path: &Path) -> Result<SqliteStore, Error> {
         })?;
     }
     let projections = PROJECTIONS.map(|projection| Arc::new(projection) as _).into();
-    Ok(SqliteStore::open(path, Options { projections, ..Options::default() })?)
+    Ok(SqliteStore::open(
+        path,
+        cim_nix_store_sqlite::Options { projections, ..Default::default() },
+    )?)
 }
 
-pub(crate) fn jetstream(
-    nats: &NatsSettings,
-    section: &JetStreamSection,
-    tenant: &str,
-    state: Option<&Path>,
-) -> Result<JetStreamStore, Error> {
-    let mut options = cim_nix_store_jetstream::Options::of(tenant);
-    options.prefix.clone_from(&section.prefix);
-    options.replicas = section.replicas;
-    options.compression = section.compression;
-    options.max_bytes = (section.max_bytes > 0).then_some(section.max_bytes);
-    options.index_file = state.map(|state| state.join("jetstream.index"));
-    let (nats, name) = (nats.clone(), tenant.to_owned());
-    let connect = async move { cim_nix_nats::connect_client(&nats, &name).await };
+/// The options for a tenant's stream.
+pub(crate) fn options(section: &JetStreamSection, tenant: &str) -> Options {
+    Options {
+        prefix: section.prefix.clone(),
+        replicas: section.replicas,
+        compression: section.compression,
+        max_bytes: (section.max_bytes > 0).then_some(section.max_bytes),
+        ..Options::of(tenant)
+    }
+}
+
+/// Opens a store in JetStream. Waits for servers without end, if the settings say so.
+pub(crate) fn jetstream(nats: &NatsSettings, options: Options) -> Result<JetStreamStore, Error> {
+    let (nats, name) = (nats.clone(), options.tenant.clone());
+    let connect = async move {
+        let client = cim_nix_nats::connect_client(&nats, &name).await;
+        let client = client.map_err(|error| {
+            let why = error.chain();
+            why.strip_prefix("cannot connect to NATS: ").map_or(why.clone(), str::to_owned)
+        })?;
+        // Without one that answers this is an error already, if the settings want one.
+        let mut n_waits = 0_u32;
+        while client.connection_state() != State::Connected {
+            if n_waits.is_multiple_of(100) {
+                tracing::warn!(tenant = %name, "the store waits for a NATS server");
+            }
+            n_waits += 1;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok::<_, String>(client)
+    };
     Ok(JetStreamStore::open(connect, options)?)
 }

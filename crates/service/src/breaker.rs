@@ -40,6 +40,35 @@ impl Default for BreakerSettings {
     }
 }
 
+impl BreakerSettings {
+    /// Errors: a number that cannot be, with its name.
+    pub fn check(&self) -> Result<(), String> {
+        if self.failures == 0 {
+            return Err("`failures` is 0, so nothing would be tried".to_owned());
+        }
+        if !(1..=20).contains(&self.failures_of_twenty) {
+            return Err(format!(
+                "`failures-of-twenty` is {}, not 1 to 20",
+                self.failures_of_twenty
+            ));
+        }
+        let times = [
+            ("slow-seconds", self.slow_seconds),
+            ("pause-seconds", self.pause_seconds),
+            ("longest-pause-seconds", self.longest_pause_seconds),
+        ];
+        // That excludes what is no number, too.
+        let is_good = |seconds: f64| seconds > 0.0 && seconds <= 86_400.0;
+        if let Some((name, seconds)) = times.iter().find(|(_, seconds)| !is_good(*seconds)) {
+            return Err(format!("`{name}` is {seconds}, not more than 0 and at most a day"));
+        }
+        match self.pause_seconds <= self.longest_pause_seconds {
+            true => Ok(()),
+            false => Err("`pause-seconds` is more than `longest-pause-seconds`".to_owned()),
+        }
+    }
+}
+
 /// What a breaker lets pass.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BreakerState {

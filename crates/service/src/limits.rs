@@ -11,6 +11,9 @@ use serde::Deserialize;
 
 use crate::reply::{Cause, LimitOf, Refusal};
 
+/// Seconds that a command may take at most: thirty days.
+const LONGEST: u64 = 30 * 86_400;
+
 /// What one tenant may use.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -52,6 +55,33 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Errors: a number that cannot be, with its name.
+    pub fn check(&self) -> Result<(), String> {
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let numbers = [
+            ("requests-per-second", self.requests_per_second.into(), u64::MAX),
+            ("burst", self.burst.into(), u64::MAX),
+            (
+                "requests-per-second-per-caller",
+                self.requests_per_second_per_caller.into(),
+                u64::MAX,
+            ),
+            ("commands-at-once", count(self.commands_at_once), u64::MAX),
+            ("effects-at-once", count(self.effects_at_once), u64::MAX),
+            ("command-seconds", self.command_seconds, LONGEST),
+            ("effect-seconds", self.effect_seconds, LONGEST),
+        ];
+        for (name, number, most) in numbers {
+            if number == 0 {
+                return Err(format!("`{name}` is 0, so nothing would be done"));
+            }
+            if number > most {
+                return Err(format!("`{name}` is {number}, more than {most}"));
+            }
+        }
+        Ok(())
+    }
+
     /// These limits with others in the place of some, by their names in settings.
     ///
     /// Errors: a name is unknown, or a value does not fit.

@@ -105,7 +105,8 @@ impl Message {
         }
         let text = Value::Object(fields).to_string();
         let command = Command::read(message_type, &text);
-        let command = command.map_err(|problem| malformed(problem.to_string()))?;
+        let command =
+            command.map_err(|problem| malformed(placeless(&problem.to_string()).to_owned()))?;
         Ok(Self::of_command(command, headers, is_enveloped, issued_by))
     }
 
@@ -127,7 +128,7 @@ impl Message {
         headers: &Headers,
         new_id: &mut dyn FnMut() -> Uuid,
     ) -> Result<Self, Refusal> {
-        let malformed = |error: String| Refusal::new(Cause::Malformed, one_line(&error));
+        let malformed = |error: String| Refusal::new(Cause::Malformed, one_line(placeless(&error)));
         let text = if text.trim_ascii().is_empty() { "{}" } else { text };
         let ids = |identity: MessageIdentity, is_enveloped| Ids {
             message: identity.message_id,
@@ -260,6 +261,18 @@ fn entity_id(value: &Value) -> Option<Uuid> {
 }
 
 /// What libraries say of bodies may have bytes of them.
+/// A problem of a text that was put together here, so that its place in it tells nobody anything.
+fn placeless(problem: &str) -> &str {
+    let is_place = |rest: &str| {
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+        rest.split_once(" column ").is_some_and(|(line, column)| digits(line) && digits(column))
+    };
+    match problem.rsplit_once(" at line ") {
+        Some((before, rest)) if is_place(rest) => before,
+        _ => problem,
+    }
+}
+
 fn one_line(text: &str) -> String {
     text.chars().take(500).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -515,6 +515,10 @@ impl Service {
         span.record("outcome", outcome.as_str());
         if let (Some(refusal), Outcome::Failed) = (reply.refusal(), outcome) {
             fail(&span, refusal.cause.word(), &refusal.message);
+            // What is left alone for a while comes in floods; that it is, was said once.
+            if refusal.retry_after.is_none() {
+                tracing::error!(cause = refusal.cause.word(), "not done: {}", refusal.message);
+            }
         }
         reply
     }
@@ -690,6 +694,10 @@ impl Service {
             metrics::events_appended(tenant.name(), kind_of(what), n_events);
         }
         let Some(refusal) = reply.refusal() else { return };
+        if !is_command && outcome == Outcome::Failed {
+            let tenant = tenant.name();
+            tracing::error!(%tenant, query = what, cause = refusal.cause.word(), "not answered: {}", refusal.message);
+        }
         match refusal.cause {
             Cause::Limited => metrics::rate_limited(tenant.name(), refusal.limit_of()),
             Cause::Overloaded | Cause::TooLarge | Cause::TimedOut => {

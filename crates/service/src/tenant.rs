@@ -141,6 +141,16 @@ pub struct TenantHealth {
     pub storage: Option<u64>,
 }
 
+/// What a store says of itself.
+#[derive(Default)]
+struct Figures {
+    head: u64,
+    /// The position and the time of the first event that was not published.
+    waiting: Option<(u64, Timestamp)>,
+    projections: Vec<(&'static str, u64)>,
+    storage: Option<u64>,
+}
+
 impl Tenant {
     /// A tenant of its parts.
     ///
@@ -332,39 +342,38 @@ impl Tenant {
     /// How it is.
     #[must_use]
     pub fn health(&self) -> TenantHealth {
-        let mut problem = None;
-        let mut noted = |error: StoreError| {
-            problem.get_or_insert(error.to_string());
+        let (figures, mut problem) = match self.figures() {
+            Ok(figures) => (figures, None),
+            Err(error) => (Figures::default(), Some(error.to_string())),
         };
-        let head = self.store.head().unwrap_or_else(|error| {
-            noted(error);
-            0
-        });
-        let waiting = match self.store.outgoing(1) {
-            Ok(waiting) => waiting.into_iter().next(),
-            Err(error) => {
-                noted(error);
-                None
-            }
-        };
-        let outbox = waiting.as_ref().map_or(0, |first| head.saturating_sub(first.position) + 1);
-        let progress = |name| self.store.progress(name).map_or(0, |progress| progress.position);
-        let projections = PROJECTIONS.iter().map(|it| (it.name(), progress(it.name()))).collect();
         if self.is_failing.load(Ordering::Relaxed) {
             problem.get_or_insert("the last append failed".to_owned());
         }
+        let Figures { head, waiting, projections, storage } = figures;
+        let outbox = waiting.as_ref().map_or(0, |(position, _)| head.saturating_sub(*position) + 1);
         let in_use = self.in_use();
         TenantHealth {
             name: self.name.clone(),
             problem,
             head,
             outbox,
-            outbox_since: waiting.map(|first| first.at),
+            outbox_since: waiting.map(|(_, at)| at),
             projections,
             commands: in_use.commands.inside(),
             effects: in_use.effects.inside(),
-            storage: (self.storage)(),
+            storage,
         }
+    }
+
+    /// What the store says of itself. Each answer may take its time where the store is away, so the
+    /// first that fails is the last that is asked for.
+    fn figures(&self) -> Result<Figures, StoreError> {
+        let head = self.store.head()?;
+        let waiting = self.store.outgoing(1)?.first().map(|first| (first.position, first.at));
+        let progress = |name| Ok((name, self.store.progress(name)?.position));
+        let projections: Result<_, StoreError> =
+            PROJECTIONS.iter().map(|it| progress(it.name())).collect();
+        Ok(Figures { head, waiting, projections: projections?, storage: (self.storage)() })
     }
 }
 

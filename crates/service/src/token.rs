@@ -47,6 +47,9 @@ pub struct Known {
 #[derive(Clone, Default, Debug)]
 pub struct Tokens(BTreeMap<String, TokenEntry>);
 
+/// The hash of an empty text.
+const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
 /// The hash of a token, as settings have it.
 #[must_use]
 pub fn hash(token: &str) -> String {
@@ -68,7 +71,8 @@ pub fn of_random(bytes: [u8; 32]) -> String {
 }
 
 impl Tokens {
-    /// Errors: a hash is none, or two tokens have one.
+    /// Errors: a hash is none, or that of no token; somebody has no name or no tenant; or two tokens
+    /// have one hash.
     pub fn new(entries: impl IntoIterator<Item = TokenEntry>) -> Result<Self, String> {
         let mut by_hash = BTreeMap::new();
         for entry in entries {
@@ -81,6 +85,16 @@ impl Tokens {
                 ));
             }
             let hash = entry.sha256.to_ascii_lowercase();
+            let shown = entry.name.escape_debug();
+            if hash == EMPTY {
+                return Err(format!("the token of `{shown}` is empty, so anybody would have it"));
+            }
+            if entry.name.trim().is_empty() || entry.name.chars().any(char::is_control) {
+                return Err(format!("`{shown}` cannot be the name of somebody with a token"));
+            }
+            if entry.tenants.is_empty() {
+                return Err(format!("the token of `{shown}` is for no tenant"));
+            }
             let name = entry.name.clone();
             if let Some(other) = by_hash.insert(hash, entry) {
                 return Err(format!(

@@ -49,6 +49,9 @@ pub struct Options {
     /// A file that keeps the index, so that a start need not read the whole stream. It may be
     /// removed at any time, and must not be shared by programs.
     pub index_file: Option<PathBuf>,
+    /// Whether the stream and the bucket are made where there are none; without that, a stream that
+    /// is not there is an error.
+    pub create: bool,
 }
 
 impl Options {
@@ -72,6 +75,7 @@ impl Options {
             models: Models::default(),
             save_models_every: 10_000,
             index_file: None,
+            create: true,
         }
     }
 

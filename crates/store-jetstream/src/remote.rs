@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::SemaphorePermit;
 
-use crate::fault::{Trouble, gone, judge, passing, retry, unavailable};
+use crate::fault::{Trouble, gone, judge, no_answer, passing, retry, unavailable};
 use crate::options::{Options, differences};
 use crate::post::{Letter, Noted, Post, Reply};
 use crate::wire::{Arrived, BadHead, Content, FORMAT, HEADER, Head, Stored, broken, sum};
@@ -155,6 +155,10 @@ impl Remote {
 
     /// Makes the stream, or sees whether the one that is there will do.
     pub(crate) async fn prepare(&self, options: &Options) -> Result<(), StoreError> {
+        // Of a connection that was never made, no version is known.
+        if self.client.server_info().version.is_empty() {
+            return Err(no_answer("open the stream", "no NATS server has answered yet"));
+        }
         if !self.client.is_server_compatible(2, 11, 0) {
             return Err(unavailable(
                 format!("nats-server {} is too old", self.client.server_info().version),
@@ -162,7 +166,8 @@ impl Remote {
             ));
         }
         let wanted = options.config();
-        let found = retry(self.patience, "open the stream", || self.make(&wanted)).await?;
+        let found =
+            retry(self.patience, "open the stream", || self.make(&wanted, options.create)).await?;
         let differences = differences(&wanted, &found);
         match differences.is_empty() {
             true => Ok(()),
@@ -177,8 +182,8 @@ impl Remote {
         }
     }
 
-    /// The settings of the stream, which is made where there is none.
-    async fn make(&self, wanted: &Config) -> Result<Config, Trouble> {
+    /// The settings of the stream, which is made where there is none, if that is wanted.
+    async fn make(&self, wanted: &Config, create: bool) -> Result<Config, Trouble> {
         let subject = format!("STREAM.INFO.{}", self.name);
         let answer: serde_json::Value =
             self.context.request(subject, &()).await.map_err(passing)?;
@@ -190,6 +195,12 @@ impl Remote {
                 Answer { answer: Some(info), .. } => Ok(info.config),
                 Answer { .. } => Err(passing("the server's answer cannot be read")),
             };
+        }
+        if !create {
+            return Err(Trouble::Final(unavailable(
+                format!("there is no stream `{}`", self.name),
+                "see whether the tenant, the prefix and the account are right",
+            )));
         }
         let subject = format!("STREAM.CREATE.{}", self.name);
         // Where somebody else makes another one meanwhile, the next attempt finds it.

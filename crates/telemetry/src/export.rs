@@ -67,10 +67,7 @@ impl Exporter {
         settings: &Traces,
         identity: &Identity,
     ) -> Result<Self, Error> {
-        if !(0.0..=1.0).contains(&settings.ratio) {
-            let message = format!("`ratio` of traces is {}, not between 0 and 1", settings.ratio);
-            return Err(Error::config(message));
-        }
+        settings.check()?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("traces")

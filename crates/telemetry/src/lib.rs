@@ -48,7 +48,7 @@ use export::{Counts, Exporter};
 use lines::Lines;
 pub use settings::{Format, Identity, Log, Settings, Traces};
 use sink::Sink;
-pub use told::{Told, tell};
+pub use told::{Told, ToldOf, tell};
 
 /// How often what was counted is put in order while nobody asks for it.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -130,16 +130,28 @@ pub fn init_to(
     Ok(Guard { sink, exporter, metrics, set_filter, is_done: AtomicBool::new(false) })
 }
 
+/// Whether logs and traces could be started with the settings.
+///
+/// Errors: what [`init`] would say.
+pub fn check(settings: &Settings) -> Result<(), Error> {
+    log_filter(&settings.log.filter)?;
+    settings.traces.check()?;
+    let identity = Identity { name: "", version: "", instance: String::new() };
+    let exporter = settings.traces.endpoint.as_deref();
+    exporter.map_or(Ok(()), |url| Exporter::new(url, &settings.traces, &identity).map(drop))
+}
+
 /// What is traced: our own work. The parts that carry the traces away are not.
 fn traced() -> Targets {
     Targets::new().with_target("cim_nix", Level::INFO).with_target("cim_domain_nix", Level::INFO)
 }
 
-/// Reads a filter such as `info,cim_nix_nats=debug`.
+/// Reads a filter such as `info,cim_nix_nats=debug`. The client of NATS says what it warns of, unless
+/// the filter names it.
 ///
 /// Errors: something in it is no level. A word alone is one, so that a misspelt level is no target.
 pub fn log_filter(filter: &str) -> Result<Targets, Error> {
-    filter.split(',').try_fold(Targets::new(), |targets, part| {
+    let targets = filter.split(',').try_fold(Targets::new(), |targets, part| {
         let (target, level) = match part.split_once('=') {
             Some((target, level)) => (Some(target.trim()), level),
             None => (None, part),
@@ -155,8 +167,18 @@ pub fn log_filter(filter: &str) -> Result<Targets, Error> {
                  commas levels for single targets: `info,cim_nix_nats=debug`",
             )),
         }
+    })?;
+    // The client of NATS tells of each attempt to connect, and not of where; what matters of it has a
+    // line of ours.
+    let is_loud = targets.default_level().is_some_and(|level| level > LevelFilter::WARN);
+    Ok(match is_loud && !filter.contains(NATS_CLIENT) {
+        true => targets.with_target(NATS_CLIENT, LevelFilter::WARN),
+        false => targets,
     })
 }
+
+/// What the client of NATS is called in filters.
+const NATS_CLIENT: &str = "async_nats";
 
 /// A panic would else be told on standard error, in no format and with whatever is in its message.
 fn log_panics() {

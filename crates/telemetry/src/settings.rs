@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cim_nix_base::Error;
 use serde::Deserialize;
 
 /// The settings of this crate, as a section of the program's configuration file.
@@ -67,6 +68,17 @@ impl Default for Traces {
 }
 
 impl Traces {
+    /// Errors: a number that cannot be.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match (0.0..=1.0).contains(&self.ratio) {
+            true => Ok(()),
+            false => Err(Error::config(format!(
+                "`ratio` of traces is {}, not between 0 and 1",
+                self.ratio
+            ))),
+        }
+    }
+
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_secs(u64::from(self.timeout_seconds.max(1)))
     }

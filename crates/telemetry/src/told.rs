@@ -10,7 +10,7 @@ use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracer};
 
 use crate::traceparent::TracePlace;
 
-/// A program that was run in the present span, as conventions of OpenTelemetry have it.
+/// Something that was done in the present span, as conventions of OpenTelemetry have it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Told {
     /// Its id, 16 hexadecimal digits: those that it called know it by this.
@@ -21,16 +21,71 @@ pub struct Told {
     pub began: SystemTime,
     /// How long it took.
     pub took: Duration,
-    /// The program's file.
-    pub executable: String,
-    /// Its arguments, the program's name first.
-    pub arguments: Vec<String>,
-    /// Its number, unless it could not be started.
-    pub process: Option<u32>,
-    /// Its exit status, if it ended by itself.
-    pub exit_code: Option<i32>,
+    /// What it was.
+    pub of: ToldOf,
     /// A word for what went wrong, and what was said of it, if something did.
     pub error: Option<(String, String)>,
+}
+
+/// What was done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ToldOf {
+    /// A program was run.
+    Program {
+        /// The program's file.
+        executable: String,
+        /// Its arguments, the program's name first.
+        arguments: Vec<String>,
+        /// Its number, unless it could not be started.
+        process: Option<u32>,
+        /// Its exit status, if it ended by itself.
+        exit_code: Option<i32>,
+    },
+    /// A document was asked for by HTTP.
+    Request {
+        /// Its URL.
+        url: String,
+        /// The status of the answer, if one came.
+        status: Option<u16>,
+    },
+}
+
+impl ToldOf {
+    fn attributes(&self) -> Vec<KeyValue> {
+        match self {
+            Self::Program { executable, arguments, process, exit_code } => {
+                let name = executable.rsplit('/').next().unwrap_or_default().to_owned();
+                let arguments = arguments.iter().cloned().map(Into::into).collect();
+                let mut attributes = vec![
+                    KeyValue::new("process.executable.name", name),
+                    KeyValue::new("process.executable.path", executable.clone()),
+                    KeyValue::new("process.command_args", Value::Array(Array::String(arguments))),
+                ];
+                attributes.extend(process.map(|id| KeyValue::new("process.pid", i64::from(id))));
+                let code = exit_code.map(i64::from);
+                attributes.extend(code.map(|code| KeyValue::new("process.exit.code", code)));
+                attributes
+            }
+            Self::Request { url, status } => {
+                let (_, rest) = url.split_once("://").unwrap_or(("", url));
+                let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+                // Who asks is nobody's business.
+                let host = host.rsplit('@').next().unwrap_or_default();
+                let with_port = host.rsplit_once(':');
+                let port = with_port.and_then(|(_, port)| port.parse::<u16>().ok());
+                let host = with_port.filter(|_| port.is_some()).map_or(host, |(host, _)| host);
+                let mut attributes = vec![
+                    KeyValue::new("http.request.method", "GET"),
+                    KeyValue::new("url.full", url.clone()),
+                    KeyValue::new("server.address", host.to_owned()),
+                ];
+                attributes.extend(port.map(|port| KeyValue::new("server.port", i64::from(port))));
+                let status = status.map(i64::from);
+                attributes.extend(status.map(|it| KeyValue::new("http.response.status_code", it)));
+                attributes
+            }
+        }
+    }
 }
 
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
@@ -66,16 +121,7 @@ pub fn tell(told: &Told) {
     if id == SpanId::INVALID || !parent.is_sampled() {
         return;
     }
-    let executable = told.executable.rsplit('/').next().unwrap_or_default().to_owned();
-    let arguments = told.arguments.iter().cloned().map(Into::into).collect();
-    let mut attributes = vec![
-        KeyValue::new("process.executable.name", executable),
-        KeyValue::new("process.executable.path", told.executable.clone()),
-        KeyValue::new("process.command_args", Value::Array(Array::String(arguments))),
-    ];
-    attributes.extend(told.process.map(|id| KeyValue::new("process.pid", i64::from(id))));
-    let code = told.exit_code.map(i64::from);
-    attributes.extend(code.map(|code| KeyValue::new("process.exit.code", code)));
+    let mut attributes = told.of.attributes();
     if let Some((kind, _)) = &told.error {
         attributes.push(KeyValue::new("error.type", kind.clone()));
     }

@@ -41,6 +41,7 @@ pub(super) fn run(request: Request) -> Result<(), Error> {
     bound(&setup, &task);
     if setup.traceparent.as_deref().is_some_and(is_kept) {
         programs::watch(spans::tell);
+        cim_nix_fetch::watch(spans::tell_fetch);
     }
     let around = confinement::enter(setup);
     thread::spawn(wait_for_end);

@@ -1,9 +1,10 @@
-//! Programs that were run, as spans for whoever collects traces.
+//! Programs that were run and what others were asked for, as spans for whoever collects traces.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cim_nix_builder::{Ran, RanEnd};
-use cim_nix_host::protocol::{Line, ProgramSpan, SpanError};
+use cim_nix_builder::{Ran, RanEnd, new_span_id};
+use cim_nix_fetch::{Fetch, FetchKind};
+use cim_nix_host::protocol::{Line, SpanError, SpanOf, WorkSpan};
 
 use super::say;
 
@@ -20,29 +21,70 @@ pub(super) fn tell(ran: &Ran<'_>) {
     }
 }
 
-fn span(ran: &Ran<'_>) -> Option<ProgramSpan> {
+/// Tells of what others were asked for.
+pub(super) fn tell_fetch(fetch: &Fetch<'_>) {
+    let (name, of) = match fetch.what {
+        FetchKind::Git { arguments, id, exit_code } => {
+            let arguments = std::iter::once("git").chain(arguments.iter().copied());
+            let arguments = arguments.take(MOST_ARGUMENTS);
+            let arguments: Vec<String> = arguments.map(|argument| cut(argument, MOST)).collect();
+            // What is asked for is one of few words.
+            let name = format!("git {}", arguments.get(1).map_or("", |it| it));
+            let executable = "git".to_owned();
+            (name, SpanOf::Program { executable, arguments, process: id, exit_code })
+        }
+        FetchKind::Http { url, status } => {
+            ("GET".to_owned(), SpanOf::Request { url: cut(url, MOST * 4), status })
+        }
+    };
+    let kind = match fetch.what {
+        FetchKind::Git { exit_code: Some(code), .. } => code.to_string(),
+        FetchKind::Git { id: None, .. } => "not_started".to_owned(),
+        FetchKind::Git { .. } => "killed".to_owned(),
+        FetchKind::Http { status: Some(status @ 400..), .. } => status.to_string(),
+        FetchKind::Http { status: Some(_), .. } => "broken_off".to_owned(),
+        FetchKind::Http { status: None, .. } => "no_answer".to_owned(),
+    };
+    let error = fetch.error.map(|why| SpanError { kind, message: cut(why, MOST * 4) });
+    let (began_micros, took_micros) = times(fetch.began, fetch.took);
+    let span = WorkSpan { id: new_span_id(), name, began_micros, took_micros, of, error };
+    say(&Line::Span { span });
+}
+
+fn cut(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
+}
+
+fn times(began: SystemTime, took: Duration) -> (i64, u64) {
+    let since = began.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let micros = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+    (micros, u64::try_from(took.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn span(ran: &Ran<'_>) -> Option<WorkSpan> {
     let id = ran.span?.to_owned();
     let invocation = ran.invocation;
     let program = invocation.program.file_name().unwrap_or_default().to_string_lossy();
     let arguments = invocation.arguments.iter().map(|argument| argument.to_string_lossy());
     let arguments = std::iter::once(program.clone()).chain(arguments);
     let arguments = arguments.take(MOST_ARGUMENTS);
-    let arguments: Vec<String> =
-        arguments.map(|argument| argument.chars().take(MOST).collect()).collect();
-    let since = ran.began.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Some(ProgramSpan {
+    let arguments: Vec<String> = arguments.map(|argument| cut(&argument, MOST)).collect();
+    let (began_micros, took_micros) = times(ran.began, ran.took);
+    Some(WorkSpan {
         id,
         name: name(&arguments),
-        began_micros: i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
-        took_micros: u64::try_from(ran.took.as_micros()).unwrap_or(u64::MAX),
-        executable: invocation.program.to_string_lossy().into_owned(),
-        process: ran.id,
-        exit_code: match ran.end {
-            RanEnd::Exited(code) => Some(code),
-            _ => None,
-        },
+        began_micros,
+        took_micros,
         error: error(ran),
-        arguments,
+        of: SpanOf::Program {
+            executable: invocation.program.to_string_lossy().into_owned(),
+            arguments,
+            process: ran.id,
+            exit_code: match ran.end {
+                RanEnd::Exited(code) => Some(code),
+                _ => None,
+            },
+        },
     })
 }
 
@@ -72,7 +114,7 @@ fn error(ran: &Ran<'_>) -> Option<SpanError> {
         RanEnd::TimedOut => "timeout".to_owned(),
         RanEnd::NotStarted => "not_started".to_owned(),
     };
-    Some(SpanError { kind, message: ran.reason.chars().take(MOST * 4).collect() })
+    Some(SpanError { kind, message: cut(ran.reason, MOST * 4) })
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::effects::{Bench, is_alive};
+use crate::fetch::Server;
 
 /// An evaluation that takes hours, and little memory.
 const FOREVER: &str = "builtins.foldl' (a: b: builtins.foldl' (c: d: d) 0 \
@@ -241,6 +242,48 @@ fn a_server_that_does_not_answer_is_named() {
     let flake = flake.replace("127.0.0.1", "127.0.0.2");
     let failure = tenant.fails(tenant.lock(&flake));
     assert_eq!((failure.kind, failure.dependency), (FailureKind::User, None));
+}
+
+#[test]
+fn traces_have_what_others_were_asked_for() {
+    let server = Server::start();
+    let mut tenant = Tenant::new();
+    tenant.setup.sources =
+        Sources { network: true, hosts: vec!["127.0.0.1".to_owned()], kinds: Vec::new() };
+    let place = server.url.replace("http://", "");
+    let asked = |tenant: &Tenant, url: &str| {
+        let flake =
+            format!("{{ inputs.d = {{ url = \"{url}\"; flake = false; }}; outputs = _: {{ }}; }}");
+        let (_, told) = tenant.told(tenant.lock(&flake));
+        let spans = told.iter().filter(|told| told["took_micros"].is_u64());
+        let shown = spans.map(|span| {
+            assert_eq!(span["id"].as_str().map(str::len), Some(16), "{span}");
+            assert!(span["began_micros"].as_i64().is_some_and(|began| began > 0), "{span}");
+            let error = &span["error"]["kind"];
+            format!(
+                "{} {} {} {} {error}\n",
+                span["name"], span["url"], span["status"], span["exit_code"]
+            )
+        });
+        shown.collect::<String>().replace(&place, "SERVER")
+    };
+    assert_eq!(asked(&tenant, &format!("{}/a.tar", server.url)), "", "nobody keeps the trace");
+    tenant.setup.traceparent =
+        Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
+    let all = [
+        asked(&tenant, &format!("{}/p.tar", server.url)),
+        asked(&tenant, &format!("http://ann:hunter2@{place}/none.tar.xz")),
+        asked(&tenant, &format!("git+{}/repository", server.url)),
+        // What is here already is looked up by Git as well, and nobody else is asked.
+        asked(&tenant, "git+file:///none"),
+    ];
+    expect_test::expect![[r#"
+        "GET" "http://SERVER/p.tar" 200 null null
+        "GET" "http://ann:***@SERVER/none.tar.xz" 404 null "404"
+        "git ls-remote" null null 128 "128"
+        "git fetch" null null 128 "128"
+    "#]]
+    .assert_eq(&all.concat());
 }
 
 #[test]

@@ -4,7 +4,10 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::Res;
+use cim_nix_model::without_passwords;
+
+use crate::watch::Watched;
+use crate::{FetchKind, Res};
 
 /// The program `git` in a repository, so set up that it asks nobody and changes nothing on the way.
 pub fn command(repository: &Path) -> Command {
@@ -34,14 +37,40 @@ pub(super) fn git(repository: &Path, arguments: &[&str]) -> Res<Vec<u8>> {
     run(command(repository).args(arguments), arguments, &[])
 }
 
+/// What `git` is asked for that others have.
+const ELSEWHERE: [&str; 2] = ["fetch", "ls-remote"];
+
 /// Runs a command with something on its standard input.
 pub(super) fn run(command: &mut Command, arguments: &[&str], input: &[u8]) -> Res<Vec<u8>> {
+    let is_elsewhere = arguments.first().is_some_and(|what| ELSEWHERE.contains(what));
+    let watched = Watched::begin().filter(|_| is_elsewhere);
+    let mut ran = (None, None);
+    let ended = run_unseen(command, arguments, input, &mut ran);
+    if let Some(watched) = watched {
+        let (id, exit_code) = ran;
+        let why = ended.as_ref().err().map(|why| without_passwords(why));
+        let arguments: Vec<String> =
+            arguments.iter().map(|argument| without_passwords(argument)).collect();
+        let arguments: Vec<&str> = arguments.iter().map(|argument| &**argument).collect();
+        watched.end(FetchKind::Git { arguments: &arguments, id, exit_code }, why.as_deref());
+    }
+    ended
+}
+
+/// The same; the process's number and its exit status go to `ran`.
+fn run_unseen(
+    command: &mut Command,
+    arguments: &[&str],
+    input: &[u8],
+    (id, exit_code): &mut (Option<u32>, Option<i32>),
+) -> Res<Vec<u8>> {
     let failed = |error: std::io::Error| {
         format!("cannot run 'git', which sources of type 'git' need: {error}")
     };
     let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
     let child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.map_err(failed)?;
+    *id = Some(child.id());
     // It may answer before it has read everything, so both must go on at once.
     let output = std::thread::scope(|scope| {
         if let Some(mut stdin) = child.stdin.take() {
@@ -51,6 +80,7 @@ pub(super) fn run(command: &mut Command, arguments: &[&str], input: &[u8]) -> Re
         child.wait_with_output()
     });
     let output = output.map_err(failed)?;
+    *exit_code = output.status.code();
     if output.status.success() {
         return Ok(output.stdout);
     }

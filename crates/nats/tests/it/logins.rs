@@ -47,7 +47,7 @@ fn users_tokens_and_nkeys() {
         let login = |value: Value| serde_json::from_value::<Login>(value).expect("a login");
         assert_eq!(comes_up(&with(&nats.url(), login(good.clone()))), Ok(()), "{config}");
         let refused = comes_up(&with(&nats.url(), login(bad))).expect_err("another secret");
-        assert!(refused.starts_with("cannot connect to NATS: "), "{refused}");
+        assert!(refused.starts_with("the NATS server does not know the login of "), "{refused}");
         assert!(!refused.contains("hunter") && !refused.contains("SU"), "{refused}");
         // The same from files, with what people leave around secrets.
         let folder = tempfile::tempdir().expect("a folder");

@@ -111,7 +111,7 @@ fn wishes_in_headers_and_refusals_in_headers() {
         409 "conflict" flake-5ea970a5-a358-5434-8519-134741ab64b8 is at version 0, not 7 as expected
         400 "malformed" the header X-Expected-Version is `new`, not a version
         400 "malformed" the message is no JSON object
-        400 "malformed" the body of CreateFlake does not fit: invalid type: integer `7`, expected a string at line 1 column 184
+        400 "malformed" the body of CreateFlake does not fit: invalid type: integer `7`, expected a string
         404 "not_found" nothing is served on `nix.cmd.flake.melt`
         404 "not_found" nothing is served on `nix.query.flake`
         404 "not_found" there is no flake `/nowhere`

@@ -16,3 +16,4 @@ mod receiver;
 mod scene;
 mod send;
 mod trace;
+mod trouble;

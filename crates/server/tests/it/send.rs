@@ -101,7 +101,7 @@ fn replies_are_for_people_and_for_scripts() {
         error: `FlakeCreated` is an event, which only the service sends
         hint: follow `nix.event.flake.created` to hear of it
         exit 1
-        error: the body of CreateFlake does not fit: missing field `path` at line 1 column 176 (malformed)
+        error: the body of CreateFlake does not fit: missing field `path` (malformed)
         hint: a command is one JSON object, bare or as `command` in an envelope; docs/domain has its fields
         exit 3
         error: nobody serves `elsewhere.nix.query.flake.list` at URL

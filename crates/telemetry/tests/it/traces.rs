@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cim_nix_telemetry::traceparent::{TRACEPARENT, TracePlace, headers};
-use cim_nix_telemetry::{Guard, Settings, Told, init_to, tell};
+use cim_nix_telemetry::{Guard, Settings, Told, ToldOf, init_to, tell};
 use tracing::{error, info, info_span};
 
 use crate::process::{Kept, identity, run, settings};
@@ -94,10 +94,12 @@ fn a_program_that_somebody_else_measured_is_told_under_its_own_id() {
         name: "nix-store --realise".to_owned(),
         began: std::time::UNIX_EPOCH + Duration::from_secs(1_795_000_000),
         took: Duration::from_millis(1_500),
-        executable: "/usr/bin/nix-store".to_owned(),
-        arguments: ["nix-store", "--password=hunter2"].map(str::to_owned).into(),
-        process: Some(42),
-        exit_code: Some(100),
+        of: ToldOf::Program {
+            executable: "/usr/bin/nix-store".to_owned(),
+            arguments: ["nix-store", "--password=hunter2"].map(str::to_owned).into(),
+            process: Some(42),
+            exit_code: Some(100),
+        },
         error: Some(("100".to_owned(), "it failed, token=hunter2".to_owned())),
     };
     // It belongs to nothing.
@@ -106,11 +108,24 @@ fn a_program_that_somebody_else_measured_is_told_under_its_own_id() {
         let _worker = info_span!(target: "cim_nix_host", "worker").entered();
         tell(&program);
         tell(&Told { id: "no id".to_owned(), ..program.clone() });
+        let url = "https://me:hunter2@example.org:8443/x.tar.gz".to_owned();
+        let of = ToldOf::Request { url, status: Some(404) };
+        let (id, name) = ("00f067aa0ba902b8".to_owned(), "GET".to_owned());
+        tell(&Told { id, name, of, error: None, ..program.clone() });
         let _next = info_span!(target: "cim_nix_host", "next").entered();
     }
     assert!(guard.shutdown(Duration::from_secs(10)));
-    let spans = receiver.spans(3);
-    assert_eq!(spans.len(), 3, "{spans:#?}");
+    let spans = receiver.spans(4);
+    assert_eq!(spans.len(), 4, "{spans:#?}");
+    let get = named(&spans, "GET");
+    for told in [
+        "server.address=example.org\n",
+        "http.request.method=GET",
+        "url.full=https://***@example.org:8443/",
+    ] {
+        assert!(get.told.contains(told), "{told}: {}", get.told);
+    }
+    assert!(!get.told.contains("hunter2"), "{}", get.told);
     let (worker, nix) = (named(&spans, "worker"), named(&spans, "nix-store --realise"));
     assert_eq!((&*nix.id, &nix.parent), ("00f067aa0ba902b7", &worker.id));
     assert_ne!(named(&spans, "next").id, nix.id);

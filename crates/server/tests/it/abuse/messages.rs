@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Row;
-use super::world::{Got, Who, World};
+use super::world::{Got, Walls, Who, World};
 
 const FLAKES: &str = "nix.query.flake.list";
 const CREATE: &str = "nix.cmd.flake.create";
@@ -287,6 +287,17 @@ pub(super) fn rows() -> Vec<Row> {
         }));
     }
     rows
+}
+
+/// Who sends such headers hurts whoever shares the account, as docs/security.md has it.
+const HURT_ALL: [&str; 3] =
+    ["headers-that-are-none-nats", "headers-not-utf8-nats", "headers-bad-name-nats"];
+
+#[test]
+fn messages_that_nobody_honest_sends_where_tenants_share_an_account() {
+    let Some(world) = World::between(Walls::Subjects, "", "") else { return };
+    let rows = rows().into_iter().filter(|row| !HURT_ALL.contains(&row.name));
+    super::attack(&world, rows.collect());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Row;
-use super::world::{CANARY, Got, VICTIM, Who, World};
+use super::world::{CANARY, Got, VICTIM, Walls, Who, World};
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
@@ -163,6 +163,14 @@ fn base64(text: &str) -> String {
         }
     }
     out
+}
+
+#[test]
+fn strangers_are_sent_away_where_tenants_share_an_account() {
+    let Some(world) = World::between(Walls::Subjects, "bad-tokens-per-minute = 1000", "") else {
+        return;
+    };
+    super::attack(&world, rows());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Row;
-use super::world::{Got, VICTIM, Who, World};
+use super::world::{Got, VICTIM, Walls, Who, World};
 
 /// Tries to publish.
 fn publish(world: &World, who: Who, subject: &str) -> Got {
@@ -17,6 +17,7 @@ fn publish(world: &World, who: Who, subject: &str) -> Got {
 /// Tries to subscribe.
 fn subscribe(world: &World, who: Who, subject: &str) -> Got {
     let mut wire = world.wire(who);
+    let subject = &wire.subject(subject);
     wire.say(format!("SUB {subject} 9\r\nPING\r\n").as_bytes());
     wire.hear_until("PONG", Duration::from_secs(5));
     let got = wire.reply(Duration::from_millis(100));
@@ -32,7 +33,9 @@ fn subscribe(world: &World, who: Who, subject: &str) -> Got {
 fn reply_to(world: &World, who: Who, reply: &str) -> Got {
     let mut wire = world.wire(who);
     let mut listening = world.wire(Who::Reader);
-    listening.say(b"SUB nix.event.> 7\r\nSUB nix.progress.* 8\r\nPING\r\n");
+    let (events, progress) =
+        (listening.subject("nix.event.>"), listening.subject("nix.progress.*"));
+    listening.say(format!("SUB {events} 7\r\nSUB {progress} 8\r\nPING\r\n").as_bytes());
     listening.hear_until("PONG", Duration::from_secs(5));
     let body = r#"{"path":"fleet","description":"x"}"#;
     let (subject, body) = match who {
@@ -105,6 +108,12 @@ pub(super) fn rows() -> Vec<Row> {
         world.ask(Who::Operator, "nix.cmd.flake.melt", "", "{}")
     }));
     rows
+}
+
+#[test]
+fn subjects_are_kept_apart_in_one_account_too() {
+    let Some(world) = World::between(Walls::Subjects, "", "") else { return };
+    super::attack(&world, rows());
 }
 
 #[test]

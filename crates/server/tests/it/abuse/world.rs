@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cim_nix_rig::{Nats, Setup};
+use nkeys::{KeyPair, KeyPairType};
 use serde_json::{Value, json};
 
 use crate::scene::{ENVIRONMENT, Scene};
@@ -67,6 +68,27 @@ impl Who {
     }
 }
 
+/// How tenants are kept apart on NATS, and how users show who they are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Walls {
+    /// An account for each tenant, and passwords.
+    Accounts,
+    /// One account for all of them, a token in subjects, and NKeys.
+    Subjects,
+}
+
+/// What stands before all subjects where tenants share an account.
+const PREFIX: &str = "prod";
+
+/// The NKey of a user, the same each time.
+fn nkey(user: &str) -> KeyPair {
+    let mut seed = [7; 32];
+    for (at, byte) in user.bytes().enumerate() {
+        seed[at % 32] ^= byte;
+    }
+    KeyPair::new_from_raw(KeyPairType::User, seed).expect("32 bytes are a seed")
+}
+
 /// What came back.
 #[derive(Clone, Debug)]
 pub(crate) struct Got {
@@ -93,6 +115,7 @@ impl Got {
 pub(crate) struct World {
     pub(crate) scene: Scene,
     pub(crate) nats: Nats,
+    walls: Walls,
 }
 
 impl World {
@@ -103,18 +126,36 @@ impl World {
 
     /// The same, with further lines in the sections `[http]`.
     pub(crate) fn with(http: &str, more: &str) -> Option<Self> {
+        Self::between(Walls::Accounts, http, more)
+    }
+
+    /// The same, with tenants kept apart in another way.
+    pub(crate) fn between(walls: Walls, http: &str, more: &str) -> Option<Self> {
         let mut scene = Scene::new("");
         lay_out(&scene);
         let mut config = String::from(
-            "[limits]\ncommand-seconds = 20\neffect-seconds = 20\n\
-             [nats]\nservers = [\"SERVER\"]\n[nats.stream]\ncreate = true\n",
+            "[limits]\ncommand-seconds = 20\neffect-seconds = 20\n[nats]\nservers = [\"SERVER\"]\n",
         );
-        for tenant in ["acme", VICTIM] {
-            config.push_str(&format!(
-                "[nats.accounts.{tenant}]\nuser = \"{tenant}-service\"\n\
-                 password = \"{PASSWORD}{tenant}-service\"\n"
-            ));
+        match walls {
+            Walls::Accounts => {
+                for tenant in ["acme", VICTIM] {
+                    config.push_str(&format!(
+                        "[nats.accounts.{tenant}]\nuser = \"{tenant}-service\"\n\
+                         password = \"{PASSWORD}{tenant}-service\"\n"
+                    ));
+                }
+            }
+            Walls::Subjects => {
+                let seed = nkey("cim-nix-service").seed().expect("it has one");
+                fs::write(scene.path("service.nk"), seed).expect("the folder is ours");
+                config.push_str(&format!(
+                    "tenants-by = \"token\"\nprefix = \"{PREFIX}\"\n[nats.login]\nnkey-file = {:?}\n\
+                     inbox-prefix = \"_INBOX.cim-nix-service\"\n",
+                    scene.path("service.nk")
+                ));
+            }
         }
+        config.push_str("[nats.stream]\ncreate = true\n");
         for tenant in ["acme", VICTIM] {
             let at = |name: &str| format!("{:?}", scene.path(name));
             config.push_str(&format!(
@@ -156,13 +197,16 @@ impl World {
         let said = String::from_utf8_lossy(&accounts.stderr).into_owned();
         let accounts = String::from_utf8(accounts.stdout).expect("text");
         assert!(accounts.contains("CHANGE-ME-acme-reader"), "{accounts} {said}");
-        let accounts = accounts.replace("CHANGE-ME-", PASSWORD);
+        let accounts = match walls {
+            Walls::Accounts => accounts.replace("CHANGE-ME-", PASSWORD),
+            Walls::Subjects => with_nkeys(&accounts),
+        };
         let nats = Nats::start(Setup::jetstream().with(&accounts))?;
         write(&nats.url());
         scene.start_and(|scene| {
             request(scene.port, &get(Who::Nobody, "/health/ready")).kind == "200"
         });
-        let world = Self { scene, nats };
+        let world = Self { scene, nats, walls };
         world.be_lived_in();
         Some(world)
     }
@@ -210,7 +254,7 @@ impl World {
 
     /// A connection to the NATS server.
     pub(crate) fn wire(&self, who: Who) -> Wire {
-        Wire::connect(self.nats.port(), who)
+        Wire::connect(self.nats.port(), who, self.walls)
     }
 
     /// Asks over NATS.
@@ -263,14 +307,16 @@ impl World {
             ("readiness", self.get(Who::Operator, "/health/ready").text),
             ("readiness for nobody", ready.text),
         ];
+        let seed = nkey("cim-nix-service").seed().expect("it has one");
+        let secrets = [CANARY, ENVIRONMENT.1, PASSWORD, "cimnix_aaa", "cimnix_ccc", &seed];
         for (place, text) in seen {
-            for secret in [CANARY, ENVIRONMENT.1, VICTIM, PASSWORD, "cimnix_aaa", "cimnix_ccc"] {
+            for secret in secrets.into_iter().chain([VICTIM]) {
                 // What somebody has sent may be said to them again, and is in what they did.
                 let is_own = ["reply", "events"].contains(&place) && secret == VICTIM;
                 assert!(is_own || !text.contains(secret), "{row}: {secret} is in {place}: {text}");
             }
         }
-        for secret in [CANARY, ENVIRONMENT.1, PASSWORD, "cimnix_aaa", "cimnix_ccc"] {
+        for secret in secrets {
             assert!(!self.scene.log().contains(secret), "{}", said("the log has a secret"));
         }
     }
@@ -294,6 +340,20 @@ impl Before {
     pub(crate) fn accept_victim(&mut self, world: &World) {
         self.heads[1] = world.head(Who::Victim);
     }
+}
+
+/// The permissions that were printed, with NKeys in the place of passwords.
+fn with_nkeys(accounts: &str) -> String {
+    let mut out = String::new();
+    for line in accounts.lines() {
+        match (line.trim().strip_prefix("user: "), line.trim().starts_with("password: ")) {
+            (Some(user), _) => out.push_str(&format!("nkey: {}\n", nkey(user).public_key())),
+            (None, true) => {}
+            (None, false) => out.push_str(&format!("{line}\n")),
+        }
+    }
+    assert!(!out.contains("CHANGE-ME"), "{out}");
+    out
 }
 
 /// Folders of tenants, and files that are nobody's business.
@@ -384,22 +444,57 @@ pub(crate) struct Wire {
     stream: TcpStream,
     heard: Vec<u8>,
     pub(crate) user: String,
+    tenant: &'static str,
+    walls: Walls,
 }
 
 impl Wire {
-    fn connect(port: u16, who: Who) -> Self {
+    fn connect(port: u16, who: Who, walls: Walls) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server is up");
         let user = who.user();
-        let mut wire = Self { stream, heard: Vec::new(), user: user.clone() };
-        let hello = json!({
-            "user": user, "pass": format!("{PASSWORD}{user}"), "verbose": false, "pedantic": false,
-            "headers": true, "no_responders": true, "lang": "none", "version": "0",
+        let tenant = who.tenant();
+        let mut wire = Self { stream, heard: Vec::new(), user: user.clone(), tenant, walls };
+        let info = wire.hear_until("\r\n", Duration::from_secs(10));
+        let mut hello = json!({
+            "verbose": false, "pedantic": false, "headers": true, "no_responders": true,
+            "lang": "none", "version": "0",
         });
+        match walls {
+            Walls::Accounts => {
+                hello["user"] = json!(user);
+                hello["pass"] = json!(format!("{PASSWORD}{user}"));
+            }
+            Walls::Subjects => {
+                let info = info.trim().strip_prefix("INFO ").expect("it says who it is");
+                let info: Value = serde_json::from_str(info).expect("JSON");
+                let nonce = info["nonce"].as_str().expect("something to be signed");
+                let key = nkey(&user);
+                let signed = key.sign(nonce.as_bytes()).expect("it has its seed");
+                hello["nkey"] = json!(key.public_key());
+                hello["sig"] = json!(url_base64(&signed));
+            }
+        }
+        wire.heard.clear();
         wire.say(format!("CONNECT {hello}\r\nSUB _INBOX.{user}.> 1\r\nPING\r\n").as_bytes());
         let heard = wire.hear_until("PONG", Duration::from_secs(10));
         assert!(heard.contains("PONG"), "{heard}");
         wire.heard.clear();
         wire
+    }
+
+    /// A subject as it is on the wire: that of a tenant has what keeps tenants apart before it.
+    pub(crate) fn subject(&self, subject: &str) -> String {
+        let is_of_domain = |subject: &str| {
+            ["nix.", "health.", "discovery.", "metrics."].iter().any(|it| subject.starts_with(it))
+        };
+        let of_victim = subject.strip_prefix(VICTIM).and_then(|rest| rest.strip_prefix('.'));
+        match (self.walls, of_victim) {
+            (Walls::Subjects, Some(_)) => format!("{PREFIX}.{subject}"),
+            (Walls::Subjects, None) if is_of_domain(subject) => {
+                format!("{PREFIX}.{}.{subject}", self.tenant)
+            }
+            _ => subject.to_owned(),
+        }
     }
 
     pub(crate) fn say(&mut self, bytes: &[u8]) {
@@ -441,7 +536,8 @@ impl Wire {
         headers: &[u8],
         body: &[u8],
     ) {
-        let reply = reply.map_or_else(String::new, |reply| format!("{reply} "));
+        let subject = self.subject(subject);
+        let reply = reply.map_or_else(String::new, |reply| format!("{} ", self.subject(reply)));
         let mut bytes = match headers {
             [] => format!("PUB {subject} {reply}{}\r\n", body.len()).into_bytes(),
             headers => {
@@ -492,6 +588,20 @@ impl Drop for Wire {
     fn drop(&mut self) {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
+}
+
+/// Base64 as URLs have it, without the signs at the end.
+fn url_base64(bytes: &[u8]) -> String {
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut out = String::new();
+    for chunk in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for at in 0..=chunk.len() {
+            out.push(char::from(digits[(bits >> (18 - 6 * at) & 63) as usize]));
+        }
+    }
+    out
 }
 
 /// The first message in what was heard, if it is whole.
