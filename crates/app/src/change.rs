@@ -251,14 +251,18 @@ impl App<'_> {
                 .check_expected(&stream, version)
                 .and_then(|()| decide(&loaded.state, &changes, &mut draft));
             let is_nothing = decided.as_ref().map_or(true, Vec::is_empty);
-            if is_nothing {
+            if is_nothing && !is_newest {
                 self.know(&stream, loaded);
-                match is_newest {
-                    true => return decided.map(|_| outcome),
-                    false => continue,
-                }
+                continue;
             }
             n_attempts += 1;
+            if is_nothing {
+                self.know(&stream, loaded);
+                // Whoever waits for the append waits for nothing.
+                drop(self.announced.take());
+                outcome.events = decided?;
+                return Ok(outcome);
+            }
             outcome.events = decided?;
             if mode == Mode::DryRun {
                 self.know(&stream, loaded);
@@ -277,7 +281,9 @@ impl App<'_> {
             if outcome.set.is_empty() {
                 drop(self.announced.take());
                 match self.store.append(append) {
-                    Err(StoreError::Conflict { .. } | StoreError::Duplicate { .. })
+                    // The same events to the letter are no news either: it was run in this moment.
+                    Ok(Appended { is_repeated: true, .. })
+                    | Err(StoreError::Conflict { .. } | StoreError::Duplicate { .. })
                         if self.is_done(&cause, &mut outcome)? =>
                     {
                         return Ok(outcome);

@@ -131,6 +131,7 @@ impl App<'_> {
                 }
             };
             if events.is_empty() {
+                outcome.events.clear();
                 self.know(stream, loaded);
                 return Ok(self.store.close_intent(intent)?);
             }

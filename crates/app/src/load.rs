@@ -46,10 +46,12 @@ struct Known {
 impl Known {
     /// Bytes of bodies in one of the halves.
     const FULL: usize = 16 << 20;
+    /// Bytes of an entry without any.
+    const ENTRY: usize = 512;
 
     fn take(&mut self, stream: &StreamId) -> Option<Loaded> {
         if let Some(found) = self.newer.remove(stream) {
-            self.weight -= found.weight;
+            self.weight -= found.weight + Self::ENTRY;
             return Some(found);
         }
         self.older.remove(stream)
@@ -57,11 +59,12 @@ impl Known {
 
     fn put(&mut self, stream: &StreamId, loaded: Loaded) {
         self.take(stream);
-        if self.weight + loaded.weight > Self::FULL {
+        let weight = loaded.weight + Self::ENTRY;
+        if self.weight + weight > Self::FULL {
             self.older = std::mem::take(&mut self.newer);
             self.weight = 0;
         }
-        self.weight += loaded.weight;
+        self.weight += weight;
         self.newer.insert(stream.clone(), loaded);
     }
 }
@@ -115,9 +118,10 @@ impl App<'_> {
         self.states.and_then(|states| states.known().take(stream))
     }
 
-    /// Takes note of an aggregate as it was found.
+    /// Takes note of an aggregate as it was found. One that is not there is nothing to know, and there
+    /// is no end of those.
     pub(crate) fn know(&self, stream: &StreamId, loaded: Loaded) {
-        if let Some(states) = self.states {
+        if let Some(states) = self.states.filter(|_| loaded.version > 0) {
             states.known().put(stream, loaded);
         }
     }

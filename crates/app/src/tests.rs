@@ -450,3 +450,19 @@ fn what_is_known_of_a_stream_gives_way_to_the_store() {
     app.change(&command, proposal, Mode::Apply).unwrap();
     assert_eq!(app.load(&stream).unwrap().1, 2);
 }
+
+#[test]
+fn what_is_not_there_is_not_kept_in_mind() {
+    let kit = Kit::new(&[("a.nix", "0")]);
+    let states = States::default();
+    let app = App { states: Some(&states), ..kit.app() };
+    let none = format!("{states:?}");
+    for n in 0..100 {
+        let stream = cim_domain_nix::StreamId::of(Kind::Flake, &[&format!("/srv/{n}")]);
+        assert_eq!(app.load(&stream).unwrap().1, 0);
+    }
+    assert_eq!(format!("{states:?}"), none);
+    fix(&kit, "a.nix", "1").unwrap();
+    app.load(&kit.fix("a.nix", "x").0.stream()).unwrap();
+    assert_ne!(format!("{states:?}"), none);
+}

@@ -423,6 +423,8 @@ fn follow(
         if store.subscribe(start)?.next(patience, first)? > 0 {
             *after = Some(store.head()?);
             grown.notify_one();
+            // More often than that nobody is told.
+            std::thread::sleep(PACE);
         }
     }
     Ok(())

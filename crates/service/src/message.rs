@@ -260,7 +260,6 @@ fn entity_id(value: &Value) -> Option<Uuid> {
     Uuid::try_parse(text).ok()
 }
 
-/// What libraries say of bodies may have bytes of them.
 /// A problem of a text that was put together here, so that its place in it tells nobody anything.
 fn placeless(problem: &str) -> &str {
     let is_place = |rest: &str| {
@@ -273,6 +272,7 @@ fn placeless(problem: &str) -> &str {
     }
 }
 
+/// What libraries say of bodies may have bytes of them.
 fn one_line(text: &str) -> String {
     text.chars().take(500).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

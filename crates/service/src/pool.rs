@@ -143,6 +143,14 @@ impl Pool {
     }
 }
 
+impl Drop for Pool {
+    /// The threads end when nothing is left to run.
+    fn drop(&mut self) {
+        self.shared.lines().is_closed = true;
+        self.shared.changed.notify_all();
+    }
+}
+
 /// Jobs of which one at a time may run, such as those that change one folder. They wait here, so that
 /// they hold one thread of a pool between them and others have the rest.
 #[derive(Default)]

@@ -640,7 +640,11 @@ impl Service {
         if !is_effect && tenant.keeps() == Keeps::Catalogue {
             tenant.is_failing.store(is_failing, Ordering::Relaxed);
         }
-        let is_nothing = outcome.as_ref().map_or(true, |outcome| outcome.events.is_empty());
+        // Of a store that is away nobody learns anything; whoever sends the command again does.
+        let is_nothing = match &outcome {
+            Ok(outcome) => outcome.events.is_empty(),
+            Err(error) => error.kind() != ErrorKind::Outside,
+        };
         if is_plain
             && is_nothing
             && let Some(accepted) = done_before(&app)?

@@ -5,7 +5,7 @@
 //! pays for its own flush and nothing else, and while one flush is under way the requests of the
 //! next gather. Where several were there lately, a leader waits for them as long as more keep coming,
 //! and for those who announced that they are going to append; at most twice as long as the last group
-//! took. Whoever keeps coming keeps the processors busy meanwhile. A lone caller is never held up.
+//! took. Whoever keeps coming keeps the processors busy meanwhile. A lone caller is not held up.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};

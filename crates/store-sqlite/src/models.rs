@@ -82,7 +82,7 @@ pub(crate) fn follow(
     let mut query = joined(connection, "e.position > ?1 ORDER BY e.position LIMIT ?2")?;
     let mut rows = query.query(params![sql(*start), sql(most as u64)])?;
     while let Some(row) = rows.next()? {
-        let _ = record(row, &mut |event| {
+        let flow = record(row, &mut |event| {
             let event = Reading::new(*event);
             for ((projection, _), (staged, followed)) in models.iter().zip(&mut going) {
                 if followed.failure.is_some() {
@@ -96,6 +96,9 @@ pub(crate) fn follow(
             let is_over = going.iter().all(|(_, followed)| followed.failure.is_some());
             Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
+        if flow.is_break() {
+            break;
+        }
     }
     drop(rows);
     let mut all = Vec::with_capacity(going.len());

@@ -69,17 +69,23 @@ impl ToldOf {
             Self::Request { url, status } => {
                 let (_, rest) = url.split_once("://").unwrap_or(("", url));
                 let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+                // A password with one of these in it is no valid address, and still a password.
+                let may_be_login = host.contains(':') && rest[host.len()..].contains('@');
                 // Who asks is nobody's business.
                 let host = host.rsplit('@').next().unwrap_or_default();
                 let with_port = host.rsplit_once(':');
                 let port = with_port.and_then(|(_, port)| port.parse::<u16>().ok());
                 let host = with_port.filter(|_| port.is_some()).map_or(host, |(host, _)| host);
+                let place = (!may_be_login).then_some((host, port));
                 let mut attributes = vec![
                     KeyValue::new("http.request.method", "GET"),
                     KeyValue::new("url.full", url.clone()),
-                    KeyValue::new("server.address", host.to_owned()),
                 ];
-                attributes.extend(port.map(|port| KeyValue::new("server.port", i64::from(port))));
+                if let Some((host, port)) = place {
+                    attributes.push(KeyValue::new("server.address", host.to_owned()));
+                    let port = port.map(i64::from);
+                    attributes.extend(port.map(|port| KeyValue::new("server.port", port)));
+                }
                 let status = status.map(i64::from);
                 attributes.extend(status.map(|it| KeyValue::new("http.response.status_code", it)));
                 attributes

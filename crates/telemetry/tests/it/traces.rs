@@ -112,11 +112,18 @@ fn a_program_that_somebody_else_measured_is_told_under_its_own_id() {
         let of = ToldOf::Request { url, status: Some(404) };
         let (id, name) = ("00f067aa0ba902b8".to_owned(), "GET".to_owned());
         tell(&Told { id, name, of, error: None, ..program.clone() });
+        // No valid address, and a password.
+        let url = "https://me:12/hunter2@example.org/x.tar.gz".to_owned();
+        let of = ToldOf::Request { url, status: None };
+        let (id, name) = ("00f067aa0ba902b9".to_owned(), "odd GET".to_owned());
+        tell(&Told { id, name, of, error: None, ..program.clone() });
         let _next = info_span!(target: "cim_nix_host", "next").entered();
     }
     assert!(guard.shutdown(Duration::from_secs(10)));
-    let spans = receiver.spans(4);
-    assert_eq!(spans.len(), 4, "{spans:#?}");
+    let spans = receiver.spans(5);
+    assert_eq!(spans.len(), 5, "{spans:#?}");
+    let odd = named(&spans, "odd GET");
+    assert!(!odd.told.contains("hunter2") && !odd.told.contains("server."), "{}", odd.told);
     let get = named(&spans, "GET");
     for told in [
         "server.address=example.org\n",
