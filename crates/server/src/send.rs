@@ -15,9 +15,9 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
 use tracing::{Instrument as _, Span};
 
-use crate::commands::Source;
 use crate::config::Config;
 use crate::outcome;
+use crate::source::{Source, Whom};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,6 +65,8 @@ pub(crate) struct SendArgs {
     /// How to show the reply
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
+    #[command(flatten)]
+    pub(crate) whom: Whom,
     #[command(flatten)]
     way: Way,
 }
