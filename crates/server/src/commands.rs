@@ -14,6 +14,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::StorePlace;
+use crate::healthcheck::Shown;
 use crate::send::{self, SendArgs, now};
 use crate::source::{Asked, Given, Source, Streams, Tenants};
 use crate::{copying, healthcheck, serve, upkeep};
@@ -68,6 +69,8 @@ enum Command {
         address: Option<SocketAddr>,
         #[command(flatten)]
         asked: Asked,
+        #[command(flatten)]
+        shown: Shown,
     },
 }
 
@@ -187,10 +190,12 @@ impl Arguments {
                 let document = cim_nix_http::openapi(env!("CARGO_PKG_VERSION"));
                 print(&format!("{document:#}\n"))
             }
-            Some(Command::Healthcheck { address: Some(address), .. }) => healthcheck::run(address),
-            Some(Command::Healthcheck { address: None, asked }) => {
+            Some(Command::Healthcheck { address: Some(address), shown, .. }) => {
+                healthcheck::run(address, &shown)
+            }
+            Some(Command::Healthcheck { address: None, asked, shown }) => {
                 let http = source.with(asked).config_or_none()?.http.unwrap_or_default();
-                healthcheck::run(reachable(http.listen))
+                healthcheck::run(reachable(http.listen), &shown)
             }
         }
     }

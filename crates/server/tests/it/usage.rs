@@ -56,7 +56,7 @@ fn each_subcommand_shows_what_it_has_a_use_for() {
         store check: Read all of a store in a file, and say what is damaged
         openapi: Print the OpenAPI document of the HTTP service
         healthcheck: Ask a running service whether it is ready; for containers
-            config listen
+            config listen certificate key
     "#]].assert_eq(&all);
 }
 
