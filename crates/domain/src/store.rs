@@ -572,10 +572,12 @@ impl From<StoreError> for cim_nix_base::Error {
             StoreError::Duplicate { .. } => Self::conflict(message),
             StoreError::Invalid(_) => Self::bug(message),
             StoreError::Corrupt { .. } => Self::outside(message).hint(
-                "`cim-nix store check` lists all damage; restore a backup, or move the store away",
+                // Which of the programs says it, a library does not know; both have the command.
+                "`store check` lists all damage of a store in a file; restore a backup, or move the \
+                 store away",
             ),
             StoreError::Newer { .. } => {
-                Self::outside(message).hint("use the newer cim-nix for this project")
+                Self::outside(message).hint("a version as new as the one that wrote it reads it")
             }
             StoreError::Unavailable { hint, .. } => {
                 let error = Self::outside(message);
@@ -589,5 +591,31 @@ impl From<StoreError> for cim_nix_base::Error {
                 Err(cause) => Self::outside(cause.to_string()),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `cim-nix` says them, and so does the service, and whoever links this library.
+    #[test]
+    fn hints_are_right_whoever_says_them() {
+        let (place, problem) = ("event 4".to_owned(), "it is not what was written".to_owned());
+        let errors = [
+            StoreError::Corrupt { place: place.clone(), problem },
+            StoreError::Newer { place, found: 9, known: 4 },
+        ];
+        let said = errors.map(|error| {
+            let error = cim_nix_base::Error::from(error);
+            format!("{}\nhint: {}\n", error.chain(), error.hints().join("\nhint: "))
+        });
+        expect_test::expect![[r#"
+            the event store is damaged: event 4: it is not what was written
+            hint: `store check` lists all damage of a store in a file; restore a backup, or move the store away
+            event 4 was written by a newer version: it has version 9, 4 is known here
+            hint: a version as new as the one that wrote it reads it
+        "#]]
+        .assert_eq(&said.concat());
     }
 }

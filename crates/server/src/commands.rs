@@ -2,17 +2,21 @@
 
 use std::io::{ErrorKind, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use cim_domain_nix::Timestamp;
 use cim_nix_base::Error;
 use cim_nix_nats::{TenantUsers, server_config};
 use cim_nix_service::{Role, TokenEntry, Tokens, check_name, hash_token, token_of_random};
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind as UsageErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::config::{Config, StorePlace, TenantSection};
+use crate::config::StorePlace;
+use crate::healthcheck::Shown;
 use crate::send::{self, SendArgs, now};
+use crate::source::{Asked, Given, Source, Streams, Tenants};
 use crate::{copying, healthcheck, serve, upkeep};
 
 const EXAMPLES: &str = "\
@@ -40,41 +44,14 @@ pub(crate) struct Arguments {
     source: Source,
 }
 
-/// Where the configuration comes from.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct Source {
-    /// The configuration file [default: /etc/cim-nix/server.toml, unless --tenant is given]
-    #[arg(long, short, value_name = "FILE", global = true, env = "CIM_NIX_SERVER_CONFIG")]
-    config: Option<PathBuf>,
-    /// A tenant: to serve, its name and folder, or its name alone for a catalogue, which changes no
-    /// files; to ask a service, its name
-    #[arg(long, value_name = "NAME[=FOLDER]", global = true)]
-    tenant: Vec<String>,
-    /// Where events are kept: sqlite:/PATH or jetstream:URL; {tenant} stands for the name
-    #[arg(long, value_name = "STORE", global = true)]
-    store: Option<String>,
-    /// Where the service keeps what it writes
-    #[arg(long, value_name = "FOLDER", global = true)]
-    state: Option<PathBuf>,
-    /// The address that HTTP is served on: IP:PORT
-    #[arg(long, value_name = "ADDRESS", global = true)]
-    listen: Option<SocketAddr>,
-    /// A NATS server to serve on, or to send to
-    #[arg(long, value_name = "URL", global = true)]
-    nats: Vec<String>,
-    /// Logs for people instead of for machines
-    #[arg(long, global = true)]
-    human: bool,
-}
-
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Serve; the same as no command at all
-    Serve,
+    Serve(Box<Source>),
     /// Send a command or a query to a running service over NATS
     Send(Box<SendArgs>),
     /// Say what is wrong with the configuration, and serve nothing
-    CheckConfig,
+    CheckConfig(Box<Given>),
     /// Tokens for HTTP
     #[command(subcommand)]
     Token(TokenCommand),
@@ -90,6 +67,10 @@ enum Command {
     Healthcheck {
         /// The address of its HTTP: IP:PORT [default: what the configuration says, or 127.0.0.1:8480]
         address: Option<SocketAddr>,
+        #[command(flatten)]
+        asked: Asked,
+        #[command(flatten)]
+        shown: Shown,
     },
 }
 
@@ -117,7 +98,7 @@ enum TokenCommand {
 #[derive(Subcommand, Debug)]
 enum NatsCommand {
     /// Print accounts, users and permissions for the configuration of nats-server
-    Permissions,
+    Permissions(Tenants),
 }
 
 #[derive(Subcommand, Debug)]
@@ -131,6 +112,8 @@ enum StoreCommand {
         /// The tenant whose events they are, where a store is in JetStream
         #[arg(long = "of", value_name = "TENANT", default_value = "main")]
         tenant: String,
+        #[command(flatten)]
+        streams: Streams,
     },
     /// Write a copy of a store in a file, of one moment, while the service goes on
     Backup {
@@ -147,13 +130,25 @@ enum StoreCommand {
 }
 
 impl Arguments {
+    /// Reads the command line. Does not come back if it cannot be, or asks for help.
+    pub(crate) fn read() -> Self {
+        let mut program = Self::command();
+        let matches = program.get_matches_mut();
+        let read = match misplaced(&program, &matches) {
+            Some(told) => Err(program.error(UsageErrorKind::ArgumentConflict, told)),
+            None => Self::from_arg_matches(&matches),
+        };
+        read.unwrap_or_else(|error| error.exit())
+    }
+
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         let source = self.source;
         match self.command {
-            None | Some(Command::Serve) => serve::run(&source),
-            Some(Command::Send(args)) => send::run(&source, &args),
-            Some(Command::CheckConfig) => {
-                let config = source.config()?;
+            None => serve::run(&source),
+            Some(Command::Serve(own)) => serve::run(&source.with(*own)),
+            Some(Command::Send(args)) => send::run(&source.with(&args.whom), &args),
+            Some(Command::CheckConfig(own)) => {
+                let config = source.with(*own).config()?;
                 serve::check(&config)?;
                 print(&format!(
                     "the configuration is good: {}, {}\n",
@@ -171,8 +166,8 @@ impl Arguments {
                     .map_err(|error| Error::outside("cannot read standard input").because(error))?;
                 print(&format!("{}\n", hash_token(guarded(line.trim())?)))
             }
-            Some(Command::Nats(NatsCommand::Permissions)) => {
-                let config = source.config()?;
+            Some(Command::Nats(NatsCommand::Permissions(own))) => {
+                let config = source.with(own).config()?;
                 let names: Vec<String> =
                     config.tenants.iter().map(|tenant| tenant.name.clone()).collect();
                 let settings = config.nats.unwrap_or_default();
@@ -180,9 +175,9 @@ impl Arguments {
                     names.iter().map(|name| TenantUsers::placeholders(name)).collect();
                 print(&server_config(&settings.space()?, &tenants, &settings.queue)?)
             }
-            Some(Command::Store(StoreCommand::Copy { from, to, tenant })) => {
+            Some(Command::Store(StoreCommand::Copy { from, to, tenant, streams })) => {
                 let (from, to) = (StorePlace::parse(&from)?, StorePlace::parse(&to)?);
-                let config = source.config_or_none()?;
+                let config = source.with(streams).config_or_none()?;
                 print(&copying::copy(&config, &from, &to, &tenant)?)
             }
             Some(Command::Store(StoreCommand::Backup { store, to })) => {
@@ -195,13 +190,36 @@ impl Arguments {
                 let document = cim_nix_http::openapi(env!("CARGO_PKG_VERSION"));
                 print(&format!("{document:#}\n"))
             }
-            Some(Command::Healthcheck { address: Some(address) }) => healthcheck::run(address),
-            Some(Command::Healthcheck { address: None }) => {
-                let http = source.config_or_none()?.http.unwrap_or_default();
-                healthcheck::run(reachable(http.listen))
+            Some(Command::Healthcheck { address: Some(address), shown, .. }) => {
+                healthcheck::run(address, &shown)
+            }
+            Some(Command::Healthcheck { address: None, asked, shown }) => {
+                let http = source.with(asked).config_or_none()?.http.unwrap_or_default();
+                healthcheck::run(reachable(http.listen), &shown)
             }
         }
     }
+}
+
+/// What is said of an option before a subcommand that has no use for it.
+fn misplaced(program: &clap::Command, matches: &ArgMatches) -> Option<String> {
+    let (mut command, mut inner, mut path) = (program, matches, String::new());
+    while let Some((name, deeper)) = inner.subcommand() {
+        command = command.find_subcommand(name)?;
+        inner = deeper;
+        path = format!("{path} {name}");
+    }
+    let is_given = |option: &&clap::Arg| {
+        let source = matches.value_source(option.get_id().as_str());
+        source == Some(ValueSource::CommandLine)
+    };
+    let is_taken = |option: &clap::Arg| {
+        // An image's entrypoint has it before whatever is asked of the program.
+        option.get_long() == Some("config")
+            || command.get_arguments().any(|own| own.get_long() == option.get_long())
+    };
+    let stray = program.get_arguments().filter(is_given).find(|option| !is_taken(option))?;
+    Some(format!("`{}` takes no `--{}`", path.trim_start(), stray.get_long()?))
 }
 
 fn print(text: &str) -> Result<ExitCode, Error> {
@@ -277,97 +295,4 @@ fn new_token(
         out.push_str(&format!("expires = \"{expires}\"\n"));
     }
     Ok(out)
-}
-
-/// Where the configuration is, if nobody says where.
-const USUAL: &str = "/etc/cim-nix/server.toml";
-
-impl Source {
-    /// The configuration, with what the command line says in its place.
-    ///
-    /// Errors: it cannot be read, or cannot be.
-    pub(crate) fn config(&self) -> Result<Config, Error> {
-        let config = self.config_or_none()?;
-        config.check()?;
-        Ok(config)
-    }
-
-    /// The same, where it need not be enough to serve.
-    pub(crate) fn config_or_none(&self) -> Result<Config, Error> {
-        let usual = Path::new(USUAL);
-        let mut config = match (&self.config, self.tenant.is_empty()) {
-            (Some(path), _) => Config::read(path)?,
-            (None, true) if usual.exists() => Config::read(usual)?,
-            (None, _) => Config { state: usual_state(), ..Config::default() },
-        };
-        for tenant in &self.tenant {
-            config.tenants.push(tenant_of(tenant)?);
-        }
-        if let Some(store) = &self.store {
-            config.store.clone_from(store);
-        }
-        if let Some(state) = &self.state {
-            config.state = std::path::absolute(state).map_err(|error| {
-                Error::user(format!("`{}` is no folder", state.display())).because(error)
-            })?;
-        }
-        if let Some(listen) = self.listen {
-            config.http.get_or_insert_with(Default::default).listen = listen;
-        }
-        if !self.nats.is_empty() {
-            config.nats.get_or_insert_with(Default::default).servers.clone_from(&self.nats);
-        }
-        // Who names a tenant here wants it served; a file alone has to say where.
-        let is_by_hand = self.config.is_none() || !self.tenant.is_empty();
-        if is_by_hand && config.http.is_none() && config.nats.is_none() {
-            config.http = Some(cim_nix_http::Settings::default());
-        }
-        if self.human {
-            config.log.format = cim_nix_telemetry::Format::Human;
-        }
-        Ok(config)
-    }
-}
-
-impl Source {
-    /// The tenant that somebody means who asks a service: the one that is named, or the only one of
-    /// the configuration.
-    ///
-    /// Errors: there are several, and none is named; or it is no name.
-    pub(crate) fn tenant_name(&self, config: &Config) -> Result<String, Error> {
-        let named = self.tenant.iter().map(|it| it.split('=').next().unwrap_or_default());
-        let mut known: Vec<&str> = named.collect();
-        if known.is_empty() {
-            known = config.tenants.iter().map(|tenant| &*tenant.name).collect();
-        }
-        match *known {
-            [] => Ok("main".to_owned()),
-            [name] => check_name(name).map(|()| name.to_owned()),
-            _ => Err(Error::user(format!("which tenant: {}?", known.join(", ")))
-                .hint("`--tenant` names it")),
-        }
-    }
-}
-
-/// The folder for state of a service that somebody starts by hand.
-fn usual_state() -> PathBuf {
-    let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|it| it.is_absolute());
-    let home = || folder("HOME").map(|home| home.join(".local/state"));
-    let state = folder("STATE_DIRECTORY")
-        .or_else(|| Some(folder("XDG_STATE_HOME").or_else(home)?.join("cim-nix").join("server")));
-    state.unwrap_or_else(|| PathBuf::from("/var/lib/cim-nix"))
-}
-
-fn tenant_of(text: &str) -> Result<TenantSection, Error> {
-    let (name, folder) = match text.split_once('=') {
-        Some((name, folder)) => {
-            let folder = std::path::absolute(folder).map_err(|error| {
-                Error::user(format!("`{}` is no folder", folder.escape_debug())).because(error)
-            })?;
-            (name, Some(folder))
-        }
-        None => (text, None),
-    };
-    let worker = Default::default();
-    Ok(TenantSection { name: name.to_owned(), folder, store: None, limits: None, worker })
 }

@@ -2,14 +2,17 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cim_nix_base::Error;
+use clap::Args;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 
 /// How long anything may take.
@@ -21,16 +24,60 @@ const LONGEST: u64 = 64 << 10;
 /// What a server with TLS says to who speaks without: an alert.
 const ALERT: u8 = 21;
 
+/// The certificate for a service that lets in nobody without.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Shown {
+    /// The file with the certificate to show, where the service asks for one
+    #[arg(long, value_name = "FILE", requires = "key")]
+    certificate: Option<PathBuf>,
+    /// The file with its key
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+}
+
+/// A certificate, with those that lead to its authority, and its key.
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+impl Shown {
+    /// Errors: a file cannot be read, or does not have what it should.
+    fn read(&self) -> Result<Option<Identity>, Error> {
+        let (Some(certificate), Some(key)) = (&self.certificate, &self.key) else {
+            return Ok(None);
+        };
+        let without = |what: &str, file: &Path| {
+            Error::config(format!("there is no {what} in `{}`", file.display()))
+        };
+        let broken = |error| without("certificate", certificate).because(error);
+        let chain = CertificateDer::pem_file_iter(certificate).map_err(broken)?;
+        let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(broken)?;
+        if chain.is_empty() {
+            return Err(without("certificate", certificate));
+        }
+        let key = PrivateKeyDer::from_pem_file(key)
+            .map_err(|error| without("key", key).because(error))?;
+        Ok(Some((chain, key)))
+    }
+}
+
 /// Asks a service whether it is ready, over TLS if it speaks that.
 ///
-/// Errors: it does not answer, or is not ready; with its reasons.
-pub(crate) fn run(address: SocketAddr) -> Result<ExitCode, Error> {
+/// Errors: it does not answer, or is not ready; with its reasons. The certificate cannot be shown.
+pub(crate) fn run(address: SocketAddr, shown: &Shown) -> Result<ExitCode, Error> {
+    let identity = shown.read()?;
     let failed =
         |error: io::Error| Error::outside(format!("{address} does not answer")).because(error);
     let answer = ask(connect(address).map_err(failed)?, address);
     let answer = match answer.map_err(failed)? {
         alert if alert.first() == Some(&ALERT) => {
-            ask(encrypted(connect(address).map_err(failed)?, address)?, address).map_err(failed)?
+            let is_anonymous = identity.is_none();
+            let stream = encrypted(connect(address).map_err(failed)?, address, identity)?;
+            ask(stream, address).map_err(|error| match is_anonymous {
+                true => failed(error)
+                    .hint("where clients need a certificate, `--certificate` and `--key` name one"),
+                false => failed(error).hint(
+                    "does an authority in `client-ca` vouch for the certificate that is shown?",
+                ),
+            })?
         }
         plain => plain,
     };
@@ -79,15 +126,21 @@ fn ask(mut stream: impl Read + Write, address: SocketAddr) -> io::Result<Vec<u8>
 fn encrypted(
     stream: TcpStream,
     address: SocketAddr,
+    identity: Option<Identity>,
 ) -> Result<StreamOwned<ClientConnection, TcpStream>, Error> {
     let broken = |error| Error::bug("TLS cannot be spoken").because(error);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider.clone())
+    let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(broken)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(Anybody(provider)));
+    let config = match identity {
+        None => builder.with_no_client_auth(),
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(|error| {
+            Error::config("the certificate and its key cannot be used").because(error)
+        })?,
+    };
     let name = ServerName::from(address.ip());
     Ok(StreamOwned::new(ClientConnection::new(Arc::new(config), name).map_err(broken)?, stream))
 }

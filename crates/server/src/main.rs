@@ -10,16 +10,17 @@ mod config;
 mod copying;
 mod healthcheck;
 mod measured;
+mod outcome;
 mod reload;
 mod send;
 mod serve;
+mod source;
 mod stores;
 mod upkeep;
 
 use std::process::ExitCode;
 
 use cim_nix_base::{Error, ErrorKind};
-use clap::Parser;
 
 use crate::commands::Arguments;
 
@@ -27,7 +28,7 @@ use crate::commands::Arguments;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match Arguments::parse().run() {
+    match Arguments::read().run() {
         Ok(code) => code,
         Err(error) => {
             say(&error);

@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use cim_nix_base::Error;
 use cim_nix_service::{Service, Tokens};
 
-use crate::commands::Source;
 use crate::config::Config;
+use crate::source::Source;
 
 /// What may be exchanged while the service runs.
 pub(crate) struct Reloadable {

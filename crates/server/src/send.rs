@@ -15,8 +15,9 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
 use tracing::{Instrument as _, Span};
 
-use crate::commands::Source;
 use crate::config::Config;
+use crate::outcome;
+use crate::source::{Source, Whom};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,6 +65,8 @@ pub(crate) struct SendArgs {
     /// How to show the reply
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
+    #[command(flatten)]
+    pub(crate) whom: Whom,
     #[command(flatten)]
     way: Way,
 }
@@ -503,12 +506,15 @@ struct Replied {
     status: u8,
     /// What failed, by a word and a sentence, unless all is well.
     failure: Option<(String, String)>,
+    /// The events in their order; none in the place of one whose type is not known here.
+    events: Vec<Option<Event>>,
 }
 
 impl Replied {
     fn read(subject: Subject, text: &str) -> Self {
         let value: Value = serde_json::from_str(text).unwrap_or_default();
         let word = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
+        let events = events(&value);
         let (status, failure) = match value.get("code") {
             Some(Value::String(code)) => {
                 let is_later = matches!(&**code, "overloaded" | "timed_out" | "outside" | "bug");
@@ -517,13 +523,16 @@ impl Replied {
             _ if !value.is_object() => {
                 (3, Some(("malformed".to_owned(), "the reply is no JSON object".to_owned())))
             }
-            _ => match failed_event(&value) {
-                Ok(Some(failed)) => (1, Some(failed)),
-                Ok(None) => (0, None),
+            _ => match &events {
+                Ok(events) => {
+                    let failed = failed(events);
+                    (u8::from(failed.is_some()), failed)
+                }
                 Err(problem) => (3, Some(("malformed".to_owned(), problem.to_string()))),
             },
         };
-        Self { subject, text: text.to_owned(), value, status, failure }
+        let events = events.unwrap_or_default();
+        Self { subject, text: text.to_owned(), value, status, failure, events }
     }
 
     fn tell(&self, span: &Span) {
@@ -535,10 +544,23 @@ impl Replied {
     /// Shows it to people: what they asked for on standard output, what else is to be known on
     /// standard error.
     fn show(&self, trace: Option<&str>) -> Result<(), Error> {
-        let mut notes = String::new();
+        let (out, notes) = self.shown(trace);
+        print(&out)?;
+        std::io::stderr()
+            .write_all(notes.as_bytes())
+            .map_err(|error| Error::outside("cannot write to standard error").because(error))
+    }
+
+    /// What people asked for, and what else is to be known.
+    fn shown(&self, trace: Option<&str>) -> (String, String) {
+        let (mut out, mut notes) = (String::new(), String::new());
         match (&self.failure, self.subject.role()) {
             (Some((code, message)), _) => {
                 let _ = writeln!(notes, "error: {message} ({code})");
+                let failed = self.events.iter().flatten().filter(|it| it.failure().is_some());
+                for line in failed.flat_map(outcome::details) {
+                    let _ = writeln!(notes, "  {line}");
+                }
                 for hint in texts(&self.value["hints"]) {
                     let _ = writeln!(notes, "hint: {hint}");
                 }
@@ -546,8 +568,15 @@ impl Replied {
                     let _ = writeln!(notes, "hint: try again in {millis} ms");
                 }
             }
-            (None, Role::Query) => print(&format!("{:#}\n", self.value["result"]))?,
-            (None, _) => print(&self.accepted())?,
+            (None, Role::Query) => out = format!("{:#}\n", self.value["result"]),
+            (None, _) => match self.product() {
+                // Whoever wants a value or a path hands it on to another program.
+                Some(product) => {
+                    out = product;
+                    notes = self.accepted();
+                }
+                None => out = self.accepted(),
+            },
         }
         for note in texts(&self.value["notes"]) {
             let _ = writeln!(notes, "note: {note}");
@@ -560,9 +589,15 @@ impl Replied {
         if let Some(trace) = trace {
             let _ = writeln!(notes, "trace: {trace}");
         }
-        std::io::stderr()
-            .write_all(notes.as_bytes())
-            .map_err(|error| Error::outside("cannot write to standard error").because(error))
+        (out, notes)
+    }
+
+    /// What came out, if that is more than the events say by being there.
+    fn product(&self) -> Option<String> {
+        let lines: Vec<&str> = self.events.iter().flatten().flat_map(outcome::product).collect();
+        (!lines.is_empty()).then(|| {
+            lines.iter().map(|line| format!("{}\n", line.trim_end_matches('\n'))).collect()
+        })
     }
 
     fn accepted(&self) -> String {
@@ -575,9 +610,13 @@ impl Replied {
             _ => "accepted",
         });
         let _ = writeln!(out, ", version {}", value["version"]);
-        for event in value["events"].as_array().into_iter().flatten() {
-            let word = |name: &str| event[name].as_str().unwrap_or("-").to_owned();
+        let written = value["events"].as_array().into_iter().flatten();
+        for (written, event) in written.zip(&self.events) {
+            let word = |name: &str| written[name].as_str().unwrap_or("-").to_owned();
             let _ = writeln!(out, "  {} {}", word("event_type"), word("event_id"));
+            for line in event.iter().flat_map(outcome::details) {
+                let _ = writeln!(out, "    {line}");
+            }
         }
         if let Some(diff) = value["diff"].as_str() {
             out.push_str(diff);
@@ -590,20 +629,22 @@ fn texts(list: &Value) -> impl Iterator<Item = &str> {
     list.as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// What was recorded of something that was run and failed.
+/// The events of a reply in their order; none in the place of one whose type is not known here.
 ///
-/// Errors: it cannot be known, as an event does not look as it should.
-fn failed_event(reply: &Value) -> Result<Option<(String, String)>, Unreadable> {
-    for event in reply["events"].as_array().into_iter().flatten() {
+/// Errors: one does not look as it should.
+fn events(reply: &Value) -> Result<Vec<Option<Event>>, Unreadable> {
+    let read = |event: &Value| {
         let kind = event["event_type"].as_str().unwrap_or_default();
-        // One of a type that is not known here says nothing of a failure to us.
-        let Some(newest) = Event::newest_schema(kind) else { continue };
-        let event = Event::read(kind, newest, &event["event"].to_string())?;
-        if let Some(message) = event.failure() {
-            return Ok(Some((kind.to_owned(), message.to_owned())));
-        }
-    }
-    Ok(None)
+        let read = |newest| Event::read(kind, newest, &event["event"].to_string());
+        Event::newest_schema(kind).map(read).transpose()
+    };
+    reply["events"].as_array().into_iter().flatten().map(read).collect()
+}
+
+/// What was recorded of something that was run and failed: by the type of the event, and in words.
+fn failed(events: &[Option<Event>]) -> Option<(String, String)> {
+    let mut events = events.iter().flatten();
+    events.find_map(|event| Some((event.event_type().to_owned(), event.failure()?.to_owned())))
 }
 
 fn print(text: &str) -> Result<(), Error> {
@@ -648,6 +689,150 @@ mod tests {
         assert_eq!(address(&settings), ("h".to_owned(), 1));
     }
 
+    /// The reply to a command that one event came of.
+    fn reply(event_type: &str, id_field: &str, at_field: &str, more: Value) -> String {
+        let id = "0198f7a2-7c00-7000-8000-000000000001";
+        let mut event = serde_json::json!({
+            id_field: id, at_field: "2026-11-24T14:20:59.123456Z",
+            "identity": { "message_id": id, "correlation_id": id, "causation_id": id },
+        });
+        let fields = event.as_object_mut().expect("it is one");
+        fields.extend(more.as_object().expect("fields").clone());
+        let event =
+            serde_json::json!({ "event_type": event_type, "event_id": "ID", "event": event });
+        serde_json::json!({ "version": 1, "changed": true, "events": [event] }).to_string()
+    }
+
+    #[test]
+    fn people_see_what_came_out_and_can_hand_it_on() {
+        let of_configuration = serde_json::json!({
+            "configuration_id": "0198f7a2-7c00-7000-8000-000000000001", "generation": 7,
+            "activation_type": "Switch", "store_path": "/nix/store/a-system",
+        });
+        let of_package = |more: Value| {
+            let mut fields = serde_json::json!({
+                "flake_ref": "/srv/fleet", "attribute": { "segments": ["hello"] },
+                "output_path": "/nix/store/a-hello", "build_time": { "secs": 2, "nanos": 0 },
+            });
+            fields
+                .as_object_mut()
+                .expect("it is one")
+                .extend(more.as_object().cloned().into_iter().flatten());
+            fields
+        };
+        let outputs = serde_json::json!({ "outputs": {
+            "man": { "path": "/nix/store/a-hello-man" }, "out": { "path": "/nix/store/a-hello" },
+        } });
+        let failed = serde_json::json!({
+            "reason": "failed", "message": "`a-hello.drv`: failed with exit code 7",
+            "log_tail": "cc: no\nmake: no\n",
+        });
+        let copied = serde_json::json!({ "cache": "s3://cache", "paths": 3, "bytes": 99 });
+        let (package, event) = (("package_id", "timestamp"), ("event_id", "occurred_at"));
+        let evaluated = |result: &str, is_error: bool| serde_json::json!({ "expression": "x", "result": result, "is_error": is_error });
+        let mut all = String::new();
+        for (what, kind, (id, at), more) in [
+            (
+                "EvaluateExpression",
+                "ExpressionEvaluated",
+                ("expression_id", "timestamp"),
+                evaluated("{\n  a = 1;\n}", false),
+            ),
+            (
+                "EvaluateExpression",
+                "ExpressionEvaluated",
+                ("expression_id", "timestamp"),
+                evaluated("error: no", true),
+            ),
+            ("BuildPackage", "PackageBuilt", package, of_package(outputs)),
+            ("BuildPackage", "PackageBuildFailed", package, of_package(failed)),
+            ("CachePackage", "PackageCached", package, of_package(copied)),
+            ("ActivateConfiguration", "ConfigurationActivated", event, of_configuration.clone()),
+            ("ActivateConfiguration", "ConfigurationRolledBack", event, of_configuration),
+            (
+                "UpdateFlake",
+                "FlakeUpdated",
+                ("flake_id", "timestamp"),
+                serde_json::json!({
+                    "path": "/srv/fleet", "locks": [
+                        { "input": "nixpkgs", "before": "a1", "after": "b2" },
+                        { "input": "new/one", "after": "c3" }, { "input": "gone", "before": "d4" },
+                    ],
+                }),
+            ),
+            (
+                "RunGarbageCollection",
+                "GarbageCollected",
+                ("collection_id", "timestamp"),
+                serde_json::json!({
+                    "freed_bytes": 4096, "removed_paths": ["/nix/store/00000000000000000000000000000000-a"],
+                }),
+            ),
+            ("UpdateFlake", "PackageSigned", package, serde_json::json!({})),
+        ] {
+            let subject = Subject::of(what).expect(what);
+            let (out, notes) = Replied::read(subject, &reply(kind, id, at, more)).shown(None);
+            all.push_str(&format!("-- {kind}\n{out}-\n{notes}"));
+        }
+        expect_test::expect![[r#"
+            -- ExpressionEvaluated
+            {
+              a = 1;
+            }
+            -
+            accepted, version 1
+              ExpressionEvaluated ID
+            -- ExpressionEvaluated
+            -
+            error: no (ExpressionEvaluated)
+            -- PackageBuilt
+            /nix/store/a-hello
+            /nix/store/a-hello-man
+            -
+            accepted, version 1
+              PackageBuilt ID
+            -- PackageBuildFailed
+            -
+            error: `a-hello.drv`: failed with exit code 7 (PackageBuildFailed)
+              | cc: no
+              | make: no
+            -- PackageCached
+            /nix/store/a-hello
+            -
+            accepted, version 1
+              PackageCached ID
+                to s3://cache: 3 store paths, 99 bytes
+            -- ConfigurationActivated
+            /nix/store/a-system
+            -
+            accepted, version 1
+              ConfigurationActivated ID
+                generation 7 (switch)
+            -- ConfigurationRolledBack
+            /nix/store/a-system
+            -
+            accepted, version 1
+              ConfigurationRolledBack ID
+                generation 7
+            -- FlakeUpdated
+            accepted, version 1
+              FlakeUpdated ID
+                nixpkgs: a1 -> b2
+                new/one: new -> c3
+                gone: d4 -> gone
+            -
+            -- GarbageCollected
+            accepted, version 1
+              GarbageCollected ID
+                1 store path removed, 4096 bytes freed
+            -
+            -- PackageSigned
+            accepted, version 1
+              PackageSigned ID
+            -
+        "#]].assert_eq(&all);
+    }
+
     #[test]
     fn replies_have_their_exit_status() {
         let status = |text: &str| {
@@ -662,13 +847,10 @@ mod tests {
                 .to_string()
         };
         let evaluated = |is_error: bool| {
-            let id = "0198f7a2-7c00-7000-8000-000000000001";
-            let body = serde_json::json!({
-                "expression_id": id, "timestamp": "2026-11-24T14:20:59.123456Z",
-                "identity": { "message_id": id, "correlation_id": id, "causation_id": id },
+            let more = serde_json::json!({
                 "expression": "x", "result": "error: no\n", "is_error": is_error,
             });
-            event("ExpressionEvaluated", body)
+            reply("ExpressionEvaluated", "expression_id", "timestamp", more)
         };
         assert_eq!(status(&evaluated(false)), 0);
         assert_eq!(status(&evaluated(true)), 1);

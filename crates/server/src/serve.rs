@@ -15,10 +15,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::commands::Source;
 use crate::config::{Config, StorePlace, TenantSection};
 use crate::measured::{self, Measured};
 use crate::reload::Reloadable;
+use crate::source::Source;
 use crate::stores;
 
 const NAME: &str = "cim-nix-server";

@@ -86,7 +86,7 @@ fn failure(
         }
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => unavailable(
             format!("another process holds the event store {shown}"),
-            "try again when the other cim-nix has finished",
+            "try again when the other process has finished",
         ),
         ErrorCode::ReadOnly => unavailable(
             format!("cannot write the event store {shown}: it is read-only"),

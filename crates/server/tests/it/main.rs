@@ -17,3 +17,4 @@ mod scene;
 mod send;
 mod trace;
 mod trouble;
+mod usage;

@@ -87,6 +87,15 @@ impl Scene {
         self.cli_with_input(arguments, "")
     }
 
+    /// Runs a subcommand to its end, with a variable in its environment.
+    pub(crate) fn cli_where(&self, (name, value): (&str, &str), arguments: &[&str]) -> Output {
+        self.program()
+            .env(name, value)
+            .args(arguments)
+            .output()
+            .expect("it was built for this test")
+    }
+
     pub(crate) fn cli_with_input(&self, arguments: &[&str], input: &str) -> Output {
         let mut child = self
             .program()

@@ -19,6 +19,7 @@ fn said(output: &Output, nats: &Nats) -> String {
     format!("exit {}\n{out}{errors}", output.status.code().unwrap_or(-1))
 }
 
+const EVALUATED: &str = "0198f7a2-7c00-7000-8000-0000000000a2";
 const OTHER: &str = "0198f7a2-7c00-7000-8000-0000000000a1";
 
 /// What the manual shows: what is typed, and what is printed.
@@ -111,6 +112,7 @@ fn replies_are_for_people_and_for_scripts() {
         &["GetFlake", r#"{"path": "/srv/fleet"}"#][..],
         &["CreateFlake", r#"{"path": "/srv/tools", "description": "tools"}"#, "--id", OTHER],
         &["CreateFlake", r#"{"path": "/srv/tools", "description": "tools"}"#, "--id", OTHER],
+        &["EvaluateExpression", r#"{"expression": "1 + 2"}"#, "--id", EVALUATED],
         &["UpdateFlak", "{}"],
     ]
     .map(|arguments| example(&scene, &url, arguments))
@@ -122,6 +124,54 @@ fn replies_are_for_people_and_for_scripts() {
     let value: serde_json::Value = serde_json::from_slice(&wire.stdout).expect("JSON");
     assert!(value["result"].to_string().contains("/srv/fleet"), "{value}");
     assert_eq!(String::from_utf8_lossy(&wire.stderr), "");
+}
+
+#[test]
+fn what_came_out_is_printed_alone() {
+    let Some(nats) = Nats::start(Setup::jetstream()) else { return };
+    let mut scene = Scene::new(&format!("{CATALOGUE}[nats]\nservers = [{:?}]\n", nats.url()));
+    scene.start();
+    let mut shown = String::new();
+    for (id, expression) in [
+        ("b1", "{ a = 1; b = \"two\\nlines\"; }"),
+        ("b1", "{ a = 1; b = \"two\\nlines\"; }"),
+        ("b2", "throw \"no such machine\""),
+    ] {
+        let body = json!({ "expression": expression }).to_string();
+        let id = format!("0198f7a2-7c00-7000-8000-0000000000{id}");
+        let arguments = ["send", "--nats", &nats.url(), "EvaluateExpression", &body, "--id", &id];
+        let output = scene.cli(&arguments);
+        let [out, errors] = [&output.stdout, &output.stderr].map(|it| String::from_utf8_lossy(it));
+        let code = output.status.code().unwrap_or(-1);
+        shown.push_str(&format!("exit {code}\nout:\n{out}errors:\n{errors}"));
+    }
+    expect_test::expect![[r#"
+        exit 0
+        out:
+        { a = 1; b = "two\nlines"; }
+        errors:
+        accepted, version 1
+          ExpressionEvaluated 0198f7a2-7c00-71f5-9992-68c47d182e38
+        id: 0198f7a2-7c00-7000-8000-0000000000b1
+        exit 0
+        out:
+        { a = 1; b = "two\nlines"; }
+        errors:
+        accepted before, with these events, version 1
+          ExpressionEvaluated 0198f7a2-7c00-71f5-9992-68c47d182e38
+        id: 0198f7a2-7c00-7000-8000-0000000000b1
+        exit 1
+        out:
+        errors:
+        error: … while calling the 'throw' builtin
+                 at «string»:1:1:
+                    1| throw "no such machine"
+                     | ^
+
+               error: no such machine (ExpressionEvaluated)
+        id: 0198f7a2-7c00-7000-8000-0000000000b2
+    "#]]
+    .assert_eq(&shown);
 }
 
 #[test]

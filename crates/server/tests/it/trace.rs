@@ -132,7 +132,9 @@ fn one_trace_leads_from_the_command_line_to_nix() {
 
     let good = build(&scene, &nats, &receiver, "hello");
     assert_eq!(good.status, 0, "{} {} {}", good.out, good.errors, scene.log());
-    assert!(good.out.contains("PackageBuilt"), "{}", good.out);
+    assert!(good.errors.contains("PackageBuilt"), "{}", good.errors);
+    let path = good.out.strip_suffix("-hello\n").unwrap_or_else(|| panic!("{}", good.out));
+    assert!(path.contains("/store/") && !path.contains('\n'), "{}", good.out);
     let way = [
         "send nix.cmd.package.build",
         "process nix.cmd.package.build",

@@ -221,3 +221,70 @@ fn containers_learn_whether_it_is_ready() {
     "#]]
     .assert_eq(&all);
 }
+
+#[test]
+fn containers_show_a_certificate_where_one_is_required() {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).expect("no names");
+    // An authority of the same name as what it vouches for would pass for self-signed.
+    params.distinguished_name.push(rcgen::DnType::CommonName, "the authority");
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let ca = rcgen::CertifiedIssuer::self_signed(params, key).expect("signed");
+    let mut scene = Scene::new("");
+    let write = |name: &str, text: &str| {
+        fs::write(scene.path(name), text).expect("the folder is ours");
+    };
+    write("ca.pem", &ca.pem());
+    for name in ["localhost", "probe", "stranger"] {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        let signed = match name {
+            "stranger" => params.self_signed(&key),
+            _ => params.signed_by(&key, &ca),
+        };
+        write(&format!("{name}.pem"), &signed.expect("signed").pem());
+        write(&format!("{name}.key"), &key.serialize_pem());
+    }
+    scene.configure(&format!(
+        "{CATALOGUE}[http.tls]\ncertificate = {:?}\nkey = {:?}\nclient-ca = {:?}\n\
+         require-client-certificate = true\n",
+        scene.path("localhost.pem"),
+        scene.path("localhost.key"),
+        scene.path("ca.pem")
+    ));
+    scene.start_and(|scene| scene.log().contains("\"ready\""));
+    let address = format!("127.0.0.1:{}", scene.port);
+    let check = |more: &[&str]| {
+        let output = scene.cli(&[&["healthcheck", &*address], more].concat());
+        let text = said(&output, scene.folder.path()).replace(&address, "HERE");
+        // Whether the alert comes, or the connection just ends, is up to the clock.
+        let text = text.lines().map(|line| match line.split_once("does not answer: ") {
+            Some((who, _)) => format!("{who}does not answer\n"),
+            None => format!("{line}\n"),
+        });
+        let text = text.collect::<String>();
+        format!("{} {}\n", output.status.code().unwrap_or(-1), text.trim_end()).replace(" \n", "\n")
+    };
+    let mut all = check(&["--certificate", "probe.pem", "--key", "probe.key"]);
+    for more in [
+        &[][..],
+        &["--certificate", "stranger.pem", "--key", "stranger.key"],
+        &["--certificate", "probe.pem", "--key", "stranger.key"],
+        &["--certificate", "none.pem", "--key", "probe.key"],
+        &["--certificate", "probe.pem", "--key", "probe.pem"],
+        &["--certificate", "probe.key", "--key", "probe.key"],
+    ] {
+        all.push_str(&check(more));
+    }
+    expect_test::expect![[r#"
+        0
+        3 error: HERE does not answer
+        hint: where clients need a certificate, `--certificate` and `--key` name one
+        3 error: HERE does not answer
+        hint: does an authority in `client-ca` vouch for the certificate that is shown?
+        2 error: the certificate and its key cannot be used: keys may not be consistent: KeyMismatch
+        2 error: there is no certificate in `none.pem`: I/O error: No such file or directory (os error 2)
+        2 error: there is no key in `probe.pem`: no items found
+        2 error: there is no certificate in `probe.key`
+    "#]].assert_eq(&all);
+}

@@ -244,7 +244,7 @@ fn says_who_holds_the_store() {
     let refused = store.append(append(1, [4])).unwrap_err();
     expect![[r#"
         another process holds the event store ../store.db
-          hint: try again when the other cim-nix has finished"#]]
+          hint: try again when the other process has finished"#]]
     .assert_eq(&told(&refused, &path));
     // Reading goes on, and opening another handle, too.
     assert_eq!(store.head().unwrap(), 3);
