@@ -44,7 +44,7 @@ in {
   two = system "two" "echo restarting";
   broken = system "broken" "echo one unit failed >&2; exit 4";
   fickle = system "fickle" ''
-    echo waiting; echo $$ > ${toString ./pid}; [ -e ${toString ./go} ] || exec sleep 600
+    echo $$ > ${toString ./pid}; echo waiting; [ -e ${toString ./go} ] || exec sleep 600
   '';
   home = home "home" true;
   old-home = home "old-home" false;

@@ -37,7 +37,7 @@ fn new_command(random: &mut fastrand::Rng, id: u32) -> (&'static str, Value, Opt
         1..4 => ("AddFlakeInput", json!({ "name": name, "url": "github:o/r" })),
         4..6 => ("RemoveFlakeInput", json!({ "name": name })),
         _ => {
-            let edit = json!({ "kind": "set_description", "description": name });
+            let edit = json!({ "set_description": { "description": name } });
             ("UpdateFlake", json!({ "edit": edit }))
         }
     };
