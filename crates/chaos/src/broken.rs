@@ -10,7 +10,7 @@ use fastrand::Rng;
 use tokio::task::JoinHandle;
 
 use crate::Result;
-use crate::server::Bench;
+use crate::server::{Bench, Instance};
 
 /// Something that happens.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -137,6 +137,9 @@ pub(crate) async fn until_done<T>(
                 pause(&mut rng, 1_000..3_000).await;
                 bench.start_instance()?;
                 pause(&mut rng, 500..1_500).await;
+                if bench.running.last_mut().is_some_and(Instance::has_ended) {
+                    return Err(format!("a new instance has ended\n{}", bench.last_words()));
+                }
                 deploy(&mut bench).await;
                 n_broken += 1;
             }

@@ -77,6 +77,8 @@ pub(crate) struct Bench {
 /// A running service; it is killed when it is dropped.
 pub(crate) struct Instance {
     child: Child,
+    /// The number of the machine that it is on, as it were: what it keeps for itself is there.
+    machine: usize,
     pub(crate) log: PathBuf,
     /// That of its HTTP.
     pub(crate) port: u16,
@@ -164,13 +166,27 @@ impl Bench {
         self.folder.path().join("main/events.sqlite")
     }
 
-    fn config(&self, port: u16) -> String {
+    /// The number of the machine for the next instance. A file as store is on one; of instances on a
+    /// stream each has its own, and a new one gets that of one which has gone.
+    fn machine(&self) -> usize {
+        let is_free = |machine: &usize| self.running.iter().all(|it| it.machine != *machine);
+        match self.store {
+            Store::Sqlite => 0,
+            Store::Jetstream => (0..).find(is_free).unwrap_or_default(),
+        }
+    }
+
+    fn config(&self, port: u16, machine: usize) -> String {
         let urls = match &self.service_net {
             Some(net) => vec![net.url()],
             None => self.brokers.urls(),
         };
         let urls: Vec<String> = urls.iter().map(|url| format!("{url:?}")).collect();
-        let state = self.folder.path().display();
+        let state = match self.store {
+            Store::Sqlite => self.folder.path().to_owned(),
+            Store::Jetstream => self.folder.path().join(format!("machine-{machine}")),
+        };
+        let state = state.display();
         let (store, replicas) = match self.store {
             Store::Sqlite => ("sqlite:{state}/{tenant}/events.sqlite", 1),
             Store::Jetstream => ("jetstream:", 3),
@@ -195,8 +211,9 @@ impl Bench {
         let failed = |error: std::io::Error| format!("cannot start the service: {error}");
         let port = free_port()?;
         self.n_started += 1;
+        let machine = self.machine();
         let config = self.folder.path().join(format!("server-{}.toml", self.n_started));
-        fs::write(&config, self.config(port)).map_err(failed)?;
+        fs::write(&config, self.config(port, machine)).map_err(failed)?;
         let log = self.folder.path().join(format!("server-{}.log", self.n_started));
         let mut command = match self.file_limit {
             None => Command::new(&self.server),
@@ -218,7 +235,7 @@ impl Bench {
             command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }
         let child = command.spawn().map_err(failed)?;
-        self.running.push(Instance { child, log, port });
+        self.running.push(Instance { child, machine, log, port });
         Ok(())
     }
 

@@ -830,7 +830,8 @@ mod tests {
             accepted, version 1
               PackageSigned ID
             -
-        "#]].assert_eq(&all);
+        "#]]
+        .assert_eq(&all);
     }
 
     #[test]

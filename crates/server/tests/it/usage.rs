@@ -93,7 +93,8 @@ fn what_would_do_nothing_is_refused_wherever_it_stands() {
         2 error: unexpected argument '--nats' found
         2 error: unexpected argument '--tenant' found
         2 error: unexpected argument '--human' found
-    "#]].assert_eq(&all);
+    "#]]
+    .assert_eq(&all);
 }
 
 #[test]
