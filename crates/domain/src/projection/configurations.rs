@@ -82,10 +82,10 @@ impl Projection for Configurations {
         let former = known.as_ref().map(|row| (row.is_present, named(&row.view)));
         let mut row = known.unwrap_or_else(|| new(record));
         row.view.changed = changed(record);
-        if !take(rows, &mut row, &event)? {
+        if !take(rows, &mut row, event)? {
             return Ok(());
         }
-        remember(rows, &mut row, &event)?;
+        remember(rows, &mut row, event)?;
         let now = named(&row.view);
         for (prefix, is_present) in [("name", true), ("gone", false)] {
             let former = former.as_ref().filter(|(was, _)| *was == is_present).map(|(_, it)| it);

@@ -113,7 +113,7 @@ fn a_program_that_somebody_else_measured_is_told_under_its_own_id() {
         let (id, name) = ("00f067aa0ba902b8".to_owned(), "GET".to_owned());
         tell(&Told { id, name, of, error: None, ..program.clone() });
         // No valid address, and a password.
-        let url = "https://me:12/hunter2@example.org/x.tar.gz".to_owned();
+        let url = "https://me:pass/hunter2@example.org/x.tar.gz".to_owned();
         let of = ToldOf::Request { url, status: None };
         let (id, name) = ("00f067aa0ba902b9".to_owned(), "odd GET".to_owned());
         tell(&Told { id, name, of, error: None, ..program.clone() });
