@@ -4,6 +4,10 @@
 //! published again, with the same `Nats-Msg-Id`: a stream drops them. Each message of a portion
 //! expects the one before it to be the last in the stream; what is lost in between stops those
 //! behind it, and they are sent again, in order.
+//!
+//! A stream with replicas gets one message after the other instead. It would compare what is expected
+//! when a message is written already (nats-server 2.15.1): where two instances publish at once, that
+//! fails on all its servers, and none of them has the stream any more until it is started again.
 
 use std::collections::VecDeque;
 use std::future::{Future, IntoFuture as _};
@@ -229,15 +233,15 @@ impl Outbox {
         let mut sent = Sent { done: Vec::new(), problem: None };
         let mut under_way: VecDeque<(u64, Ack)> = VecDeque::new();
         let mut previous: Option<Uuid> = None;
+        let is_replicated = self.settings.stream.replicas > 1;
+        let most = if is_replicated { 1 } else { self.settings.publish_in_flight.max(1) };
         let connects = self.connection.n_connects();
         for event in portion {
             let Some(mut message) = self.message(event, &mut sent.done) else { continue };
-            if under_way.len() >= self.settings.publish_in_flight.max(1)
-                && !self.settle(&mut under_way, connects, &mut sent).await
-            {
+            if under_way.len() >= most && !self.settle(&mut under_way, connects, &mut sent).await {
                 return sent;
             }
-            if let Some(previous) = previous {
+            if let Some(previous) = previous.filter(|_| !is_replicated) {
                 let expected = previous.to_string();
                 message.headers.insert(
                     async_nats::header::NATS_EXPECTED_LAST_MESSAGE_ID,

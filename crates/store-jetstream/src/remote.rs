@@ -360,8 +360,13 @@ impl Remote {
             // Only where ours is gone can another one have its subjects.
             Reply::Elsewhere => Err(gone(&self.name)),
             Reply::Lost(problem) => Ok(Sent::Unknown(format!("cannot {what}: {problem}"))),
+            // The other code says so of a message that is on its way into the stream.
             Reply::Refused(error)
-                if error.error_code() == ErrorCode::STREAM_WRONG_LAST_SEQUENCE =>
+                if [
+                    ErrorCode::STREAM_WRONG_LAST_SEQUENCE,
+                    ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT,
+                ]
+                .contains(&error.error_code()) =>
             {
                 Ok(Sent::Late)
             }

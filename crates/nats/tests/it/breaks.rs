@@ -209,3 +209,21 @@ fn a_cluster_that_loses_a_server() {
     assert_eq!(published(&mut python), (wanted(300), 300));
     running.stop();
 }
+
+/// Both publish all events at the same time, and expect the same ones before theirs.
+#[test]
+fn two_instances_publish_to_a_cluster() {
+    let Some(cluster) = Cluster::start(3, &Setup::jetstream()) else { return };
+    let service = service(&["acme"]);
+    let stream = StreamSettings { replicas: 3, ..StreamSettings::default() };
+    let urls = cluster.urls();
+    let all = NatsSettings { servers: urls.clone(), stream, ..settings(&urls[0]) };
+    let mut instances = [(); 2].map(|()| Running::start(&service, &all));
+    for from in (0..1_500).step_by(100) {
+        make(&service, from, from + 100);
+    }
+    wait_for("publishing", || instances.iter().all(is_all_published));
+    let Some(mut python) = Python::connect(&urls[2]) else { return };
+    assert_eq!(published(&mut python), (wanted(1_500), 1_500));
+    instances.iter_mut().for_each(Running::stop);
+}
