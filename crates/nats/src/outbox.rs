@@ -14,7 +14,7 @@ use std::future::{Future, IntoFuture as _};
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
@@ -53,6 +53,8 @@ pub(crate) struct Outbox {
     connection: Connection,
     settings: NatsSettings,
     stream: String,
+    /// How many servers keep each message of the stream, as far as that is known.
+    n_replicas: AtomicUsize,
     context: jetstream::Context,
     stats: Arc<Stats>,
 }
@@ -91,6 +93,7 @@ impl Outbox {
         Self {
             place: space.place(tenant.name()),
             stream: stream::name(&settings.stream, space, tenant.name()),
+            n_replicas: AtomicUsize::new(settings.stream.replicas),
             tenant,
             connection,
             settings: settings.clone(),
@@ -185,7 +188,9 @@ impl Outbox {
         }
         if !*is_ready {
             let settings = &self.settings.stream;
-            stream::ensure(&self.context, settings, &self.stream, &self.place).await?;
+            let n_replicas =
+                stream::ensure(&self.context, settings, &self.stream, &self.place).await?;
+            self.n_replicas.store(n_replicas, Ordering::Relaxed);
             *is_ready = true;
         }
         let Sent { done, problem } = match self.settings.stream.enabled {
@@ -233,7 +238,7 @@ impl Outbox {
         let mut sent = Sent { done: Vec::new(), problem: None };
         let mut under_way: VecDeque<(u64, Ack)> = VecDeque::new();
         let mut previous: Option<Uuid> = None;
-        let is_replicated = self.settings.stream.replicas > 1;
+        let is_replicated = self.n_replicas.load(Ordering::Relaxed) > 1;
         let most = if is_replicated { 1 } else { self.settings.publish_in_flight.max(1) };
         let connects = self.connection.n_connects();
         for event in portion {

@@ -18,7 +18,7 @@ pub(crate) fn name(settings: &StreamSettings, space: &SubjectSpace, tenant: &str
     }
 }
 
-/// Sees to it that a stream takes the events of a tenant.
+/// Sees to it that a stream takes the events of a tenant; answers how many servers keep each message.
 ///
 /// Errors: there is none and it may not be made, or the server does not let us look or change it.
 pub(crate) async fn ensure(
@@ -26,7 +26,7 @@ pub(crate) async fn ensure(
     settings: &StreamSettings,
     name: &str,
     place: &Place,
-) -> Result<(), Error> {
+) -> Result<usize, Error> {
     let outside = |what: String, error: &dyn std::fmt::Display| {
         Error::outside(what).because(std::io::Error::other(error.to_string()))
     };
@@ -40,13 +40,15 @@ pub(crate) async fn ensure(
         let stream = context.get_stream(&found).await;
         let stream = stream
             .map_err(|error| outside(format!("cannot look at the stream {found}"), &error))?;
-        return is_durable(&stream.cached_info().config);
+        let config = &stream.cached_info().config;
+        return is_durable(config).map(|()| config.num_replicas);
     }
+    let n_replicas = settings.replicas.max(1);
     let wanted = |config: &mut Config| {
         if !config.subjects.contains(&subject) {
             config.subjects.push(subject.clone());
         }
-        config.num_replicas = settings.replicas.max(1);
+        config.num_replicas = n_replicas;
         config.max_age = Duration::from_secs(settings.max_age_days.saturating_mul(86_400));
         // For the server any number is -1.
         config.max_bytes = i64::try_from(settings.max_bytes).ok().filter(|n| *n > 0).unwrap_or(-1);
@@ -62,12 +64,12 @@ pub(crate) async fn ensure(
             let mut config = present.clone();
             wanted(&mut config);
             if config == present {
-                return Ok(());
+                return Ok(n_replicas);
             }
             let changed = context.update_stream(config).await;
             changed.map_err(|error| outside(format!("cannot change the stream {name}"), &error))?;
             tracing::info!(stream = name, "changed the stream of events to what is set");
-            Ok(())
+            Ok(n_replicas)
         }
         Err(error) if is_missing(&error) => {
             let mut config = Config {
@@ -81,7 +83,7 @@ pub(crate) async fn ensure(
             let made = context.create_stream(config).await;
             made.map_err(|error| outside(format!("cannot make the stream {name}"), &error))?;
             tracing::info!(stream = name, "made the stream of events");
-            Ok(())
+            Ok(n_replicas)
         }
         Err(error) => Err(outside(format!("cannot look at the stream {name}"), &error)),
     }
