@@ -123,13 +123,22 @@ fn started_means_that_the_server_knows_who_listens() {
     running.stop();
 }
 
+/// A server that keeps nothing, the way to it, and a service.
+fn to_whoever_listens() -> Option<(Nats, Proxy, Arc<Service>)> {
+    let nats = Nats::start(Setup::default())?;
+    let proxy = Proxy::start(nats.port());
+    Some((nats, proxy, service(&["acme"])))
+}
+
+fn without_stream(proxy: &Proxy) -> NatsSettings {
+    let stream = StreamSettings { enabled: false, ..StreamSettings::default() };
+    NatsSettings { stream, ..settings(&proxy.url()) }
+}
+
 #[test]
 fn events_without_a_stream_count_as_published_when_the_server_had_them() {
-    let Some(nats) = Nats::start(Setup::default()) else { return };
-    let proxy = Proxy::start(nats.port());
-    let service = service(&["acme"]);
-    let stream = StreamSettings { enabled: false, ..StreamSettings::default() };
-    let mut running = Running::start(&service, &NatsSettings { stream, ..settings(&proxy.url()) });
+    let Some((nats, proxy, service)) = to_whoever_listens() else { return };
+    let mut running = Running::start(&service, &without_stream(&proxy));
     let Some(mut python) = Python::connect(&nats.url()) else { return };
     python.subscribe("nix.event.>");
     proxy.hold(true);
@@ -147,11 +156,8 @@ fn events_without_a_stream_count_as_published_when_the_server_had_them() {
 
 #[test]
 fn events_without_a_stream_come_at_least_once_and_in_order() {
-    let Some(nats) = Nats::start(Setup::default()) else { return };
-    let proxy = Proxy::start(nats.port());
-    let service = service(&["acme"]);
-    let stream = StreamSettings { enabled: false, ..StreamSettings::default() };
-    let mut running = Running::start(&service, &NatsSettings { stream, ..settings(&proxy.url()) });
+    let Some((nats, proxy, service)) = to_whoever_listens() else { return };
+    let mut running = Running::start(&service, &without_stream(&proxy));
     let Some(mut python) = Python::connect(&nats.url()) else { return };
     python.subscribe("nix.event.>");
     for n in 0..10 {
@@ -210,20 +216,18 @@ fn a_cluster_that_loses_a_server() {
     running.stop();
 }
 
-/// Both publish all events at the same time, and expect the same ones before theirs.
+/// All publish all events at the same time. With conditions, a cluster loses the stream in most runs.
 #[test]
-fn two_instances_publish_to_a_cluster() {
+fn instances_publish_to_a_cluster_at_once() {
     let Some(cluster) = Cluster::start(3, &Setup::jetstream()) else { return };
     let service = service(&["acme"]);
     let stream = StreamSettings { replicas: 3, ..StreamSettings::default() };
     let urls = cluster.urls();
     let all = NatsSettings { servers: urls.clone(), stream, ..settings(&urls[0]) };
-    let mut instances = [(); 2].map(|()| Running::start(&service, &all));
-    for from in (0..1_500).step_by(100) {
-        make(&service, from, from + 100);
-    }
+    make(&service, 0, 3_000);
+    let mut instances = [(); 4].map(|()| Running::start(&service, &all));
     wait_for("publishing", || instances.iter().all(is_all_published));
     let Some(mut python) = Python::connect(&urls[2]) else { return };
-    assert_eq!(published(&mut python), (wanted(1_500), 1_500));
+    assert_eq!(published(&mut python), (wanted(3_000), 3_000));
     instances.iter_mut().for_each(Running::stop);
 }
