@@ -78,6 +78,12 @@ impl Outcome {
         (self.position, self.version) = (Some(appended.position), Some(appended.version));
     }
 
+    /// Another run of the same command was faster: what came of that is what comes of this.
+    fn was_done(&mut self, done: Done) {
+        (self.events, self.position) = (done.events, Some(done.position));
+        self.earlier = Some(done.origin);
+    }
+
     /// A diff of the changes to files.
     #[must_use]
     pub fn diff(&self) -> String {
@@ -94,6 +100,16 @@ pub struct Done {
     pub position: u64,
     /// What was written down of their origin.
     pub origin: BTreeMap<String, serde_json::Value>,
+}
+
+/// What came of an attempt to store what was decided.
+enum Attempt {
+    /// The events are stored.
+    Stored(Appended),
+    /// Another run of the same command has stored its own.
+    DoneBefore(Done),
+    /// Nothing is stored: somebody else changed the aggregate.
+    Overtaken,
 }
 
 /// What is written down before the first file is touched.
@@ -240,23 +256,22 @@ impl App<'_> {
             let is_newest = known.is_none();
             may_be_older = false;
             let loaded = known.map_or_else(|| self.loaded(&stream), Ok)?;
-            let version = loaded.version;
-            let mut nth = 0;
-            let mut new_id = || {
-                nth += 1;
-                self.world.event_id(&cause.message_id, nth)
-            };
-            let mut draft = Draft { cause: &cause, at: self.world.now(), new_id: &mut new_id };
-            let decided = self
-                .check_expected(&stream, version)
-                .and_then(|()| decide(&loaded.state, &changes, &mut draft));
+            let decided = self.check_expected(&stream, loaded.version).and_then(|()| {
+                let mut nth = 0;
+                let mut new_id = || {
+                    nth += 1;
+                    self.world.event_id(&cause.message_id, nth)
+                };
+                let mut draft = Draft { cause: &cause, at: self.world.now(), new_id: &mut new_id };
+                decide(&loaded.state, &changes, &mut draft)
+            });
             let is_nothing = decided.as_ref().map_or(true, Vec::is_empty);
             if is_nothing && !is_newest {
                 self.know(&stream, loaded);
                 continue;
             }
             n_attempts += 1;
-            if is_nothing {
+            if is_nothing || mode == Mode::DryRun {
                 self.know(&stream, loaded);
                 // Whoever waits for the append waits for nothing.
                 drop(self.announced.take());
@@ -264,96 +279,119 @@ impl App<'_> {
                 return Ok(outcome);
             }
             outcome.events = decided?;
-            if mode == Mode::DryRun {
-                self.know(&stream, loaded);
-                return Ok(outcome);
-            }
-            let events = self.new_events(command_type, &outcome.events)?;
-            let n_bytes = events.iter().map(|event| event.body.len()).sum();
-            let ids: Vec<Uuid> = events.iter().map(|event| event.id).collect();
-            let Some(first) = ids.first().copied() else { return Ok(outcome) };
-            let mut append = Append {
+            let append = Append {
                 stream: stream.clone(),
-                expected: Expected::Version(version),
-                events,
+                expected: Expected::Version(loaded.version),
+                events: self.new_events(command_type, &outcome.events)?,
                 intent: None,
             };
-            if outcome.set.is_empty() {
-                drop(self.announced.take());
-                match self.store.append(append) {
-                    // The same events to the letter are no news either: it was run in this moment.
-                    Ok(Appended { is_repeated: true, .. })
-                    | Err(StoreError::Conflict { .. } | StoreError::Duplicate { .. })
-                        if self.is_done(&cause, &mut outcome)? =>
-                    {
-                        return Ok(outcome);
-                    }
-                    // What was known is forgotten: the store contradicts it.
-                    Err(StoreError::Conflict { .. }) => {}
-                    appended => {
-                        outcome.stored(appended?);
-                        self.moved(&stream, loaded, &outcome, n_bytes);
-                        return Ok(outcome);
-                    }
+            let n_bytes = append.events.iter().map(|event| event.body.len()).sum();
+            let attempt = match outcome.set.is_empty() {
+                true => {
+                    drop(self.announced.take());
+                    self.judge(&cause, self.store.append(append))?
                 }
-                continue;
-            }
-            append.intent = Some(first);
-            let plan = Plan::Files {
-                title: outcome.set.title.clone(),
-                process: self.world.process(),
-                changes: changes.clone(),
+                false => self.swap(&cause, append, &changes, &mut outcome)?,
             };
-            let intent = Intent {
-                id: first,
-                at: self.world.now(),
-                stream: stream.clone(),
-                expected: version,
-                events: ids,
-                plan: plan.text()?,
-            };
-            let written = outcome.set.changes.iter().filter_map(|change| match &change.op {
-                Op::Create { content, .. } | Op::Write { content, .. } => Some(content),
-                _ => None,
-            });
-            let texts = outcome.former.values().chain(written);
-            let blobs: Vec<&[u8]> = texts.map(String::as_bytes).collect();
-            self.store.open_intent(&intent, &blobs)?;
-            let mut entry =
-                Entry { app: self, append: Some(append), refused: None, appended: None };
-            match self.files.apply(&outcome.set, &first.to_string(), &mut entry) {
-                Ok(notes) => {
-                    outcome.notes.extend(notes);
-                    if let Some(appended) = entry.appended {
-                        outcome.stored(appended);
-                        self.moved(&stream, loaded, &outcome, n_bytes);
-                    }
+            match attempt {
+                Attempt::Stored(appended) => {
+                    outcome.stored(appended);
+                    self.moved(&stream, loaded, &outcome, n_bytes);
                     return Ok(outcome);
                 }
-                Err(error) => {
-                    // An intent whose files could not be put back stays open for `recover`.
-                    if !self.is_recorded(&first.to_string())? && error.kind() != ErrorKind::Outside
-                    {
-                        self.store.close_intent(first)?;
-                    }
-                    match entry.refused {
-                        Some(StoreError::Conflict { .. } | StoreError::Duplicate { .. })
-                            if self.is_done(&cause, &mut outcome)? =>
-                        {
-                            return Ok(outcome);
-                        }
-                        Some(StoreError::Conflict { .. }) => {}
-                        Some(refused) => return Err(refused.into()),
-                        None if error.kind() == ErrorKind::Conflict => {
-                            return Err(self.explain(error, &outcome.set));
-                        }
-                        None => return Err(error),
-                    }
+                Attempt::DoneBefore(done) => {
+                    outcome.was_done(done);
+                    return Ok(outcome);
                 }
+                // What was known is forgotten: the store contradicts it.
+                Attempt::Overtaken => {}
             }
         }
         Err(Error::conflict(format!("{stream} is changed by others all the time"))
             .hint("run the command again when they are done"))
+    }
+
+    /// Writes the intent, swaps the files of `outcome` and appends the events, which are some.
+    ///
+    /// Errors: a file is not what the change was made for, or cannot be written; or the store does
+    /// not take the events. The files are as before, or the intent stays open for `recover`.
+    fn swap(
+        &self,
+        cause: &MessageIdentity,
+        mut append: Append,
+        changes: &[FileChange],
+        outcome: &mut Outcome,
+    ) -> Result<Attempt, Error> {
+        let ids: Vec<Uuid> = append.events.iter().map(|event| event.id).collect();
+        let first = *ids.first().ok_or_else(|| Error::bug("files change without an event"))?;
+        append.intent = Some(first);
+        let Expected::Version(expected) = append.expected else {
+            return Err(Error::bug("files change whatever the aggregate is"));
+        };
+        let plan = Plan::Files {
+            title: outcome.set.title.clone(),
+            process: self.world.process(),
+            changes: changes.to_vec(),
+        };
+        let intent = Intent {
+            id: first,
+            at: self.world.now(),
+            stream: append.stream.clone(),
+            expected,
+            events: ids,
+            plan: plan.text()?,
+        };
+        let written = outcome.set.changes.iter().filter_map(|change| match &change.op {
+            Op::Create { content, .. } | Op::Write { content, .. } => Some(content),
+            _ => None,
+        });
+        let texts = outcome.former.values().chain(written);
+        let blobs: Vec<&[u8]> = texts.map(String::as_bytes).collect();
+        self.store.open_intent(&intent, &blobs)?;
+        let tag = first.to_string();
+        let mut entry = Entry { app: self, append: Some(append), refused: None, appended: None };
+        let error = match self.files.apply(&outcome.set, &tag, &mut entry) {
+            Ok(notes) => {
+                outcome.notes.extend(notes);
+                let appended = entry.appended;
+                return appended
+                    .map(Attempt::Stored)
+                    .ok_or_else(|| Error::bug("files were swapped and no event was stored"));
+            }
+            Err(error) => error,
+        };
+        // An intent whose files could not be put back stays open for `recover`.
+        if !self.is_recorded(&tag)? && error.kind() != ErrorKind::Outside {
+            self.store.close_intent(first)?;
+        }
+        match entry.refused {
+            Some(refused) => self.judge(cause, Err(refused)),
+            None if error.kind() == ErrorKind::Conflict => Err(self.explain(error, &outcome.set)),
+            None => Err(error),
+        }
+    }
+
+    /// What the store's answer to an append says of the command.
+    ///
+    /// Errors: the store did not take the events, and not because somebody was faster.
+    fn judge(
+        &self,
+        cause: &MessageIdentity,
+        appended: Result<Appended, StoreError>,
+    ) -> Result<Attempt, Error> {
+        // The same events to the letter are no news either: it was run in this moment.
+        let may_be_done = matches!(
+            appended,
+            Ok(Appended { is_repeated: true, .. })
+                | Err(StoreError::Conflict { .. } | StoreError::Duplicate { .. })
+        );
+        if may_be_done && let Some(done) = self.done_before(cause)? {
+            return Ok(Attempt::DoneBefore(done));
+        }
+        match appended {
+            Err(StoreError::Conflict { .. }) => Ok(Attempt::Overtaken),
+            appended => Ok(Attempt::Stored(appended?)),
+        }
     }
 
     /// Errors: the aggregate has another version than the one asked for.
@@ -365,15 +403,6 @@ impl App<'_> {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Whether the command was run in the meantime by somebody who got it as well; its outcome is
-    /// that of the other run then.
-    fn is_done(&self, cause: &MessageIdentity, outcome: &mut Outcome) -> Result<bool, Error> {
-        let Some(done) = self.done_before(cause)? else { return Ok(false) };
-        (outcome.events, outcome.position) = (done.events, Some(done.position));
-        outcome.earlier = Some(done.origin);
-        Ok(true)
     }
 
     /// What came of a command that was run before: the events that it caused, if there are any.

@@ -27,6 +27,7 @@ mod message;
 pub mod metrics;
 mod pool;
 mod reply;
+mod running;
 mod service;
 mod tenant;
 #[cfg(test)]

@@ -3,26 +3,24 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use cim_domain_nix::{Announced, Command, Event, Timestamp, Uuid};
-use cim_nix_app::{App, Mode, NoFiles, Run};
-use cim_nix_base::{Error, ErrorKind};
+use cim_domain_nix::{Announced, Timestamp, Uuid};
+use cim_nix_app::{App, NoFiles, Run};
+use cim_nix_base::Error;
 
 use crate::audit::{Audit, Refused};
 use crate::breaker::{BreakerSettings, BreakerState, Breakers};
 use crate::caller::Caller;
 use crate::guard::Guarded;
-use crate::ids::{DIGEST, Served, digest};
+use crate::ids::{Served, digest};
 use crate::message::{Message, Size, Wish};
 use crate::metrics::{self, InFlight, Outcome};
 use crate::pool::Pool;
-use crate::reply::{Accepted, Answered, Cause, EventRef, Ids, Refusal, Reply};
+use crate::reply::{Accepted, Answered, Cause, Ids, Refusal, Reply};
+use crate::running::{Running, fail, is_effect, taken};
 use crate::tenant::{Keeps, Tenant, TenantHealth, UnderWay};
-
-/// What is written down of the origin of events.
-type Origin = BTreeMap<String, serde_json::Value>;
 
 /// Is told of progress, one JSON object at a time.
 pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
@@ -577,102 +575,7 @@ impl Service {
             states: Some(&tenant.states),
             announced: Cell::new(announced),
         };
-        let version = |app: &App<'_>| app.store.version(&command.stream()).unwrap_or_default();
-        let accepted = |events: &[Event]| Accepted {
-            ids: message.ids.clone(),
-            events: events.iter().map(EventRef::from).collect(),
-            position: None,
-            version: 0,
-            is_repeated: false,
-            is_dry_run: false,
-            diff: None,
-            notes: Vec::new(),
-        };
-        let repeated = |app: &App<'_>, events: &[Event], position, origin: &Origin| {
-            let same = origin.get(DIGEST).and_then(serde_json::Value::as_str);
-            if same != Some(&*digest) {
-                return Err(taken(&message.ids));
-            }
-            let version = version(app);
-            Ok(Accepted { position, version, is_repeated: true, ..accepted(events) })
-        };
-        let done_before = |app: &App<'_>| match app.done_before(command.identity())? {
-            Some(done) => repeated(app, &done.events, Some(done.position), &done.origin).map(Some),
-            None => Ok(None),
-        };
-        let is_effect = is_effect(command);
-        // Ids of events follow from the command's, and no store takes one twice. So a command that
-        // only appends, and was run before, comes to nothing, and that tells early enough.
-        let is_plain = tenant.keeps() == Keeps::Catalogue && !is_effect && !request.is_dry_run;
-        if !is_plain && let Some(accepted) = done_before(&app)? {
-            return Ok(accepted);
-        }
-        let mode = if request.is_dry_run { Mode::DryRun } else { Mode::Apply };
-        let began = Instant::now();
-        let outcome = match (tenant.keeps(), is_effect) {
-            (_, true) => app.effect(command, mode),
-            (Keeps::Catalogue, false) => {
-                let place = command.stream().id.as_u128() % tenant.deciding.len() as u128;
-                let place = usize::try_from(place).expect("the length of an array is a usize");
-                let _one = match tenant.deciding[place].try_lock() {
-                    Ok(one) => one,
-                    Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                    Err(TryLockError::WouldBlock) => {
-                        // Whoever has it may be waiting in the store, which must not wait for this.
-                        drop(app.announced.take());
-                        let one = tenant.deciding[place].lock();
-                        let one = one.unwrap_or_else(PoisonError::into_inner);
-                        app.announced.set(tenant.store().announce());
-                        one
-                    }
-                };
-                app.catalogue(command, mode)
-            }
-            (Keeps::Files, false) => {
-                let _one = tenant.changing.lock().unwrap_or_else(PoisonError::into_inner);
-                app.run(command, &tools, mode)
-            }
-        };
-        if is_effect || tenant.keeps() == Keeps::Files {
-            tenant.count_work(began.elapsed());
-        }
-        let is_failing = matches!(&outcome, Err(error) if error.kind() == ErrorKind::Outside);
-        if !is_effect && tenant.keeps() == Keeps::Catalogue {
-            tenant.is_failing.store(is_failing, Ordering::Relaxed);
-        }
-        // Of a store that is away nobody learns anything; whoever sends the command again does.
-        let is_nothing = match &outcome {
-            Ok(outcome) => outcome.events.is_empty(),
-            Err(error) => error.kind() != ErrorKind::Outside,
-        };
-        if is_plain
-            && is_nothing
-            && let Some(accepted) = done_before(&app)?
-        {
-            return Ok(accepted);
-        }
-        let outcome = outcome.map_err(|error| {
-            let mut refusal = Refusal::from(error);
-            // Another conflict is one of ids, or of files, which the expectation does not speak of.
-            refusal.has_other_version = refusal.cause == Cause::Conflict
-                && request.expected.is_some_and(|expected| version(&app) != expected);
-            refusal
-        })?;
-        if let Some(origin) = &outcome.earlier {
-            return repeated(&app, &outcome.events, outcome.position, origin);
-        }
-        let failed = |event: &Event| Some((event.event_type(), event.failure()?.to_owned()));
-        if let Some((kind, message)) = outcome.events.iter().find_map(failed) {
-            fail(&tracing::Span::current(), kind, &message);
-        }
-        Ok(Accepted {
-            position: outcome.position,
-            version: outcome.version.unwrap_or_else(|| version(&app)),
-            is_dry_run: request.is_dry_run,
-            diff: request.is_dry_run.then(|| outcome.diff()),
-            notes: outcome.notes,
-            ..accepted(&outcome.events)
-        })
+        Running { request, command, digest: &digest, app, tools: &tools }.run()
     }
 
     fn count(
@@ -730,12 +633,6 @@ impl Service {
     }
 }
 
-/// The refusal of an id that another command has.
-fn taken(ids: &Ids) -> Refusal {
-    Refusal::new(Cause::Conflict, format!("another command has the id {}", ids.message))
-        .hint("each command needs an id of its own")
-}
-
 /// Gives the reply to all who wait for the command.
 fn finish(tenant: &Tenant, reply: Reply) {
     let ids = match &reply {
@@ -757,26 +654,6 @@ fn finish(tenant: &Tenant, reply: Reply) {
 fn kind_of(command_type: &'static str) -> &'static str {
     let kinds = ["Flake", "Package", "Module", "Overlay", "Configuration", "Project", "Expression"];
     kinds.into_iter().find(|kind| command_type.contains(kind)).unwrap_or("other")
-}
-
-/// Says in a span what went wrong.
-fn fail(span: &tracing::Span, kind: &str, message: &str) {
-    span.record("error.type", kind);
-    span.record("otel.status_code", "error");
-    span.record("otel.status_description", message);
-}
-
-/// Whether a command runs programs.
-fn is_effect(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::BuildPackage(_)
-            | Command::CachePackage(_)
-            | Command::ActivateConfiguration(_)
-            | Command::RollbackConfiguration(_)
-            | Command::EvaluateExpression(_)
-            | Command::RunGarbageCollection(_)
-    )
 }
 
 fn patience(request: &Request, is_effect: bool) -> Duration {
