@@ -186,12 +186,16 @@ fn appends_that_are_dropped_keep_nobody_waiting() {
     let Some(place) = place() else { return };
     let store = place.open();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let waited = runtime.block_on(async {
+    let (n_early, n_kept, waited) = runtime.block_on(async {
         let mut begun = Vec::new();
+        // On a busy machine the server may have answered one before this thread looks.
+        let mut n_early = 0;
         for n in 1..=60_u128 {
             let mut one = Box::pin(store.append_async(append(1, [n])));
-            assert!((&mut one).now_or_never().is_none());
-            begun.push(one);
+            match (&mut one).now_or_never() {
+                None => begun.push(one),
+                Some(appended) => n_early = appended.unwrap().version,
+            }
         }
         // The first, which has the turn, is among those that go.
         let mut n = 0;
@@ -199,16 +203,19 @@ fn appends_that_are_dropped_keep_nobody_waiting() {
             n += 1;
             n % 3 != 1
         });
+        let n_kept = begun.len();
         let all = futures_util::future::join_all(begun);
-        tokio::time::timeout(Duration::from_secs(20), all).await
+        (n_early, n_kept, tokio::time::timeout(Duration::from_secs(20), all).await)
     });
     let mut versions: Vec<u64> =
         waited.unwrap().into_iter().map(|appended| appended.unwrap().version).collect();
     versions.dedup();
-    assert_eq!(versions.len(), 40);
+    assert!(n_kept >= 30, "{n_early} were answered at once");
+    assert_eq!(versions.len(), n_kept);
     // Of those that went, the first one's message may have been on its way.
     let n_stored = all(&place.open()).len();
-    assert!(n_stored == 40 || n_stored == 41, "{n_stored}");
+    let n_known = n_kept + usize::try_from(n_early).unwrap();
+    assert!(n_stored == n_known || n_stored == n_known + 1, "{n_stored} of {n_known}");
 }
 
 /// An append beyond what the server takes in one message.
