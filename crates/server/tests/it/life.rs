@@ -1,6 +1,8 @@
 //! A service from its start to its end.
 
 use std::fs;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -87,6 +89,41 @@ fn the_configuration_is_read_again() {
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(scene.get("/health/ready").0, 200);
     assert!(scene.log().contains("stays as it was"), "{}", scene.log());
+}
+
+/// `Type=notify` of systemd: who waits for the start waits until requests are answered.
+#[test]
+fn systemd_is_told_how_far_it_is() {
+    let mut scene = Scene::new(CATALOGUE);
+    let file = scene.path("notify");
+    let abstract_name = format!("cim-nix-{}", scene.port);
+    let address = SocketAddr::from_abstract_name(&abstract_name).expect("a name");
+    for (place, socket) in [
+        (file.clone().into_os_string(), UnixDatagram::bind(&file).expect("the folder is ours")),
+        (
+            format!("@{abstract_name}").into(),
+            UnixDatagram::bind_addr(&address).expect("it is free"),
+        ),
+    ] {
+        socket.set_read_timeout(Some(Duration::from_secs(30))).expect("it is no zero");
+        let told = || {
+            let mut text = [0; 256];
+            let length = socket.recv(&mut text).expect("somebody tells");
+            String::from_utf8_lossy(&text[..length]).replace('\n', ";")
+        };
+        scene.notify = Some(place);
+        // Nobody asks whether it is ready until it says so.
+        scene.start_and(|_| told().contains("READY=1"));
+        assert_eq!(scene.get("/health/ready").0, 200);
+        scene.signal("TERM");
+        assert_eq!(told(), "STOPPING=1;STATUS=brings to an end what was begun;");
+        assert_eq!(scene.wait(), Some(0), "{}", scene.log());
+    }
+    // A socket that is gone keeps nobody from serving.
+    fs::remove_file(&file).expect("it was made");
+    scene.notify = Some(file.into());
+    scene.start();
+    assert!(scene.log().contains("cannot tell systemd how far the service is"), "{}", scene.log());
 }
 
 #[test]
