@@ -162,6 +162,55 @@ fn what_was_begun_comes_to_its_end_before_it_stops() {
     assert!(sent > 0 && n_stored >= received, "{n_stored} stored of {sent}");
 }
 
+/// Whoever waits for the end knows of one time, and kills what takes longer.
+#[test]
+fn the_time_to_stop_counts_once() {
+    let mut scene = Scene::new("drain-seconds = 5\n");
+    let text = fs::read_to_string(scene.path("server.toml")).expect("it was written");
+    let text =
+        text.replace("drain-seconds = 5\n", "").replace("[http]\n", "[http]\ndrain-seconds = 5\n");
+    fs::write(scene.path("server.toml"), format!("drain-seconds = 5\n{text}{CATALOGUE}"))
+        .expect("the folder is ours");
+    scene.start();
+    let numbers = "builtins.genList (x: x) 10000";
+    let expression = format!(
+        "let xs = {numbers}; sum = f: builtins.foldl' (a: x: a + f x) 0 xs; \
+         in sum (x: sum (x: sum (x: x)))"
+    );
+    let body = json!({ "expression": expression }).to_string();
+    let began = std::thread::scope(|scope| {
+        let scene = &scene;
+        scope.spawn(move || {
+            let mut curl = Command::new("curl");
+            curl.args([
+                "-s",
+                "-m",
+                "60",
+                "-d",
+                &body,
+                "-H",
+                "Content-Type: application/json",
+                "-H",
+            ]);
+            curl.arg(format!("Authorization: Bearer {}", crate::scene::TOKEN));
+            let port = scene.port;
+            curl.arg(format!("http://127.0.0.1:{port}/v1/main/commands/EvaluateExpression"));
+            let _ = curl.output();
+        });
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !scene.get("/metrics").1.contains("cim_nix_in_flight{kind=\"command\"} 1") {
+            assert!(Instant::now() < deadline, "nothing is evaluated: {}", scene.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        scene.signal("TERM");
+        Instant::now()
+    });
+    assert_eq!(scene.wait(), Some(0), "{}", scene.log());
+    assert!(scene.log().contains("not all commands came to their end"), "{}", scene.log());
+    let took = began.elapsed();
+    assert!(took > Duration::from_secs(5) && took < Duration::from_secs(9), "{took:?}");
+}
+
 #[test]
 fn it_serves_on_nats_and_publishes() {
     let Some(nats) = Nats::start(Setup::jetstream()) else { return };
