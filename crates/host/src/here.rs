@@ -143,7 +143,10 @@ impl Here {
         let Settings { sources, nix, readable, .. } = &self.settings;
         let left = run.deadline.saturating_duration_since(Instant::now());
         let time = match task {
-            Task::Run { .. } if task.runs_programs() => left,
+            // What is found out before tells how long the programs may run, too.
+            Task::Before { .. } | Task::Plan { .. } | Task::Run { .. } if task.runs_programs() => {
+                left
+            }
             _ => left.min(self.settings.time),
         };
         Setup {
@@ -354,7 +357,11 @@ mod tests {
         let run_of = |name| Task::Run { command: of(name), state: state(), before: json!({}) };
         assert_eq!(minutes(run_of("BuildPackage")), 60);
         assert_eq!(minutes(run_of("EvaluateExpression")), 1);
-        assert_eq!(minutes(Task::Before { command: of("BuildPackage"), state: state() }), 1);
+        let before = |name| Task::Before { command: of(name), state: state() };
+        assert_eq!(minutes(before("BuildPackage")), 60);
+        assert_eq!(minutes(before("EvaluateExpression")), 1);
+        let settle = Task::Settle { command: of("BuildPackage"), before: json!({}) };
+        assert_eq!(minutes(settle), 1);
         assert_eq!(minutes(Task::Work { command: of("CheckFlake") }), 1);
     }
 }
