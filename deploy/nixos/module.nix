@@ -84,7 +84,9 @@ in
       };
       description = ''
         Files with secrets, by the names that they get in the folder
-        `/run/credentials/cim-nix-server.service`, which only the service can read.
+        `/run/credentials/cim-nix-server.service`, which only the service can read. They are read
+        when the service starts; tokens, which are taken away by reloading, belong to `settings`,
+        where they are hashes.
       '';
     };
     projects = lib.mkOption {
@@ -136,7 +138,8 @@ in
         StartLimitBurst = 10;
       };
       serviceConfig = {
-        Type = "exec";
+        Type = "notify";
+        TimeoutStartSec = "infinity";
         ExecStartPre = "${program} check-config";
         ExecStart = "${program} serve";
         ExecReload = "${pkgs.coreutils}/bin/kill -HUP $MAINPID";
@@ -153,9 +156,9 @@ in
         StateDirectoryMode = "0700";
         CacheDirectory = "cim-nix";
         WorkingDirectory = "/var/lib/cim-nix";
-        UMask = "0077";
+        UMask = if cfg.projects == [ ] then "0077" else "0022";
         LimitNOFILE = 65536;
-        TasksMax = 1024;
+        TasksMax = 4096;
 
         AmbientCapabilities = "";
         CapabilityBoundingSet = "";
@@ -173,7 +176,6 @@ in
         ProtectKernelModules = true;
         ProtectKernelTunables = true;
         ProtectProc = "invisible";
-        ProcSubset = "pid";
         RestrictAddressFamilies = [
           "AF_INET"
           "AF_INET6"

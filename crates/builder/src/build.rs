@@ -342,6 +342,8 @@ fn is_away(reason: &str) -> bool {
     ]
     .iter()
     .any(|words| reason.contains(words))
+        // Whoever may not look into the daemon's folder cannot tell whether there is a daemon.
+        || reason.contains("getting status of ") && reason.contains("/daemon-socket/")
 }
 
 /// One build on its way.
@@ -659,5 +661,19 @@ mod tests {
         assert_eq!(logs.take(Some("a")).map(|log| log.lines), Some(vec!["2".into(), "3".into()]));
         assert_eq!(logs.take(None).map(|log| log.n_lines), Some(1));
         assert_eq!(logs.take(None), None);
+    }
+
+    #[test]
+    fn a_store_out_of_reach_is_told_from_what_fails() {
+        for reason in [
+            "cannot connect to socket at '/nix/var/nix/daemon-socket/socket': Connection refused",
+            "getting status of /nix/var/nix/daemon-socket/socket: Permission denied",
+            "getting status of '/nix/var/nix/daemon-socket/socket': Permission denied",
+        ] {
+            assert!(is_away(reason), "{reason}");
+        }
+        for reason in ["getting status of /nix/store/x: Permission denied", "builder failed"] {
+            assert!(!is_away(reason), "{reason}");
+        }
     }
 }

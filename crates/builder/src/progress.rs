@@ -328,6 +328,10 @@ impl Reader {
     }
 
     fn error(&mut self, text: &str, say: Say<'_>) {
+        // How to see more of the error before, which is none of its own.
+        if text.starts_with("(use '--show-trace' ") {
+            return;
+        }
         if self.errors.len() < KEPT {
             self.errors.push(text.to_owned());
         }
@@ -542,5 +546,24 @@ mod tests {
         ] {
             Reader::default().line(line, &mut |_| {});
         }
+    }
+
+    /// As Nix 2.8 says it.
+    #[test]
+    fn a_hint_is_no_error() {
+        let mut reader = Reader::default();
+        for text in [
+            "error: cannot connect to socket at '/nix/var/nix/daemon-socket/socket': Connection refused",
+            "(use '--show-trace' to show detailed location information)",
+        ] {
+            let line = serde_json::json!({ "action": "msg", "level": 0, "msg": text });
+            reader.line(&format!("@nix {line}"), &mut |_| ());
+        }
+        expect![[r#"
+            [
+                "cannot connect to socket at '/nix/var/nix/daemon-socket/socket': Connection refused",
+            ]
+        "#]]
+        .assert_debug_eq(&reader.errors);
     }
 }

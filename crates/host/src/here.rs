@@ -32,7 +32,8 @@ pub struct Settings {
     pub cache_home: PathBuf,
     /// Folders that its code may read beside the project and the store.
     pub readable: Vec<PathBuf>,
-    /// The most time for one request, whatever its deadline.
+    /// The most time for an evaluation, a check or a lock file, whatever the deadline of the command.
+    /// Builds and what else the programs of Nix do have until that.
     pub time: Duration,
     /// Bytes of memory for evaluation, checks and formatting.
     pub memory: u64,
@@ -138,10 +139,16 @@ impl Here {
         &self.limits
     }
 
-    fn setup(&self, run: &Run) -> Setup {
+    fn setup(&self, run: &Run, task: &Task) -> Setup {
         let Settings { sources, nix, readable, .. } = &self.settings;
         let left = run.deadline.saturating_duration_since(Instant::now());
-        let time = left.min(self.settings.time);
+        let time = match task {
+            // What is found out before tells how long the programs may run, too.
+            Task::Before { .. } | Task::Plan { .. } | Task::Run { .. } if task.runs_programs() => {
+                left
+            }
+            _ => left.min(self.settings.time),
+        };
         Setup {
             root: self.settings.root.clone(),
             readable: readable.clone(),
@@ -187,7 +194,8 @@ struct Asking<'h> {
 
 impl Asking<'_> {
     fn ask<T: DeserializeOwned>(&self, task: Task) -> Result<T, Error> {
-        let request = Request { version: VERSION, setup: self.here.setup(&self.run), task };
+        let setup = self.here.setup(&self.run, &task);
+        let request = Request { version: VERSION, setup, task };
         // The worker stops by itself, with something to say; this is for one that does not.
         let late = Duration::from_millis(request.setup.bounds.millis) + Duration::from_secs(2);
         let deadline = Instant::now() + late;
@@ -313,5 +321,47 @@ impl Programs for Asking<'_> {
             return Err(Error::user("this profile must not be looked at"));
         }
         self.ask(Task::Generation { profile: profile.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn builds_have_the_time_of_their_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::new(folder.path(), folder.path().join("state"));
+        let here = Here::new(settings, Worker::new("/bin/true")).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(3_600);
+        let run = Run {
+            deadline,
+            cancelled: Arc::new(AtomicBool::new(false)),
+            progress: Arc::new(|_: &str| ()),
+            trace: None,
+        };
+        let minutes = |task: Task| {
+            let Bounds { millis, .. } = here.setup(&run, &task).bounds;
+            millis.div_ceil(60_000)
+        };
+        let of = |command_type: &str| CommandText {
+            command_type: command_type.to_owned(),
+            body: json!({}),
+        };
+        let state = || State::Once(false);
+        let run_of = |name| Task::Run { command: of(name), state: state(), before: json!({}) };
+        assert_eq!(minutes(run_of("BuildPackage")), 60);
+        assert_eq!(minutes(run_of("EvaluateExpression")), 1);
+        let before = |name| Task::Before { command: of(name), state: state() };
+        assert_eq!(minutes(before("BuildPackage")), 60);
+        assert_eq!(minutes(before("EvaluateExpression")), 1);
+        let settle = Task::Settle { command: of("BuildPackage"), before: json!({}) };
+        assert_eq!(minutes(settle), 1);
+        assert_eq!(minutes(Task::Work { command: of("CheckFlake") }), 1);
     }
 }

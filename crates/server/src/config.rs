@@ -178,7 +178,7 @@ pub(crate) struct TenantSection {
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(crate) struct WorkerSection {
-    /// Seconds for one evaluation, check or lock file.
+    /// Seconds for one evaluation, check or lock file. Builds have those of the limits.
     seconds: u64,
     /// MiB of memory for it.
     memory_mib: u64,

@@ -10,6 +10,7 @@ mod config;
 mod copying;
 mod healthcheck;
 mod measured;
+mod notify;
 mod outcome;
 mod reload;
 mod send;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cim_nix_app::Outside;
 use cim_nix_base::Error;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, StorePlace, TenantSection};
 use crate::measured::{self, Measured};
+use crate::notify::{self, Stage};
 use crate::reload::Reloadable;
 use crate::source::Source;
 use crate::stores;
@@ -168,6 +169,7 @@ fn serve(
         let _inside = runtime.enter();
         Signals::catch()?
     };
+    notify::tell(Stage::Opening);
     let tokens = Tokens::new(config.all_tokens()?).map_err(Error::config)?;
     let tokens = Arc::new(RwLock::new(Arc::new(tokens)));
     let config = Arc::new(config);
@@ -227,6 +229,7 @@ async fn serve_all(
     let reloadable =
         Reloadable { service: service.clone(), tokens, http: handle, config: RwLock::new(config) };
     tracing::info!(version = VERSION, tenants = service.tenants().count(), "ready");
+    notify::tell(Stage::Ready);
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => break,
@@ -243,6 +246,7 @@ async fn serve_all(
             },
         }
     }
+    notify::tell(Stage::Stopping);
     tracing::info!("stopping: what was begun comes to its end first");
     stop.cancel();
     let nats = nats.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -267,6 +271,7 @@ async fn wind_down(
     service: Arc<Service>,
     drain: Duration,
 ) -> Result<(), Error> {
+    let deadline = Instant::now() + drain;
     if let Some(nats) = nats {
         nats.stop(drain).await;
     }
@@ -277,7 +282,9 @@ async fn wind_down(
         }
     }
     let drained = tokio::task::spawn_blocking(move || service.drain());
-    if tokio::time::timeout(drain, drained).await.is_err() {
+    // What carries requests had the same time; whoever waits for the end knows of one only.
+    let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
+    if tokio::time::timeout(left, drained).await.is_err() {
         tracing::warn!("not all commands came to their end; the next start looks after them");
     }
     tracing::info!("stopped");

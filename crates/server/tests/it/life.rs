@@ -1,6 +1,8 @@
 //! A service from its start to its end.
 
 use std::fs;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -89,6 +91,41 @@ fn the_configuration_is_read_again() {
     assert!(scene.log().contains("stays as it was"), "{}", scene.log());
 }
 
+/// `Type=notify` of systemd: who waits for the start waits until requests are answered.
+#[test]
+fn systemd_is_told_how_far_it_is() {
+    let mut scene = Scene::new(CATALOGUE);
+    let file = scene.path("notify");
+    let abstract_name = format!("cim-nix-{}", scene.port);
+    let address = SocketAddr::from_abstract_name(&abstract_name).expect("a name");
+    for (place, socket) in [
+        (file.clone().into_os_string(), UnixDatagram::bind(&file).expect("the folder is ours")),
+        (
+            format!("@{abstract_name}").into(),
+            UnixDatagram::bind_addr(&address).expect("it is free"),
+        ),
+    ] {
+        socket.set_read_timeout(Some(Duration::from_secs(30))).expect("it is no zero");
+        let told = || {
+            let mut text = [0; 256];
+            let length = socket.recv(&mut text).expect("somebody tells");
+            String::from_utf8_lossy(&text[..length]).replace('\n', ";")
+        };
+        scene.notify = Some(place);
+        // Nobody asks whether it is ready until it says so.
+        scene.start_and(|_| told().contains("READY=1"));
+        assert_eq!(scene.get("/health/ready").0, 200);
+        scene.signal("TERM");
+        assert_eq!(told(), "STOPPING=1;STATUS=brings to an end what was begun;");
+        assert_eq!(scene.wait(), Some(0), "{}", scene.log());
+    }
+    // A socket that is gone keeps nobody from serving.
+    fs::remove_file(&file).expect("it was made");
+    scene.notify = Some(file.into());
+    scene.start();
+    assert!(scene.log().contains("cannot tell systemd how far the service is"), "{}", scene.log());
+}
+
 #[test]
 fn what_was_begun_comes_to_its_end_before_it_stops() {
     let mut scene = Scene::new(CATALOGUE);
@@ -123,6 +160,55 @@ fn what_was_begun_comes_to_its_end_before_it_stops() {
     let page: Value = serde_json::from_str(&body).expect("JSON");
     let n_stored = page["items"].as_array().map_or(0, Vec::len);
     assert!(sent > 0 && n_stored >= received, "{n_stored} stored of {sent}");
+}
+
+/// Whoever waits for the end knows of one time, and kills what takes longer.
+#[test]
+fn the_time_to_stop_counts_once() {
+    let mut scene = Scene::new("drain-seconds = 5\n");
+    let text = fs::read_to_string(scene.path("server.toml")).expect("it was written");
+    let text =
+        text.replace("drain-seconds = 5\n", "").replace("[http]\n", "[http]\ndrain-seconds = 5\n");
+    fs::write(scene.path("server.toml"), format!("drain-seconds = 5\n{text}{CATALOGUE}"))
+        .expect("the folder is ours");
+    scene.start();
+    let numbers = "builtins.genList (x: x) 10000";
+    let expression = format!(
+        "let xs = {numbers}; sum = f: builtins.foldl' (a: x: a + f x) 0 xs; \
+         in sum (x: sum (x: sum (x: x)))"
+    );
+    let body = json!({ "expression": expression }).to_string();
+    let began = std::thread::scope(|scope| {
+        let scene = &scene;
+        scope.spawn(move || {
+            let mut curl = Command::new("curl");
+            curl.args([
+                "-s",
+                "-m",
+                "60",
+                "-d",
+                &body,
+                "-H",
+                "Content-Type: application/json",
+                "-H",
+            ]);
+            curl.arg(format!("Authorization: Bearer {}", crate::scene::TOKEN));
+            let port = scene.port;
+            curl.arg(format!("http://127.0.0.1:{port}/v1/main/commands/EvaluateExpression"));
+            let _ = curl.output();
+        });
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !scene.get("/metrics").1.contains("cim_nix_in_flight{kind=\"command\"} 1") {
+            assert!(Instant::now() < deadline, "nothing is evaluated: {}", scene.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        scene.signal("TERM");
+        Instant::now()
+    });
+    assert_eq!(scene.wait(), Some(0), "{}", scene.log());
+    assert!(scene.log().contains("not all commands came to their end"), "{}", scene.log());
+    let took = began.elapsed();
+    assert!(took > Duration::from_secs(5) && took < Duration::from_secs(9), "{took:?}");
 }
 
 #[test]

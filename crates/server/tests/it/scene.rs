@@ -1,5 +1,6 @@
 //! A folder with a configuration, and the program that serves it.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -15,6 +16,8 @@ pub(crate) struct Scene {
     pub(crate) port: u16,
     /// A folder whose programs count before all others.
     pub(crate) first_on_path: Option<PathBuf>,
+    /// Where the service tells how far it is, as systemd names it.
+    pub(crate) notify: Option<OsString>,
     running: Option<Child>,
 }
 
@@ -40,7 +43,7 @@ impl Scene {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
         let port = listener.local_addr().expect("it is bound").port();
         let folder = TempDir::new().expect("a folder");
-        let scene = Self { folder, port, first_on_path: None, running: None };
+        let scene = Self { folder, port, first_on_path: None, notify: None, running: None };
         scene.configure(more);
         scene
     }
@@ -124,6 +127,7 @@ impl Scene {
         let child = self
             .program()
             .args(["--config", "server.toml"])
+            .envs(self.notify.as_ref().map(|place| ("NOTIFY_SOCKET", place)))
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()

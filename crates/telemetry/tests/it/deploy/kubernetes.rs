@@ -101,8 +101,25 @@ fn names_lead_to_each_other() {
     for path in quoted {
         assert!(mounts.iter().any(|mount| path.starts_with(mount)), "{path} is nowhere");
     }
-    let drain: u32 = number(config, "drain-seconds = ");
-    assert!(drain + 15 <= number(deployment, "terminationGracePeriodSeconds: "));
+}
+
+/// What no schema knows, either: that there is time and memory for what is in the configuration.
+#[test]
+fn there_is_time_and_memory_enough() {
+    let (deployment, config) =
+        (read("deploy/kubernetes/deployment.yaml"), read("deploy/kubernetes/configmap.yaml"));
+    let pause = deployment.split("\"/bin/sleep\", \"").nth(1).unwrap();
+    let pause: u32 = pause.split('"').next().unwrap().parse().unwrap();
+    let drain = number(&config, "drain-seconds = ");
+    assert!(pause + drain + 15 <= number(&deployment, "terminationGracePeriodSeconds: "));
+    // It lives as soon as its stores are open, which takes two minutes for a million events.
+    let startup = deployment.split("startupProbe:").nth(1).unwrap();
+    assert!(number(startup, "periodSeconds: ") * number(startup, "failureThreshold: ") >= 600);
+    let limits = deployment.split("limits:").nth(1).unwrap();
+    let limit: u32 =
+        limits.split("memory: ").nth(1).unwrap().split("Gi").next().unwrap().parse().unwrap();
+    let workers = number(&config, "effects-at-once = ") * number(&config, "memory-mib = ");
+    assert!(workers + 512 <= limit * 1024, "{workers} MiB of {limit} GiB");
 }
 
 fn number(text: &str, head: &str) -> u32 {

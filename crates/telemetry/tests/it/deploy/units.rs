@@ -49,6 +49,28 @@ fn the_unit_is_hardly_exposed() {
     refuses(&mut exposure(&text.replace("CapabilityBoundingSet=", "#")), "exposure level");
 }
 
+/// systemd copies credentials when it starts a service, and not when it reloads one: a token that is
+/// taken away would go on being good.
+#[test]
+fn what_a_reload_reads_is_no_credential() {
+    let config = read("deploy/server.toml");
+    let tokens = config.lines().find_map(|line| line.strip_prefix("tokens-file = ")).unwrap();
+    assert_eq!(tokens, "\"/etc/cim-nix/tokens.toml\"");
+    let page = read("docs/operations.md");
+    let (_, section) = page.split_once("**On a machine with systemd.**").unwrap();
+    let (section, _) = section.split_once("**On NixOS.**").unwrap();
+    assert!(section.contains(">> /etc/cim-nix/tokens.toml"), "{section}");
+    let handed_over: BTreeSet<&str> =
+        section.lines().filter_map(|line| line.strip_prefix("LoadCredential=")).collect();
+    // What the service logs in with is read when it starts.
+    assert_eq!(handed_over, BTreeSet::from(["nats.creds:/etc/cim-nix/nats.creds"]));
+    let named = config.split('"').filter_map(|text| text.strip_prefix("/run/credentials/"));
+    for name in named {
+        let name = name.strip_prefix("cim-nix-server.service/").unwrap();
+        assert!(handed_over.iter().any(|it| it.starts_with(&format!("{name}:"))), "{name}");
+    }
+}
+
 #[test]
 fn the_image_is_built_with_care() {
     let Some(hadolint) = judge("CIM_NIX_HADOLINT", "hadolint") else { return };
@@ -71,4 +93,13 @@ fn the_image_does_not_run_as_root_and_says_how_it_is() {
         assert!(last_stage.lines().any(|it| it.starts_with(line)), "{line} is missing");
     }
     assert!(last_stage.contains("[\"/usr/bin/cim-nix-server\", \"healthcheck\"]"));
+    // Images of the other format have no health checks, and podman leaves them out.
+    for text in [image, read("docs/operations.md")] {
+        let builds: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.split_once("podman build "))
+            .map(|it| it.1)
+            .collect();
+        assert!(!builds.is_empty() && builds.iter().all(|it| it.starts_with("--format docker ")));
+    }
 }
