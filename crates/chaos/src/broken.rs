@@ -63,7 +63,7 @@ pub(crate) async fn until_done<T>(
     let mut n_broken = 0;
     let storms: Vec<_> = match fault {
         Fault::BadNetwork => {
-            let nets = bench.service_net.iter().chain(&bench.client_net).enumerate();
+            let nets = bench.service_nets.iter().chain(&bench.client_nets).enumerate();
             let every = Duration::from_millis(200)..Duration::from_millis(1_500);
             nets.map(|(n, net)| net.storm(seed + n as u64, every.clone())).collect()
         }
@@ -71,7 +71,7 @@ pub(crate) async fn until_done<T>(
     };
     let sleepers: Vec<TcpStream> = match fault {
         Fault::SlowConsumer => {
-            bench.service_net.iter().for_each(|net| net.delay(Duration::from_millis(5)));
+            bench.service_nets.iter().for_each(|net| net.delay(Duration::from_millis(5)));
             let port = bench.brokers.all()[0].port();
             (0..4).map(|_| listen_and_sleep(port)).collect::<Result<_>>()?
         }
@@ -104,7 +104,7 @@ pub(crate) async fn until_done<T>(
             }
             Fault::BadNetwork => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
-                let nets = bench.service_net.iter().chain(&bench.client_net);
+                let nets = bench.service_nets.iter().chain(&bench.client_nets);
                 n_broken = nets.map(cim_nix_rig::Proxy::n_cuts).sum();
             }
             Fault::SlowConsumer => {
@@ -149,7 +149,7 @@ pub(crate) async fn until_done<T>(
     if let Some((_, file)) = &bench.clock {
         fs::write(file, "+0").map_err(|error| error.to_string())?;
     }
-    bench.service_net.iter().for_each(|net| net.delay(Duration::ZERO));
+    bench.service_nets.iter().for_each(|net| net.delay(Duration::ZERO));
     Ok((bench, n_broken))
 }
 

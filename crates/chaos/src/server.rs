@@ -40,28 +40,26 @@ impl Brokers {
         }
     }
 
-    fn first(&self) -> &Nats {
-        match self {
-            Self::One(nats) => nats,
-            Self::Three(cluster) => &cluster.nodes[0],
-        }
-    }
-
     pub(crate) fn urls(&self) -> Vec<String> {
         match self {
             Self::One(nats) => vec![nats.url()],
             Self::Three(cluster) => cluster.urls(),
         }
     }
+
+    /// A network for each.
+    fn nets(&mut self) -> Vec<Proxy> {
+        self.all().iter().map(|nats| Proxy::start(nats.port())).collect()
+    }
 }
 
 /// Everything that one fault is tried on.
 pub(crate) struct Bench {
     pub(crate) brokers: Brokers,
-    /// Between the service and its broker.
-    pub(crate) service_net: Option<Proxy>,
-    /// Between the writers and their broker.
-    pub(crate) client_net: Option<Proxy>,
+    /// Between the service and each broker, if something is done to it.
+    pub(crate) service_nets: Vec<Proxy>,
+    /// Between the writers and each broker.
+    pub(crate) client_nets: Vec<Proxy>,
     pub(crate) folder: TempDir,
     pub(crate) store: Store,
     server: PathBuf,
@@ -123,18 +121,18 @@ fn free_port() -> Result<u16> {
 impl Bench {
     /// Starts brokers and the service; `None` where there is no broker.
     pub(crate) fn start(server: &Path, store: Store, fault: Fault) -> Result<Option<Self>> {
-        let brokers = match store {
-            Store::Sqlite => Nats::start(Setup::jetstream()).map(|nats| Brokers::One(nats.into())),
-            Store::Jetstream => Cluster::start(3, &Setup::jetstream()).map(Brokers::Three),
-        };
-        let Some(brokers) = brokers else { return Ok(None) };
-        let port = brokers.first().port();
         let is_network = matches!(fault, Fault::BadNetwork | Fault::SlowConsumer);
-        let net = || is_network.then(|| Proxy::start(port));
+        let setup = Setup { hides_others: is_network, ..Setup::jetstream() };
+        let brokers = match store {
+            Store::Sqlite => Nats::start(setup).map(|nats| Brokers::One(nats.into())),
+            Store::Jetstream => Cluster::start(3, &setup).map(Brokers::Three),
+        };
+        let Some(mut brokers) = brokers else { return Ok(None) };
+        let mut nets = || if is_network { brokers.nets() } else { Vec::new() };
         let folder = TempDir::new().map_err(|error| error.to_string())?;
         let mut bench = Self {
-            service_net: net(),
-            client_net: net(),
+            service_nets: nets(),
+            client_nets: nets(),
             brokers,
             folder,
             store,
@@ -155,9 +153,13 @@ impl Bench {
 
     /// The addresses that writers use.
     pub(crate) fn client_urls(&self) -> Vec<String> {
-        match &self.client_net {
-            Some(net) => vec![net.url()],
-            None => self.brokers.urls(),
+        self.urls(&self.client_nets)
+    }
+
+    fn urls(&self, nets: &[Proxy]) -> Vec<String> {
+        match nets {
+            [] => self.brokers.urls(),
+            nets => nets.iter().map(Proxy::url).collect(),
         }
     }
 
@@ -177,10 +179,7 @@ impl Bench {
     }
 
     fn config(&self, port: u16, machine: usize) -> String {
-        let urls = match &self.service_net {
-            Some(net) => vec![net.url()],
-            None => self.brokers.urls(),
-        };
+        let urls = self.urls(&self.service_nets);
         let urls: Vec<String> = urls.iter().map(|url| format!("{url:?}")).collect();
         let state = match self.store {
             Store::Sqlite => self.folder.path().to_owned(),

@@ -32,8 +32,10 @@ impl Cluster {
         let mut nodes = Vec::new();
         for (nth, port) in ports.iter().enumerate() {
             let cluster = format!(
-                "cluster {{\n  name: rig\n  listen: \"127.0.0.1:{port}\"\n  routes: [{}]\n}}\n",
-                routes.join(", ")
+                "cluster {{\n  name: rig\n  listen: \"127.0.0.1:{port}\"\n  routes: [{}]\n  \
+                 no_advertise: {}\n}}\n",
+                routes.join(", "),
+                setup.hides_others
             );
             let mut own = setup.clone().with(&cluster);
             own.name = format!("rig-{nth}");

@@ -21,6 +21,9 @@ pub struct Setup {
     pub more: String,
     /// The server's name; one is made up where it is empty.
     pub name: String,
+    /// Whether a server of a cluster keeps the others to itself. Clients of one that tells go to them
+    /// when their connection breaks, and so around a proxy.
+    pub hides_others: bool,
 }
 
 impl Setup {
