@@ -355,7 +355,11 @@ fn note(event: &Event, label: &str, watch: &Watch) {
             lost.get_or_insert_with(Instant::now);
             drop(lost);
             metrics::nats_event(label, "disconnected");
-            tracing::warn!(connection = label, "not connected to NATS: {event}");
+            match event {
+                // By ourselves, at the end: whoever is away is waited for without end.
+                Event::Closed => tracing::info!(connection = label, "left NATS"),
+                _ => tracing::warn!(connection = label, "not connected to NATS: {event}"),
+            }
         }
         Event::SlowConsumer(_) => {
             metrics::nats_event(label, "slow_consumer");

@@ -241,6 +241,12 @@ fn it_serves_on_nats_and_publishes() {
     });
     scene.signal("TERM");
     assert_eq!(scene.wait(), Some(0), "{}", scene.log());
+    // That it leaves is nothing to warn of.
+    let log = scene.log();
+    assert!(
+        log.contains("left NATS") && !log.contains("WARN") && !log.contains("\"warn\""),
+        "{log}"
+    );
 }
 
 #[test]
