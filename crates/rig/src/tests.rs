@@ -40,3 +40,23 @@ fn three_servers_know_each_other() {
     assert!(said.contains("\"cluster\":\"rig\""), "{said}");
     assert_eq!(cluster.urls().len(), 3);
 }
+
+/// Of those that a proxy stands before, clients must not hear where they really are.
+#[test]
+fn servers_hide_each_other_if_asked_to() {
+    for hides_others in [false, true] {
+        let setup = Setup { hides_others, ..Setup::jetstream() };
+        let Some(cluster) = Cluster::start(3, &setup) else { return };
+        let tells = || {
+            let said = cluster.nodes[0].talk("CONNECT {\"verbose\":false}\r\nPING\r\n", PATIENCE);
+            let urls = said.split_once("\"connect_urls\":").map_or("", |(_, rest)| rest);
+            let urls = urls.split(']').next().unwrap_or_default();
+            cluster.nodes[1..].iter().filter(|it| urls.contains(&it.port().to_string())).count()
+        };
+        // Each server hears of the others within moments, whether it tells them or not.
+        let end =
+            std::time::Instant::now() + Duration::from_secs(if hides_others { 2 } else { 20 });
+        while tells() < 2 && std::time::Instant::now() < end {}
+        assert_eq!(tells(), if hides_others { 0 } else { 2 });
+    }
+}
